@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* The operator table: one entry says all that Halftone knows of an ONNX operator. */
+#pragma once
+
+#include <halftone/graph.h>
+
+/* An element of an integer tensor of rank 0 or 1 that shape arithmetic produced: a number, a symbol, or unknown. */
+typedef struct
+{
+  gboolean known;
+  gint64 value;
+  const char *symbol; /* interned; NULL when known or unnamed */
+} HtSymbolicInt;
+
+/* What is known of a value before it exists. */
+typedef struct
+{
+  HtDataType type;         /* UNDEFINED: not known */
+  HtShape *shape;          /* NULL: rank not known */
+  HtTensor *constant;      /* NULL: not a constant */
+  HtSymbolicInt *elements; /* NULL: content not known; else n_elements of an integer tensor of rank <= 1 */
+  gsize n_elements;
+} HtInferValue;
+
+/* Inference of one node. Inputs that are absent are NULL. The rule fills `outputs`; what it leaves stays unknown. */
+typedef struct
+{
+  HtGraph *graph;
+  HtNode *node;
+  gint64 opset; /* of the operator's domain */
+  guint n_inputs;
+  const HtInferValue *const *inputs;
+  guint n_outputs;
+  HtInferValue *outputs;
+} HtInfer;
+
+typedef struct _HtOpCall HtOpCall;
+
+/* One execution of one node. Output tensors are allocated by the plan with the shapes inference gave; an operator whose
+ * flag is HT_OP_MAKES_OUTPUTS gets NULL and stores new tensors itself. */
+struct _HtOpCall
+{
+  HtNode *node;
+  gint64 opset;
+  guint n_inputs;
+  HtTensor *const *inputs; /* NULL: absent */
+  guint n_outputs;
+  HtTensor **outputs; /* NULL: not wanted */
+  gpointer workspace; /* as many bytes as the operator's workspace() asked for, 64-byte aligned */
+  GCancellable *cancellable;
+  /* Runs a subgraph attribute (If, Loop, Scan): `outputs` receives new references, one for each subgraph output. */
+  gboolean (*run_subgraph) (const HtOpCall *call, HtGraph *subgraph, GHashTable *inputs, HtTensor **outputs,
+                            GError **error);
+  gpointer runner;
+};
+
+typedef enum
+{
+  HT_OP_NONE = 0,
+  HT_OP_IN_PLACE = 1 << 0,        /* output 0 may share the memory of an input of the same type and size */
+  HT_OP_VIEW = 1 << 1,            /* output 0 is input 0 with other dimensions */
+  HT_OP_MAKES_OUTPUTS = 1 << 2,   /* output shapes are only known by running */
+  HT_OP_KEEPS_GRID = 1 << 3,      /* moves or selects values of input 0 (or of all inputs): a quantizer's grid passes */
+  HT_OP_NON_DETERMINISTIC = 1 << 4, /* never folded (random operators) */
+} HtOperatorFlags;
+
+typedef struct
+{
+  const char *domain; /* "" is ai.onnx */
+  const char *op_type;
+  gint64 since_version; /* first opset this entry serves; the entry with the highest one not above the model's is used */
+  HtOperatorFlags flags;
+  gboolean (*infer) (HtInfer *infer, GError **error);
+  gboolean (*forward) (const HtOpCall *call, GError **error);
+  /* Gradients with respect to the inputs, given those of the outputs. */
+  gboolean (*backward) (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor **input_gradients,
+                        GError **error);
+  /* Bytes of scratch memory for a call with these shapes; may be NULL. */
+  gsize (*workspace) (const HtInfer *infer);
+} HtOperator;
+
+void ht_operator_register (const HtOperator *operators, gsize n_operators);
+const HtOperator *ht_operator_find (const char *domain, const char *op_type, gint64 opset);
+
+/* Helpers for inference rules */
+void ht_infer_set_output (HtInfer *infer, guint index, HtDataType type, HtShape *shape /* transfer full, nullable */);
+void ht_infer_set_output_dims (HtInfer *infer, guint index, HtDataType type, const gint64 *dims, guint n_dims);
+gboolean ht_infer_get_ints (const HtInfer *infer, guint input, gint64 **values, gsize *n_values);
+gboolean ht_infer_fail (const HtInfer *infer, GError **error, const char *format, ...) G_GNUC_PRINTF (3, 4);
+gboolean ht_op_fail (const HtOpCall *call, GError **error, const char *format, ...) G_GNUC_PRINTF (3, 4);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <halftone/batchnorm-statistics.h>
+#include <halftone/dataset.h>
+#include <halftone/diagnostic.h>
+#include <halftone/encoding.h>
+#include <halftone/enums.h>
+#include <halftone/error.h>
+#include <halftone/evaluator.h>
+#include <halftone/executor.h>
+#include <halftone/graph.h>
+#include <halftone/init.h>
+#include <halftone/layer.h>
+#include <halftone/macros.h>
+#include <halftone/model-state.h>
+#include <halftone/param.h>
+#include <halftone/pass-context.h>
+#include <halftone/pass-manager.h>
+#include <halftone/pass-registry.h>
+#include <halftone/pass.h>
+#include <halftone/plan.h>
+#include <halftone/plugin.h>
+#include <halftone/quantization.h>
+#include <halftone/recipe.h>
+#include <halftone/run.h>
+#include <halftone/simulation.h>
+#include <halftone/tensor.h>
+#include <halftone/version.h>

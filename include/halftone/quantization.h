@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <halftone/encoding.h>
+#include <halftone/graph.h>
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  HT_GRANULARITY_TENSOR,
+  HT_GRANULARITY_CHANNEL,
+} HtGranularity;
+
+/* The settings of one kind of tensor (weights or activations). Its GObject properties are the only place that their
+ * names, ranges and defaults come from: bits, symmetric, strict, granularity, calibrator. */
+#define HT_TYPE_QUANTIZER_SETTINGS (ht_quantizer_settings_get_type ())
+HT_API
+G_DECLARE_FINAL_TYPE (HtQuantizerSettings, ht_quantizer_settings, HT, QUANTIZER_SETTINGS, GObject)
+
+HT_API HtQuantizerSettings *ht_quantizer_settings_new_weights (void);
+HT_API HtQuantizerSettings *ht_quantizer_settings_new_activations (void);
+HT_API HtQuantizerSettings *ht_quantizer_settings_copy (HtQuantizerSettings *self);
+HT_API guint ht_quantizer_settings_get_bits (HtQuantizerSettings *self);
+HT_API gboolean ht_quantizer_settings_get_symmetric (HtQuantizerSettings *self);
+HT_API gboolean ht_quantizer_settings_get_strict (HtQuantizerSettings *self);
+HT_API HtGranularity ht_quantizer_settings_get_granularity (HtQuantizerSettings *self);
+HT_API const char *ht_quantizer_settings_get_calibrator (HtQuantizerSettings *self);
+
+/* What a recipe's `quantization` section says: target, weight and activation settings, ordered rules. */
+#define HT_TYPE_QUANTIZATION_CONFIG (ht_quantization_config_get_type ())
+HT_API
+G_DECLARE_FINAL_TYPE (HtQuantizationConfig, ht_quantization_config, HT, QUANTIZATION_CONFIG, GObject)
+
+HT_API HtQuantizationConfig *ht_quantization_config_new (void);
+HT_API const char *ht_quantization_config_get_target (HtQuantizationConfig *self);
+HT_API gboolean ht_quantization_config_set_target (HtQuantizationConfig *self, const char *target, GError **error);
+HT_API HtQuantizerSettings *ht_quantization_config_get_weights (HtQuantizationConfig *self);
+HT_API HtQuantizerSettings *ht_quantization_config_get_activations (HtQuantizationConfig *self);
+/* Rules: match by operator type and name glob (either may be NULL); skip, or override single keys ("bits", …). */
+HT_API guint ht_quantization_config_add_rule (HtQuantizationConfig *self, const char *op_type, const char *name_glob,
+                                              gboolean skip);
+HT_API gboolean ht_quantization_config_set_rule_value (HtQuantizationConfig *self, guint rule, gboolean weights,
+                                                       const char *key, const GValue *value, GError **error);
+HT_API char *ht_quantization_config_lookup (HtQuantizationConfig *self, const char *path);
+
+/* One quantized tensor of a simulation. Immutable, counted. */
+#define HT_TYPE_QUANTIZER (ht_quantizer_get_type ())
+typedef struct _HtQuantizer HtQuantizer;
+
+HT_API GType ht_quantizer_get_type (void) G_GNUC_CONST;
+HT_API HtQuantizer *ht_quantizer_ref (HtQuantizer *self);
+HT_API void ht_quantizer_unref (HtQuantizer *self);
+HT_API const char *ht_quantizer_get_tensor (HtQuantizer *self);
+HT_API gboolean ht_quantizer_is_weight (HtQuantizer *self);
+HT_API gint ht_quantizer_get_axis (HtQuantizer *self);
+HT_API HtQuantizerSettings *ht_quantizer_get_settings (HtQuantizer *self);
+HT_API const char *ht_quantizer_get_reason (HtQuantizer *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (HtQuantizer, ht_quantizer_unref)
+
+G_END_DECLS

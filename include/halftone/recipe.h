@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <halftone/dataset.h>
+#include <halftone/diagnostic.h>
+#include <halftone/pass-registry.h>
+#include <halftone/plan.h>
+#include <halftone/quantization.h>
+
+G_BEGIN_DECLS
+
+/* A checked recipe. Paths are resolved against the recipe's folder. */
+#define HT_TYPE_RECIPE (ht_recipe_get_type ())
+HT_API
+G_DECLARE_FINAL_TYPE (HtRecipe, ht_recipe, HT, RECIPE, GObject)
+
+/**
+ * HtDataRole:
+ * @HT_DATA_CALIBRATION: `data.calibration`
+ * @HT_DATA_EVALUATION: `data.evaluation`
+ * @HT_DATA_TRAINING: `data.training`
+ */
+typedef enum
+{
+  HT_DATA_CALIBRATION,
+  HT_DATA_EVALUATION,
+  HT_DATA_TRAINING,
+} HtDataRole;
+
+HT_API HtRecipe *ht_recipe_load (const char *path, HtPassRegistry *registry, GPtrArray *diagnostics, GError **error);
+HT_API HtRecipe *ht_recipe_parse (const char *text, gssize length, const char *file, HtPassRegistry *registry,
+                                  GPtrArray *diagnostics, GError **error);
+HT_API const char *ht_recipe_get_name (HtRecipe *self);
+HT_API const char *ht_recipe_get_path (HtRecipe *self);
+HT_API const char *ht_recipe_get_model_path (HtRecipe *self);
+HT_API HtQuantizationConfig *ht_recipe_get_quantization (HtRecipe *self);
+HT_API HtPlan *ht_recipe_get_plan (HtRecipe *self);
+HT_API gboolean ht_recipe_has_data (HtRecipe *self, HtDataRole role);
+HT_API HtDataset *ht_recipe_open_data (HtRecipe *self, HtDataRole role, GError **error);
+HT_API guint ht_recipe_get_batch (HtRecipe *self, HtDataRole role);
+HT_API const char *ht_recipe_get_output_folder (HtRecipe *self);
+HT_API const char *const *ht_recipe_get_output_formats (HtRecipe *self);
+HT_API const char *const *ht_recipe_get_report_formats (HtRecipe *self);
+HT_API guint64 ht_recipe_get_seed (HtRecipe *self);
+HT_API JsonNode *ht_recipe_to_json (HtRecipe *self);
+
+G_END_DECLS

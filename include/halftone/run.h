@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <halftone/evaluator.h>
+#include <halftone/recipe.h>
+#include <halftone/simulation.h>
+
+G_BEGIN_DECLS
+
+/* The main job: one recipe, one model, one result. */
+#define HT_TYPE_RUN (ht_run_get_type ())
+HT_API
+G_DECLARE_FINAL_TYPE (HtRun, ht_run, HT, RUN, GObject)
+
+HT_API HtRun *ht_run_new (HtRecipe *recipe);
+HT_API void ht_run_set_model_path (HtRun *self, const char *path);
+HT_API void ht_run_set_output_folder (HtRun *self, const char *path);
+HT_API void ht_run_set_progress (HtRun *self, HtProgressFunc func, gpointer user_data, GDestroyNotify destroy);
+HT_API gboolean ht_run_execute (HtRun *self, GCancellable *cancellable, GError **error);
+
+/* After ht_run_execute(). Stages: "float" (the given network), "naive" (nearest rounding, no technique), "result". */
+HT_API HtMetrics *ht_run_get_metrics (HtRun *self, const char *stage);
+HT_API HtModelState *ht_run_get_state (HtRun *self);
+HT_API HtSimulation *ht_run_get_simulation (HtRun *self);
+HT_API JsonNode *ht_run_get_report (HtRun *self);
+HT_API char **ht_run_list_files (HtRun *self);
+
+G_END_DECLS
