@@ -77,14 +77,35 @@ typedef struct
                         GError **error);
   /* Bytes of scratch memory for a call with these shapes; may be NULL. */
   gsize (*workspace) (const HtInfer *infer);
+  /* Bit i: every output element is an element of one of these inputs, moved or selected but never computed; bit 31
+   * stands for all inputs. Shape arithmetic follows symbols through such operators by running them on positions. */
+  guint32 moved_inputs;
 } HtOperator;
 
+#define HT_OP_MOVES_INPUT(i)   (1u << (i))
+#define HT_OP_MOVES_ALL_INPUTS (1u << 31)
+
+/* The entries must live for ever (static tables). */
 void ht_operator_register (const HtOperator *operators, gsize n_operators);
+/* The entry with the highest since_version not above `opset`; "ai.onnx" is "". NULL: an operator we do not know. */
 const HtOperator *ht_operator_find (const char *domain, const char *op_type, gint64 opset);
+/* Registers what core/ops holds. This room only declares that somebody above it provides the table, the way a program
+ * declares main(): no header of core/ops is included here and no operator is known by name, so the arrow between the
+ * rooms stays one-way. The first ht_operator_find() calls it, once. */
+void ht_operator_load_builtin (void);
 
 /* Helpers for inference rules */
+/* NULL: absent (out of range or ""). */
+const HtInferValue *ht_infer_get_input (const HtInfer *infer, guint index);
+HtDataType ht_infer_get_type (const HtInfer *infer, guint index);
+HtShape *ht_infer_get_shape (const HtInfer *infer, guint index); /* (transfer none) */
+/* Element `index` of an integer value of rank <= 1, from its constant or its elements; unknown when neither says. */
+HtSymbolicInt ht_infer_value_get_element (const HtInferValue *value, gsize index);
+/* How many elements of a value of rank <= 1 are at least partly known; FALSE: none. */
+gboolean ht_infer_value_has_elements (const HtInferValue *value, gsize *n_elements);
 void ht_infer_set_output (HtInfer *infer, guint index, HtDataType type, HtShape *shape /* transfer full, nullable */);
 void ht_infer_set_output_dims (HtInfer *infer, guint index, HtDataType type, const gint64 *dims, guint n_dims);
+/* All elements of an integer input, newly allocated; FALSE when one of them is not known or it is no integer tensor. */
 gboolean ht_infer_get_ints (const HtInfer *infer, guint input, gint64 **values, gsize *n_values);
 gboolean ht_infer_fail (const HtInfer *infer, GError **error, const char *format, ...) G_GNUC_PRINTF (3, 4);
 gboolean ht_op_fail (const HtOpCall *call, GError **error, const char *format, ...) G_GNUC_PRINTF (3, 4);

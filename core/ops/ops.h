@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* The families of operators. Each file of this room registers its own table here; ops.c calls them all, once. */
+#pragma once
+
+#include "graph/operator.h"
+
+/* Registers a static array. */
+#define HT_OPS_REGISTER(table) ht_operator_register ((table), G_N_ELEMENTS (table))
+
+/* One declaration a file, one call in ops.c: void ht_ops_register_FAMILY (void); */
