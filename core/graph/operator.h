@@ -22,11 +22,15 @@ typedef struct
   gsize n_elements;
 } HtInferValue;
 
-/* Inference of one node. Inputs that are absent are NULL. The rule fills `outputs`; what it leaves stays unknown. */
+/* Inference of one node. Inputs that are absent are NULL. The rule fills `outputs`; what it leaves stays unknown.
+ * A rule fails on a node that breaks the specification (required inputs, attributes, ranks, axes, element types), as far
+ * as its inputs are known. forward() is only called after the rule passed with all types and shapes known, so it checks
+ * no more than what stands in the data, such as indices. */
 typedef struct
 {
   HtGraph *graph;
   HtNode *node;
+  struct _HtValueTable *scope; /* what nodes of `graph` can see, for subgraphs; NULL: not known */
   gint64 opset; /* of the operator's domain */
   guint n_inputs;
   const HtInferValue *const *inputs;
@@ -36,7 +40,7 @@ typedef struct
 
 typedef struct _HtOpCall HtOpCall;
 
-/* One execution of one node. Output tensors are allocated by the plan with the shapes inference gave; an operator whose
+/* One execution of one node. forward() of a view copies when its output has other memory than its input. Output tensors are allocated by the plan with the shapes inference gave; an operator whose
  * flag is HT_OP_MAKES_OUTPUTS gets NULL and stores new tensors itself. */
 struct _HtOpCall
 {

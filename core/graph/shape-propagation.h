@@ -15,4 +15,9 @@ void ht_value_table_free (HtValueTable *self);
 gboolean ht_infer_node (HtGraph *graph, HtNode *node, const HtInferValue *const *inputs, HtInferValue *outputs,
                         GError **error);
 void ht_infer_value_clear (HtInferValue *value);
+void ht_infer_value_copy (HtInferValue *to, const HtInferValue *from);
+/* For the rules of control flow: propagates through a subgraph attribute, whose nodes see the values around it. `inputs`
+ * (name -> HtInferValue, nullable) are what the node feeds. The table belongs to the node's scope. NULL without an error:
+ * the scope is not known. */
+HtValueTable *ht_shape_propagate_subgraph (HtInfer *infer, HtGraph *subgraph, GHashTable *inputs, GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HtValueTable, ht_value_table_free)
