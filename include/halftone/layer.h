@@ -20,6 +20,7 @@ typedef struct _HtLayer HtLayer;
 
 HT_API GType ht_layer_get_type (void) G_GNUC_CONST;
 HT_API GPtrArray *ht_graph_list_layers (HtGraph *graph);
+HT_API HtLayer *ht_graph_find_layer (HtGraph *graph, const char *output);
 HT_API HtLayer *ht_layer_new (HtGraph *graph, HtNode *node);
 HT_API HtLayer *ht_layer_ref (HtLayer *self);
 HT_API void ht_layer_unref (HtLayer *self);
@@ -50,6 +51,27 @@ HT_API gboolean ht_layer_scale_inputs (HtLayer *self, const double *factors, gsi
 HT_API double *ht_layer_propagate_shift (HtLayer *self, const double *shifts, gsize n_channels, gsize *n_outputs,
                                          GError **error);
 
+/* Two layers with nothing between them but operators that commute with a positive per-channel scale: Relu, LeakyRelu,
+ * PRelu, Pad with zeros, pooling, and clamps (Clip, Min, Max with constants), whose limits are scaled along. */
+#define HT_TYPE_LAYER_LINK (ht_layer_link_get_type ())
+typedef struct _HtLayerLink HtLayerLink;
+
+HT_API GType ht_layer_link_get_type (void) G_GNUC_CONST;
+HT_API GPtrArray *ht_graph_list_layer_links (HtGraph *graph);
+HT_API HtLayerLink *ht_layer_link_ref (HtLayerLink *self);
+HT_API void ht_layer_link_unref (HtLayerLink *self);
+HT_API HtLayer *ht_layer_link_get_from (HtLayerLink *self);
+HT_API HtLayer *ht_layer_link_get_to (HtLayerLink *self);
+HT_API gboolean ht_layer_link_is_rectified (HtLayerLink *self);
+HT_API gboolean ht_layer_link_is_linear (HtLayerLink *self);
+HT_API gboolean ht_layer_link_has_limits (HtLayerLink *self);
+HT_API gboolean ht_layer_link_has_padding (HtLayerLink *self);
+HT_API gboolean ht_layer_link_scale_limits (HtLayerLink *self, const double *factors, gsize n_channels, GError **error);
+HT_API double *ht_layer_link_get_upper_limits (HtLayerLink *self, gsize *n_channels);
+HT_API gboolean ht_layer_link_shift_limits (HtLayerLink *self, const double *shifts, gsize n_channels, GError **error);
+HT_API guint ht_layer_link_drop_upper_limits (HtLayerLink *self);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HtLayer, ht_layer_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (HtLayerLink, ht_layer_link_unref)
 
 G_END_DECLS
