@@ -30,6 +30,8 @@ HT_API double ht_encoding_get_maximum (HtEncoding *self, gsize index);
 HT_API gboolean ht_encoding_equal (HtEncoding *a, HtEncoding *b);
 HT_API char *ht_encoding_to_string (HtEncoding *self);
 HT_API HtTensor *ht_encoding_fake_quantize (HtEncoding *self, HtTensor *tensor, GError **error);
+HT_API HtDataType ht_encoding_get_data_type (HtEncoding *self);
+HT_API gint64 ht_encoding_get_zero_point (HtEncoding *self, gsize index);
 HT_API HtTensor *ht_encoding_quantize (HtEncoding *self, HtTensor *tensor, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HtEncoding, ht_encoding_unref)

@@ -3,20 +3,42 @@
 
 #include <halftone/encoding.h>
 #include <halftone/graph.h>
+#include <halftone/param.h>
 
 G_BEGIN_DECLS
 
+/**
+ * HtGranularity:
+ * @HT_GRANULARITY_TENSOR: one grid for the whole tensor
+ * @HT_GRANULARITY_CHANNEL: one grid for each output channel
+ */
 typedef enum
 {
   HT_GRANULARITY_TENSOR,
   HT_GRANULARITY_CHANNEL,
 } HtGranularity;
 
-/* The settings of one kind of tensor (weights or activations). Its GObject properties are the only place that their
- * names, ranges and defaults come from: bits, symmetric, strict, granularity, calibrator. */
+/* The settings of one kind of tensor. The GObject properties of the two kinds, HtWeightSettings and HtActivationSettings,
+ * are the only place that names, ranges and defaults come from: bits, symmetric, strict, granularity, calibrator. */
 #define HT_TYPE_QUANTIZER_SETTINGS (ht_quantizer_settings_get_type ())
 HT_API
-G_DECLARE_FINAL_TYPE (HtQuantizerSettings, ht_quantizer_settings, HT, QUANTIZER_SETTINGS, GObject)
+G_DECLARE_DERIVABLE_TYPE (HtQuantizerSettings, ht_quantizer_settings, HT, QUANTIZER_SETTINGS, GObject)
+
+struct _HtQuantizerSettingsClass
+{
+  GObjectClass parent_class;
+
+  /*< private >*/
+  gpointer reserved[4];
+};
+
+#define HT_TYPE_WEIGHT_SETTINGS (ht_weight_settings_get_type ())
+HT_API
+G_DECLARE_FINAL_TYPE (HtWeightSettings, ht_weight_settings, HT, WEIGHT_SETTINGS, HtQuantizerSettings)
+
+#define HT_TYPE_ACTIVATION_SETTINGS (ht_activation_settings_get_type ())
+HT_API
+G_DECLARE_FINAL_TYPE (HtActivationSettings, ht_activation_settings, HT, ACTIVATION_SETTINGS, HtQuantizerSettings)
 
 HT_API HtQuantizerSettings *ht_quantizer_settings_new_weights (void);
 HT_API HtQuantizerSettings *ht_quantizer_settings_new_activations (void);
@@ -26,6 +48,8 @@ HT_API gboolean ht_quantizer_settings_get_symmetric (HtQuantizerSettings *self);
 HT_API gboolean ht_quantizer_settings_get_strict (HtQuantizerSettings *self);
 HT_API HtGranularity ht_quantizer_settings_get_granularity (HtQuantizerSettings *self);
 HT_API const char *ht_quantizer_settings_get_calibrator (HtQuantizerSettings *self);
+/* What no single property can say: strict needs symmetric, a calibrator this version has. */
+HT_API gboolean ht_quantizer_settings_verify (HtQuantizerSettings *self, GError **error);
 
 /* What a recipe's `quantization` section says: target, weight and activation settings, ordered rules. */
 #define HT_TYPE_QUANTIZATION_CONFIG (ht_quantization_config_get_type ())
@@ -41,7 +65,12 @@ HT_API HtQuantizerSettings *ht_quantization_config_get_activations (HtQuantizati
 HT_API guint ht_quantization_config_add_rule (HtQuantizationConfig *self, const char *op_type, const char *name_glob,
                                               gboolean skip);
 HT_API gboolean ht_quantization_config_set_rule_value (HtQuantizationConfig *self, guint rule, gboolean weights,
-                                                       const char *key, const GValue *value, GError **error);
+                                                       const char *key, JsonNode *value, GError **error);
+HT_API guint ht_quantization_config_get_n_rules (HtQuantizationConfig *self);
+HT_API gboolean ht_quantization_config_is_skipped (HtQuantizationConfig *self, HtNode *node);
+HT_API HtQuantizerSettings *ht_quantization_config_resolve (HtQuantizationConfig *self, HtNode *const *nodes,
+                                                            gsize n_nodes, gboolean weights, GError **error);
+HT_API gboolean ht_quantization_config_verify (HtQuantizationConfig *self, GError **error);
 HT_API char *ht_quantization_config_lookup (HtQuantizationConfig *self, const char *path);
 
 /* One quantized tensor of a simulation. Immutable, counted. */

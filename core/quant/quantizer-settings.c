@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+/* The settings of weights and of activations: GObject properties, defaults and ranges in their GParamSpecs only. */
+#include <halftone/enums.h>
+#include <halftone/error.h>
+#include <halftone/quantization.h>
+
+/**
+ * HtQuantizerSettings:
+ *
+ * How one kind of tensor is quantized. Abstract: #HtWeightSettings and #HtActivationSettings have the same properties
+ * with defaults and choices of their own.
+ */
+typedef struct
+{
+  guint bits;
+  gboolean symmetric;
+  gboolean strict;
+  HtGranularity granularity;
+  gint calibrator;
+} HtQuantizerSettingsPrivate;
+
+/**
+ * HtQuantizerSettingsClass:
+ *
+ * The class of #HtQuantizerSettings.
+ */
+
+/**
+ * HtWeightSettings:
+ *
+ * How weights are quantized. Properties: bits (2 to 16), symmetric, strict, granularity, calibrator.
+ */
+struct _HtWeightSettings
+{
+  HtQuantizerSettings parent_instance;
+};
+
+/**
+ * HtActivationSettings:
+ *
+ * How activations are quantized. Properties: bits (2 to 16), symmetric, strict, granularity (tensor only), calibrator.
+ */
+struct _HtActivationSettings
+{
+  HtQuantizerSettings parent_instance;
+};
+
+G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (HtQuantizerSettings, ht_quantizer_settings, G_TYPE_OBJECT)
+G_DEFINE_FINAL_TYPE (HtWeightSettings, ht_weight_settings, HT_TYPE_QUANTIZER_SETTINGS)
+G_DEFINE_FINAL_TYPE (HtActivationSettings, ht_activation_settings, HT_TYPE_QUANTIZER_SETTINGS)
+
+enum
+{
+  PROP_BITS = 1,
+  PROP_SYMMETRIC,
+  PROP_STRICT,
+  PROP_GRANULARITY,
+  PROP_CALIBRATOR,
+  N_PROPS
+};
+
+typedef enum
+{
+  CALIBRATOR_MIN_MAX,
+  CALIBRATOR_TF_ENHANCED,
+  CALIBRATOR_PERCENTILE,
+} Calibrator;
+
+/* The words of a recipe that are names of calibrators; only the first can be carried out, see the verification. */
+static GType
+calibrator_get_type (void)
+{
+  static const GEnumValue values[] = {
+    { CALIBRATOR_MIN_MAX, "HT_CALIBRATOR_MIN_MAX", "min-max" },
+    { CALIBRATOR_TF_ENHANCED, "HT_CALIBRATOR_TF_ENHANCED", "tf-enhanced" },
+    { CALIBRATOR_PERCENTILE, "HT_CALIBRATOR_PERCENTILE", "percentile" },
+    { 0, NULL, NULL },
+  };
+  static gsize type = 0;
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("HtCalibrator", values));
+  return (GType) type;
+}
+
+/* Activations have one grid for the whole tensor: an enumeration of one word says so wherever words are checked. */
+static GType
+activation_granularity_get_type (void)
+{
+  static const GEnumValue values[] = {
+    { HT_GRANULARITY_TENSOR, "HT_GRANULARITY_TENSOR", "tensor" },
+    { 0, NULL, NULL },
+  };
+  static gsize type = 0;
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("HtActivationGranularity", values));
+  return (GType) type;
+}
+
+static HtQuantizerSettingsPrivate *
+get_private (HtQuantizerSettings *self)
+{
+  return ht_quantizer_settings_get_instance_private (self);
+}
+
+static void
+ht_quantizer_settings_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  HtQuantizerSettingsPrivate *priv = get_private (HT_QUANTIZER_SETTINGS (object));
+
+  switch (id)
+    {
+    case PROP_BITS:
+      g_value_set_uint (value, priv->bits);
+      break;
+    case PROP_SYMMETRIC:
+      g_value_set_boolean (value, priv->symmetric);
+      break;
+    case PROP_STRICT:
+      g_value_set_boolean (value, priv->strict);
+      break;
+    case PROP_GRANULARITY:
+      g_value_set_enum (value, (gint) priv->granularity);
+      break;
+    case PROP_CALIBRATOR:
+      g_value_set_enum (value, priv->calibrator);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    }
+}
+
+static void
+ht_quantizer_settings_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  HtQuantizerSettingsPrivate *priv = get_private (HT_QUANTIZER_SETTINGS (object));
+
+  switch (id)
+    {
+    case PROP_BITS:
+      priv->bits = g_value_get_uint (value);
+      break;
+    case PROP_SYMMETRIC:
+      priv->symmetric = g_value_get_boolean (value);
+      break;
+    case PROP_STRICT:
+      priv->strict = g_value_get_boolean (value);
+      break;
+    case PROP_GRANULARITY:
+      priv->granularity = (HtGranularity) g_value_get_enum (value);
+      break;
+    case PROP_CALIBRATOR:
+      priv->calibrator = g_value_get_enum (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      return;
+    }
+  g_object_notify_by_pspec (object, pspec);
+}
+
+static void
+ht_quantizer_settings_class_init (HtQuantizerSettingsClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->get_property = ht_quantizer_settings_get_property;
+  object_class->set_property = ht_quantizer_settings_set_property;
+}
+
+static void
+ht_quantizer_settings_init (HtQuantizerSettings *self)
+{
+}
+
+static void
+install_calibrator (GObjectClass *klass)
+{
+  g_object_class_install_property (
+      klass, PROP_CALIBRATOR,
+      g_param_spec_enum ("calibrator", "Calibrator",
+                         "How the range of a tensor is found; this version carries out min-max only",
+                         calibrator_get_type (), CALIBRATOR_MIN_MAX, HT_PARAM_RW));
+}
+
+static void
+ht_weight_settings_class_init (HtWeightSettingsClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GParamSpec *bits = g_param_spec_uint ("bits", "Bits", "Bit width of the weights", 2, 16, 8, HT_PARAM_RW);
+
+  ht_param_spec_set_unit (bits, "bits");
+  g_object_class_install_property (object_class, PROP_BITS, bits);
+  g_object_class_install_property (
+      object_class, PROP_SYMMETRIC,
+      g_param_spec_boolean ("symmetric", "Symmetric", "Whether zero lies in the middle of the grid", TRUE, HT_PARAM_RW));
+  g_object_class_install_property (
+      object_class, PROP_STRICT,
+      g_param_spec_boolean ("strict", "Strict", "Whether a symmetric grid leaves out its lowest code", FALSE,
+                            HT_PARAM_RW));
+  g_object_class_install_property (
+      object_class, PROP_GRANULARITY,
+      g_param_spec_enum ("granularity", "Granularity", "One grid for each output channel, or one for the whole tensor",
+                         HT_TYPE_GRANULARITY, HT_GRANULARITY_CHANNEL, HT_PARAM_RW));
+  install_calibrator (object_class);
+}
+
+static void
+ht_weight_settings_init (HtWeightSettings *self)
+{
+}
+
+static void
+ht_activation_settings_class_init (HtActivationSettingsClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GParamSpec *bits = g_param_spec_uint ("bits", "Bits", "Bit width of the activations", 2, 16, 8, HT_PARAM_RW);
+
+  ht_param_spec_set_unit (bits, "bits");
+  g_object_class_install_property (object_class, PROP_BITS, bits);
+  g_object_class_install_property (
+      object_class, PROP_SYMMETRIC,
+      g_param_spec_boolean ("symmetric", "Symmetric", "Whether zero lies in the middle of the grid", FALSE,
+                            HT_PARAM_RW));
+  g_object_class_install_property (
+      object_class, PROP_STRICT,
+      g_param_spec_boolean ("strict", "Strict", "Whether a symmetric grid leaves out its lowest code", FALSE,
+                            HT_PARAM_RW));
+  g_object_class_install_property (
+      object_class, PROP_GRANULARITY,
+      g_param_spec_enum ("granularity", "Granularity", "One grid for the whole tensor: activations know no other",
+                         activation_granularity_get_type (), HT_GRANULARITY_TENSOR, HT_PARAM_RW));
+  install_calibrator (object_class);
+}
+
+static void
+ht_activation_settings_init (HtActivationSettings *self)
+{
+}
+
+/**
+ * ht_quantizer_settings_new_weights: (constructor)
+ *
+ * Makes the settings of weights with their defaults.
+ *
+ * Returns: (transfer full): a #HtWeightSettings
+ */
+HtQuantizerSettings *
+ht_quantizer_settings_new_weights (void)
+{
+  return g_object_new (HT_TYPE_WEIGHT_SETTINGS, NULL);
+}
+
+/**
+ * ht_quantizer_settings_new_activations: (constructor)
+ *
+ * Makes the settings of activations with their defaults.
+ *
+ * Returns: (transfer full): a #HtActivationSettings
+ */
+HtQuantizerSettings *
+ht_quantizer_settings_new_activations (void)
+{
+  return g_object_new (HT_TYPE_ACTIVATION_SETTINGS, NULL);
+}
+
+/**
+ * ht_quantizer_settings_copy:
+ * @self: settings
+ *
+ * Copies settings.
+ *
+ * Returns: (transfer full): settings of the same kind with the same values
+ */
+HtQuantizerSettings *
+ht_quantizer_settings_copy (HtQuantizerSettings *self)
+{
+  HtQuantizerSettings *copy;
+
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), NULL);
+
+  copy = g_object_new (G_OBJECT_TYPE (self), NULL);
+  *get_private (copy) = *get_private (self);
+  return copy;
+}
+
+/**
+ * ht_quantizer_settings_get_bits:
+ * @self: settings
+ *
+ * Gets the bit width.
+ *
+ * Returns: 2 to 16
+ */
+guint
+ht_quantizer_settings_get_bits (HtQuantizerSettings *self)
+{
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), 0);
+
+  return get_private (self)->bits;
+}
+
+/**
+ * ht_quantizer_settings_get_symmetric:
+ * @self: settings
+ *
+ * Tells whether grids are symmetric.
+ *
+ * Returns: %TRUE when zero lies in the middle
+ */
+gboolean
+ht_quantizer_settings_get_symmetric (HtQuantizerSettings *self)
+{
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), FALSE);
+
+  return get_private (self)->symmetric;
+}
+
+/**
+ * ht_quantizer_settings_get_strict:
+ * @self: settings
+ *
+ * Tells whether symmetric grids leave their lowest code out.
+ *
+ * Returns: %TRUE when they do
+ */
+gboolean
+ht_quantizer_settings_get_strict (HtQuantizerSettings *self)
+{
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), FALSE);
+
+  return get_private (self)->strict;
+}
+
+/**
+ * ht_quantizer_settings_get_granularity:
+ * @self: settings
+ *
+ * Gets what has a grid of its own.
+ *
+ * Returns: the granularity
+ */
+HtGranularity
+ht_quantizer_settings_get_granularity (HtQuantizerSettings *self)
+{
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), HT_GRANULARITY_TENSOR);
+
+  return get_private (self)->granularity;
+}
+
+/**
+ * ht_quantizer_settings_get_calibrator:
+ * @self: settings
+ *
+ * Gets the name of the calibrator.
+ *
+ * Returns: (transfer none): the name, as recipes write it
+ */
+const char *
+ht_quantizer_settings_get_calibrator (HtQuantizerSettings *self)
+{
+  g_autoptr (GEnumClass) klass = NULL;
+
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), NULL);
+
+  klass = g_type_class_ref (calibrator_get_type ());
+  /* The values are static: the nick outlives the class. */
+  return g_enum_get_value (klass, get_private (self)->calibrator)->value_nick;
+}
+
+/**
+ * ht_quantizer_settings_verify:
+ * @self: settings
+ * @error: return location for an error
+ *
+ * Checks what no single property can: that `strict` comes with `symmetric`, and that this version has the calibrator.
+ *
+ * Returns: %TRUE when the settings can be carried out, else %FALSE with @error set
+ */
+gboolean
+ht_quantizer_settings_verify (HtQuantizerSettings *self, GError **error)
+{
+  HtQuantizerSettingsPrivate *priv;
+  const char *kind;
+
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), FALSE);
+
+  priv = get_private (self);
+  kind = HT_IS_WEIGHT_SETTINGS (self) ? "weights" : "activations";
+  if (priv->strict && !priv->symmetric)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT,
+                   "checking the settings of %s: found 'strict' without 'symmetric'; only a symmetric grid can leave out "
+                   "its lowest code: set 'symmetric' too, or drop 'strict'",
+                   kind);
+      return FALSE;
+    }
+  if (priv->calibrator != CALIBRATOR_MIN_MAX)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED,
+                   "checking the settings of %s: not yet supported here: calibrator '%s'; use 'min-max'", kind,
+                   ht_quantizer_settings_get_calibrator (self));
+      return FALSE;
+    }
+  return TRUE;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* One quantized tensor of a simulation: what it is, along which axis, with which settings, and why. */
+#include "quant/quantizer.h"
+
+/**
+ * HtQuantizer:
+ *
+ * One quantized tensor of a simulation: its name, its settings and the reason why it is quantized. Immutable, counted.
+ */
+struct _HtQuantizer
+{
+  gatomicrefcount n_refs;
+  char *tensor;
+  gboolean is_weight;
+  gboolean is_constant;
+  gint axis;
+  HtQuantizerSettings *settings;
+  char *reason;
+};
+
+G_DEFINE_BOXED_TYPE (HtQuantizer, ht_quantizer, ht_quantizer_ref, ht_quantizer_unref)
+
+HtQuantizer *
+ht_quantizer_new (const char *tensor, gboolean is_weight, gboolean is_constant, gint axis,
+                  HtQuantizerSettings *settings, const char *reason)
+{
+  HtQuantizer *self = g_new0 (HtQuantizer, 1);
+
+  g_atomic_ref_count_init (&self->n_refs);
+  self->tensor = g_strdup (tensor);
+  self->is_weight = is_weight;
+  self->is_constant = is_constant;
+  self->axis = axis;
+  self->settings = g_object_ref (settings);
+  self->reason = g_strdup (reason);
+  return self;
+}
+
+gboolean
+ht_quantizer_is_constant (HtQuantizer *self)
+{
+  return self->is_constant;
+}
+
+/**
+ * ht_quantizer_ref:
+ * @self: a quantizer
+ *
+ * Takes a reference.
+ *
+ * Returns: (transfer full): @self
+ */
+HtQuantizer *
+ht_quantizer_ref (HtQuantizer *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  g_atomic_ref_count_inc (&self->n_refs);
+  return self;
+}
+
+/**
+ * ht_quantizer_unref:
+ * @self: (transfer full): a quantizer
+ *
+ * Gives a reference back; the last one frees the quantizer.
+ */
+void
+ht_quantizer_unref (HtQuantizer *self)
+{
+  g_return_if_fail (self != NULL);
+
+  if (!g_atomic_ref_count_dec (&self->n_refs))
+    return;
+  g_free (self->tensor);
+  g_object_unref (self->settings);
+  g_free (self->reason);
+  g_free (self);
+}
+
+/**
+ * ht_quantizer_get_tensor:
+ * @self: a quantizer
+ *
+ * Gets the name of the tensor that is quantized.
+ *
+ * Returns: (transfer none): the name
+ */
+const char *
+ht_quantizer_get_tensor (HtQuantizer *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->tensor;
+}
+
+/**
+ * ht_quantizer_is_weight:
+ * @self: a quantizer
+ *
+ * Tells weights from activations; a constant operand of an element-wise operator counts as an activation.
+ *
+ * Returns: %TRUE for a weight
+ */
+gboolean
+ht_quantizer_is_weight (HtQuantizer *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->is_weight;
+}
+
+/**
+ * ht_quantizer_get_axis:
+ * @self: a quantizer
+ *
+ * Gets the axis that has one grid an index.
+ *
+ * Returns: the axis, or -1 for one grid in all
+ */
+gint
+ht_quantizer_get_axis (HtQuantizer *self)
+{
+  g_return_val_if_fail (self != NULL, -1);
+
+  return self->axis;
+}
+
+/**
+ * ht_quantizer_get_settings:
+ * @self: a quantizer
+ *
+ * Gets the settings, rules applied. They are shared: copy before changing.
+ *
+ * Returns: (transfer none): the settings
+ */
+HtQuantizerSettings *
+ht_quantizer_get_settings (HtQuantizer *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->settings;
+}
+
+/**
+ * ht_quantizer_get_reason:
+ * @self: a quantizer
+ *
+ * Gets why the tensor is quantized, for listings: "weight of node 'conv1' (Conv)".
+ *
+ * Returns: (transfer none): the reason
+ */
+const char *
+ht_quantizer_get_reason (HtQuantizer *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->reason;
+}
