@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "onnx/tensor-proto.h"
+
+#include "graph/tensor-private.h"
 #include "onnx/wire-scan.h"
 
 #include <halftone/error.h>
@@ -70,42 +72,18 @@ refuse (const char *what, GError **error, const char *format, ...)
   return NULL;
 }
 
-/* Elements and bytes by the type and the dimensions; FALSE: a problem. */
+/* Elements and bytes by the type and the dimensions. */
 static gboolean
 measure (const Onnx__TensorProto *proto, const char *what, gsize *n_elements, gsize *size, GError **error)
 {
-  guint bits = ht_data_type_get_bits ((HtDataType) proto->data_type);
+  *n_elements = *size = 0;
   if (proto->data_type == HT_DATA_TYPE_UNDEFINED)
     return refuse (what, error, "it has no element type") != NULL;
-  if (bits == 0 && proto->data_type != HT_DATA_TYPE_STRING)
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED,
-                   "Loading tensor '%s': element type %d is not known; types 1 (float) to 26 (int2) are", what,
-                   proto->data_type);
-      return FALSE;
-    }
-  if (proto->n_dims > HT_TENSOR_MAX_DIMS)
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED,
-                   "Loading tensor '%s': it has %" G_GSIZE_FORMAT " dimensions, at most %d are supported", what,
-                   proto->n_dims, HT_TENSOR_MAX_DIMS);
-      return FALSE;
-    }
-  guint64 count = 1;
-  gboolean empty = FALSE;
-  for (gsize i = 0; i < proto->n_dims; i++)
-    {
-      if (proto->dims[i] < 0)
-        return refuse (what, error, "dimension %" G_GSIZE_FORMAT " is %" G_GINT64_FORMAT ", less than none", i,
-                       proto->dims[i]) != NULL;
-      if (proto->dims[i] == 0)
-        empty = TRUE;
-      else if (!g_uint64_checked_mul (&count, count, (guint64) proto->dims[i]) || count > G_MAXINT64 / 16)
-        return refuse (what, error, "its dimensions span more elements than any memory holds") != NULL;
-    }
-  *n_elements = empty ? 0 : (gsize) count;
-  *size = (gsize) ((*n_elements / 8) * bits + ((*n_elements % 8) * bits + 7) / 8);
-  return TRUE;
+  guint n_dims = (guint) MIN (proto->n_dims, G_MAXUINT);
+  if (ht_tensor_check_dims ((HtDataType) proto->data_type, proto->dims, n_dims, n_elements, size, error))
+    return TRUE;
+  g_prefix_error (error, "Loading tensor '%s': ", what);
+  return FALSE;
 }
 
 /* What an int32_data entry may hold for a type; packed types come a byte to the entry. */
