@@ -19,6 +19,31 @@ typedef enum
   HT_ENCODING_PINNED,
 } HtEncodingStatus;
 
+/**
+ * HtArtifactInterface:
+ * @copy: makes an independent copy
+ * @digest: feeds everything that the artifact says into @checksum, in a fixed order and byte order
+ *
+ * What an object needs to travel in a model state under a name.
+ */
+#define HT_TYPE_ARTIFACT (ht_artifact_get_type ())
+HT_API
+G_DECLARE_INTERFACE (HtArtifact, ht_artifact, HT, ARTIFACT, GObject)
+
+struct _HtArtifactInterface
+{
+  GTypeInterface parent_iface;
+
+  HtArtifact *(*copy) (HtArtifact *self);
+  void (*digest) (HtArtifact *self, GChecksum *checksum);
+
+  /*< private >*/
+  gpointer reserved[4];
+};
+
+HT_API HtArtifact *ht_artifact_copy (HtArtifact *self);
+HT_API void ht_artifact_digest (HtArtifact *self, GChecksum *checksum);
+
 /* What a pass takes and returns: graph, reference network, encodings, artifacts. A sealed state is immutable. */
 #define HT_TYPE_MODEL_STATE (ht_model_state_get_type ())
 HT_API
