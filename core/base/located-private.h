@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* What building and reading the located tree share. */
+#pragma once
+
+#include "base/located.h"
+#include "base/source-text.h"
+
+struct _HtLocatedNode
+{
+  HtLocatedDocument *document;
+  HtLocatedNode *parent;
+  HtLocatedNode *key; /* where the parent is a mapping */
+  GPtrArray *children;
+  GHashTable *by_key; /* key text to value, where there are many */
+  const char *text;
+  gsize offset;
+  gsize length;
+  guint index;
+  HtLocatedKind kind;
+  gboolean quoted;
+};
+
+struct _HtLocatedDocument
+{
+  gatomicrefcount ref_count;
+  HtSourceText *source;
+  GStringChunk *strings;
+  GPtrArray *nodes; /* all of them, keys too */
+  HtLocatedNode *root;
+};
+
+/* What plain text means. NULL, or why it may not stand there unquoted: a number that JSON does not have. */
+const char *ht_located_classify (const char *text, HtLocatedKind *kind, gint *code);
