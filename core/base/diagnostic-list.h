@@ -5,6 +5,8 @@
 
 #include <halftone/diagnostic.h>
 
+G_BEGIN_DECLS
+
 /* Problems of one text that are reported; the rest is counted. */
 #define HT_DIAGNOSTICS_MAX 50
 
@@ -14,3 +16,5 @@ gboolean ht_diagnostic_list_has_errors (GPtrArray *list);
  * one: of `domain` and `code`, or, where domain is 0, of HT_RECIPE_ERROR and the diagnostic's own code. Returns whether
  * there was no error. */
 gboolean ht_diagnostic_list_finish (GPtrArray *found, GPtrArray *report, GQuark domain, gint code, GError **error);
+
+G_END_DECLS

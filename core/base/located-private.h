@@ -31,3 +31,5 @@ struct _HtLocatedDocument
 
 /* What plain text means. NULL, or why it may not stand there unquoted: a number that JSON does not have. */
 const char *ht_located_classify (const char *text, HtLocatedKind *kind, gint *code);
+/* Appends what the scalar that is written `source`, quotes included, says. NULL, or why it says nothing. */
+const char *ht_located_read_text (const char *source, gsize length, GString *text);

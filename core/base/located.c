@@ -180,34 +180,15 @@ place_node (Builder *self, HtLocatedNode *node)
 
 /* Text of a scalar into the document's strings; NULL, reported, where it is none. */
 static const char *
-read_text (Builder *self, struct fy_token *token, gsize offset, gsize length)
+read_text (Builder *self, gsize offset, gsize length)
 {
   g_autoptr (GString) text = g_string_new (NULL);
-  struct fy_token_iter *iter;
-  char buffer[256];
-  ssize_t n;
+  const char *problem = ht_located_read_text (self->document->source->text + offset, length, text);
 
-  /* fy_token_get_text() leaks where a text has many parts; the iterator does not. */
-  iter = fy_token_iter_create (token);
-  if (iter == NULL)
-    {
-      refuse_at (self, offset, length, HT_RECIPE_ERROR_SYNTAX, "this text cannot be read");
-      return NULL;
-    }
-  while ((n = fy_token_iter_read (iter, buffer, sizeof buffer)) > 0)
-    g_string_append_len (text, buffer, n);
-  fy_token_iter_destroy (iter);
-  if (memchr (text->str, '\0', text->len) != NULL)
-    {
-      refuse_at (self, offset, length, HT_RECIPE_ERROR_SYNTAX, "this text holds a NUL character (\\0 or \\u0000)");
-      return NULL;
-    }
-  if (n < 0 || !g_utf8_validate_len (text->str, text->len, NULL))
-    {
-      refuse_at (self, offset, length, HT_RECIPE_ERROR_SYNTAX, "this text has an escape that is no character");
-      return NULL;
-    }
-  return g_string_chunk_insert_len (self->document->strings, text->str, (gssize) text->len);
+  if (problem == NULL)
+    return g_string_chunk_insert_len (self->document->strings, text->str, (gssize) text->len);
+  refuse_at (self, offset, length, HT_RECIPE_ERROR_SYNTAX, problem);
+  return NULL;
 }
 
 static gboolean
@@ -241,7 +222,7 @@ add_scalar (Builder *self, struct fy_event *event)
     return refuse_at (self, node->offset, node->length, HT_RECIPE_ERROR_SYNTAX,
                       "this text goes over several lines: is the indentation right, or a colon missing? If text is "
                       "meant, write it on one line");
-  node->text = read_text (self, token, node->offset, node->length);
+  node->text = read_text (self, node->offset, node->length);
   if (node->text == NULL)
     return FALSE;
   node->kind = HT_LOCATED_STRING;

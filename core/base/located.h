@@ -16,6 +16,8 @@
 
 #include "base/diagnostic-list.h"
 
+G_BEGIN_DECLS
+
 typedef struct _HtLocatedDocument HtLocatedDocument;
 typedef struct _HtLocatedNode HtLocatedNode;
 
@@ -81,3 +83,5 @@ void ht_located_node_report_error (HtLocatedNode *self, GPtrArray *problems, gin
 void ht_located_node_prefix_error (HtLocatedNode *self, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HtLocatedDocument, ht_located_document_unref)
+
+G_END_DECLS

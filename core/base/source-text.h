@@ -4,6 +4,8 @@
 
 #include <halftone/diagnostic.h>
 
+G_BEGIN_DECLS
+
 /* Recipes, target configurations and encodings beyond this are refused. */
 #define HT_SOURCE_MAX_BYTES (16u * 1024u * 1024u)
 
@@ -31,3 +33,5 @@ void ht_source_report_file (GPtrArray *problems, const char *file, gint code, co
     G_GNUC_PRINTF (4, 5);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HtSourceText, ht_source_text_free)
+
+G_END_DECLS

@@ -5,7 +5,11 @@
 
 #include "base/source-text.h"
 
+G_BEGIN_DECLS
+
 /* Nesting of lists and mappings. */
 #define HT_YAML_MAX_DEPTH 64
 
 gboolean ht_yaml_scan (const HtSourceText *source, GPtrArray *problems);
+
+G_END_DECLS
