@@ -13,7 +13,7 @@ struct _HtQuantizer
   char *tensor;
   gboolean is_weight;
   gboolean is_constant;
-  gint axis;
+  gint channel_axis; /* whatever the granularity; -1 where there is none */
   HtQuantizerSettings *settings;
   char *reason;
 };
@@ -21,7 +21,7 @@ struct _HtQuantizer
 G_DEFINE_BOXED_TYPE (HtQuantizer, ht_quantizer, ht_quantizer_ref, ht_quantizer_unref)
 
 HtQuantizer *
-ht_quantizer_new (const char *tensor, gboolean is_weight, gboolean is_constant, gint axis,
+ht_quantizer_new (const char *tensor, gboolean is_weight, gboolean is_constant, gint channel_axis,
                   HtQuantizerSettings *settings, const char *reason)
 {
   HtQuantizer *self = g_new0 (HtQuantizer, 1);
@@ -30,7 +30,7 @@ ht_quantizer_new (const char *tensor, gboolean is_weight, gboolean is_constant, 
   self->tensor = g_strdup (tensor);
   self->is_weight = is_weight;
   self->is_constant = is_constant;
-  self->axis = axis;
+  self->channel_axis = channel_axis;
   self->settings = g_object_ref (settings);
   self->reason = g_strdup (reason);
   return self;
@@ -40,6 +40,12 @@ gboolean
 ht_quantizer_is_constant (HtQuantizer *self)
 {
   return self->is_constant;
+}
+
+gint
+ht_quantizer_get_channel_axis (HtQuantizer *self)
+{
+  return self->channel_axis;
 }
 
 /**
@@ -123,7 +129,7 @@ ht_quantizer_get_axis (HtQuantizer *self)
 {
   g_return_val_if_fail (self != NULL, -1);
 
-  return self->axis;
+  return ht_quantizer_settings_get_granularity (self->settings) == HT_GRANULARITY_CHANNEL ? self->channel_axis : -1;
 }
 
 /**

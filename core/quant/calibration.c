@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/* Computes encodings: of constants from their values, of activations from their range over a data set. */
+#include "quant/simulation-private.h"
+
+#include "kernels/min-max.h"
+
+#include <halftone/error.h>
+
+#include <math.h>
+
+static HtEncoding *
+encoding_for (HtQuantizer *quantizer, gint axis, const double *minima, const double *maxima, gsize n_grids,
+              GError **error)
+{
+  HtQuantizerSettings *settings = ht_quantizer_get_settings (quantizer);
+  HtEncoding *encoding = ht_encoding_new_from_ranges (
+      ht_quantizer_settings_get_bits (settings), ht_quantizer_settings_get_symmetric (settings),
+      ht_quantizer_settings_get_strict (settings), FALSE, axis, minima, maxima, n_grids, error);
+
+  if (!encoding)
+    g_prefix_error (error, "calibrating tensor '%s': ", ht_quantizer_get_tensor (quantizer));
+  return encoding;
+}
+
+static HtEncoding *
+calibrate_constant (HtSimulation *self, HtQuantizer *quantizer, GError **error)
+{
+  const char *tensor = ht_quantizer_get_tensor (quantizer);
+  g_autoptr (HtTensor) value = ht_graph_get_constant (self->graph, tensor);
+  gint axis = ht_quantizer_get_axis (quantizer);
+  g_autofree HtKernelRange *ranges = NULL;
+  g_autofree double *minima = NULL, *maxima = NULL;
+  gsize n_grids, outer = 1, inner = 1;
+  guint n_dims;
+  const gint64 *dims;
+
+  if (!value)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_FAILED, "calibrating the constant '%s': its value cannot be computed", tensor);
+      return NULL;
+    }
+  dims = ht_tensor_get_dims (value, &n_dims);
+  if (axis >= (gint) n_dims)
+    axis = -1;
+  n_grids = axis < 0 ? 1 : (gsize) dims[axis];
+  for (guint i = 0; i < n_dims; i++)
+    if (axis < 0 || (gint) i > axis)
+      inner *= (gsize) dims[i];
+    else if ((gint) i < axis)
+      outer *= (gsize) dims[i];
+  if (n_grids == 0 || outer * inner == 0)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_MODEL, "calibrating the constant '%s': it has no elements", tensor);
+      return NULL;
+    }
+  ranges = g_new (HtKernelRange, n_grids);
+  ht_kernel_min_max_channels (ht_tensor_get_data (value), outer, n_grids, inner, ranges);
+  minima = g_new (double, n_grids);
+  maxima = g_new (double, n_grids);
+  for (gsize i = 0; i < n_grids; i++)
+    {
+      if (ranges[i].n_not_finite > 0)
+        {
+          g_set_error (error, HT_ERROR, HT_ERROR_NUMERIC,
+                       "calibrating the constant '%s' (%s): found values that are infinite or not a number; expected "
+                       "finite ones: repair the model",
+                       tensor, ht_quantizer_get_reason (quantizer));
+          return NULL;
+        }
+      minima[i] = ranges[i].minimum;
+      maxima[i] = ranges[i].maximum;
+    }
+  return encoding_for (quantizer, axis, minima, maxima, n_grids, error);
+}
+
+static GHashTable *
+new_encoding_table (void)
+{
+  return g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) ht_encoding_unref);
+}
+
+static gboolean
+calibrate_constants (HtSimulation *self, GHashTable *found, GError **error)
+{
+  for (guint i = 0; i < self->placement->quantizers->len; i++)
+    {
+      HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
+      const char *tensor = ht_quantizer_get_tensor (quantizer);
+      HtEncoding *encoding;
+
+      if (!ht_quantizer_is_constant (quantizer) || ht_simulation_get_origin (self, tensor) == HT_ORIGIN_GIVEN)
+        continue;
+      encoding = calibrate_constant (self, quantizer, error);
+      if (!encoding)
+        return FALSE;
+      g_hash_table_insert (found, (gpointer) tensor, encoding);
+    }
+  return TRUE;
+}
+
+static void
+take_all (HtSimulation *self, GHashTable *found)
+{
+  GHashTableIter iter;
+  gpointer tensor, encoding;
+
+  g_hash_table_iter_init (&iter, found);
+  while (g_hash_table_iter_next (&iter, &tensor, &encoding))
+    ht_simulation_take_encoding (self, tensor, encoding, HT_ORIGIN_COMPUTED);
+}
+
+/**
+ * ht_simulation_calibrate_weights:
+ * @self: a simulation
+ * @error: return location for an error
+ *
+ * Computes the encodings of weights and constant operands from their values, but for those that were given.
+ *
+ * Returns: %TRUE, or %FALSE with @error set and nothing changed when a constant has values that are not finite
+ */
+gboolean
+ht_simulation_calibrate_weights (HtSimulation *self, GError **error)
+{
+  g_autoptr (GHashTable) found = NULL;
+
+  g_return_val_if_fail (HT_IS_SIMULATION (self), FALSE);
+
+  found = new_encoding_table ();
+  if (!calibrate_constants (self, found, error))
+    return FALSE;
+  take_all (self, found);
+  return TRUE;
+}
+
+/* The ranges of activations over a data set. */
+typedef struct
+{
+  HtQuantizer *quantizer;
+  double minimum, maximum;
+  gboolean seen;
+} Range;
+
+typedef struct
+{
+  GHashTable *ranges; /* tensor -> Range */
+  GError *error;      /* the first problem that a tap found */
+} Observation;
+
+static void
+observe (const char *name, HtTensor *value, gpointer user_data)
+{
+  Observation *observation = user_data;
+  Range *range = g_hash_table_lookup (observation->ranges, name);
+  gsize n_elements = ht_tensor_get_n_elements (value);
+  HtKernelRange found;
+
+  if (!range || observation->error || n_elements == 0 || ht_tensor_get_data_type (value) != HT_DATA_TYPE_FLOAT)
+    return;
+  found = ht_kernel_min_max (ht_tensor_get_data (value), n_elements);
+  if (found.n_not_finite > 0)
+    {
+      g_set_error (&observation->error, HT_ERROR, HT_ERROR_NUMERIC,
+                   "calibrating tensor '%s' (%s): found %" G_GSIZE_FORMAT " values that are infinite or not a number; "
+                   "expected finite ones: look at the data and at what produces it, or leave its node out with a rule",
+                   name, ht_quantizer_get_reason (range->quantizer), found.n_not_finite);
+      return;
+    }
+  range->minimum = range->seen ? MIN (range->minimum, found.minimum) : found.minimum;
+  range->maximum = range->seen ? MAX (range->maximum, found.maximum) : found.maximum;
+  range->seen = TRUE;
+}
+
+static char **
+collect_taps (HtSimulation *self, GHashTable *ranges)
+{
+  g_autoptr (GStrvBuilder) taps = g_strv_builder_new ();
+
+  for (guint i = 0; i < self->placement->quantizers->len; i++)
+    {
+      HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
+      const char *tensor = ht_quantizer_get_tensor (quantizer);
+      Range *range;
+
+      if (ht_quantizer_is_constant (quantizer) || ht_simulation_get_origin (self, tensor) == HT_ORIGIN_GIVEN)
+        continue;
+      range = g_new0 (Range, 1);
+      range->quantizer = quantizer;
+      g_hash_table_insert (ranges, (gpointer) tensor, range);
+      g_strv_builder_add (taps, tensor);
+    }
+  return g_strv_builder_end (taps);
+}
+
+/* Weights are quantized while activations are observed, as in AIMET; activations are not. */
+static HtExecutor *
+create_observed_executor (HtSimulation *self, GHashTable *constants, GError **error)
+{
+  g_autoptr (HtExecutor) executor = ht_executor_new (self->graph, error);
+
+  if (!executor)
+    return NULL;
+  for (guint i = 0; i < self->placement->quantizers->len; i++)
+    {
+      HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
+      const char *tensor = ht_quantizer_get_tensor (quantizer);
+      HtEncoding *encoding = g_hash_table_lookup (constants, tensor);
+
+      if (!encoding)
+        encoding = g_hash_table_lookup (self->encodings, tensor);
+      if (encoding && ht_quantizer_is_weight (quantizer))
+        ht_executor_set_encoding (executor, tensor, encoding);
+    }
+  return g_steal_pointer (&executor);
+}
+
+/* The number of samples that the network insists on, or 0 when any will do. */
+static guint
+get_fixed_batch (HtGraph *graph)
+{
+  const char *const *inputs = ht_graph_get_inputs (graph);
+
+  for (guint i = 0; inputs[i]; i++)
+    {
+      g_autoptr (HtShape) shape = NULL;
+      gint64 dim;
+
+      if (ht_graph_is_constant (graph, inputs[i]))
+        continue;
+      shape = ht_graph_get_shape (graph, inputs[i]);
+      dim = shape && ht_shape_get_n_dims (shape) > 0 ? ht_shape_get_dim (shape, 0) : HT_DIM_UNKNOWN;
+      if (dim > 0 && dim <= G_MAXUINT)
+        return (guint) dim;
+      if (dim == HT_DIM_UNKNOWN)
+        return 0;
+    }
+  return 0;
+}
+
+static gboolean
+observe_batches (HtSimulation *self, HtExecutor *executor, HtDataset *dataset, guint batch,
+                 const char *const *taps, Observation *observation, HtProgressFunc progress, gpointer user_data,
+                 GCancellable *cancellable, GError **error)
+{
+  guint n_samples = ht_dataset_get_n_samples (dataset);
+  guint fixed = get_fixed_batch (self->graph);
+
+  if (n_samples == 0 || (fixed > 0 && n_samples < fixed))
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
+                   "calibrating: found %u samples in the data set; expected at least %u", n_samples, MAX (fixed, 1));
+      return FALSE;
+    }
+  if (fixed > 0)
+    batch = fixed;
+  for (guint first = 0; first < n_samples; first += MIN (batch, n_samples - first))
+    {
+      g_autoptr (GHashTable) inputs = NULL;
+      g_autoptr (GHashTable) outputs = NULL;
+      guint count = MIN (batch, n_samples - first);
+      /* A network of a fixed batch sees some samples of the last one twice, which changes no range. */
+      guint start = fixed > 0 ? MIN (first, n_samples - fixed) : first;
+
+      if (g_cancellable_set_error_if_cancelled (cancellable, error))
+        return FALSE;
+      inputs = ht_dataset_get_batch (dataset, start, fixed > 0 ? fixed : count, error);
+      if (!inputs)
+        return FALSE;
+      outputs = ht_executor_run_tapped (executor, inputs, NULL, taps, observe, observation, cancellable, error);
+      if (!outputs)
+        return FALSE;
+      if (observation->error)
+        {
+          g_propagate_error (error, g_steal_pointer (&observation->error));
+          return FALSE;
+        }
+      if (progress)
+        progress ((double) (first + count) / n_samples, "calibrating", user_data);
+    }
+  return TRUE;
+}
+
+static gboolean
+make_activation_encodings (HtSimulation *self, GHashTable *ranges, GHashTable *found, GError **error)
+{
+  for (guint i = 0; i < self->placement->quantizers->len; i++)
+    {
+      HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
+      const char *tensor = ht_quantizer_get_tensor (quantizer);
+      Range *range = g_hash_table_lookup (ranges, tensor);
+      HtEncoding *encoding;
+
+      if (!range)
+        continue;
+      if (!range->seen)
+        {
+          ht_simulation_note (self, "tensor '%s': calibration saw no values of it, so it stays in floating point", tensor);
+          continue;
+        }
+      encoding = encoding_for (quantizer, -1, &range->minimum, &range->maximum, 1, error);
+      if (!encoding)
+        return FALSE;
+      g_hash_table_insert (found, (gpointer) tensor, encoding);
+    }
+  return TRUE;
+}
+
+/**
+ * ht_simulation_calibrate:
+ * @self: a simulation
+ * @dataset: the calibration samples
+ * @batch: how many samples run at once; a network of a fixed batch uses its own
+ * @progress: (nullable) (scope call): called after each batch
+ * @user_data: passed to @progress
+ * @cancellable: (nullable): stops the work
+ * @error: return location for an error
+ *
+ * Computes the encodings of all tensors but those that were given: constants from their values, activations from the
+ * smallest and largest value over the data set. Weights are quantized while activations are observed, activations are
+ * not. Values are streamed: nothing but the ranges is kept.
+ *
+ * Returns: %TRUE, or %FALSE with @error set and nothing changed when the data set is empty or does not fit the network, or
+ *   when a tensor has values that are not finite
+ */
+gboolean
+ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, HtProgressFunc progress,
+                         gpointer user_data, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GHashTable) found = NULL;
+  g_autoptr (GHashTable) ranges = NULL;
+  g_autoptr (HtExecutor) executor = NULL;
+  g_auto (GStrv) taps = NULL;
+  Observation observation = { NULL, NULL };
+  gboolean ok;
+
+  g_return_val_if_fail (HT_IS_SIMULATION (self) && HT_IS_DATASET (dataset) && batch > 0, FALSE);
+
+  found = new_encoding_table ();
+  if (!calibrate_constants (self, found, error))
+    return FALSE;
+  executor = create_observed_executor (self, found, error);
+  if (!executor)
+    return FALSE;
+  ranges = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
+  taps = collect_taps (self, ranges);
+  observation.ranges = ranges;
+  ok = observe_batches (self, executor, dataset, batch, (const char *const *) taps, &observation, progress, user_data,
+                        cancellable, error);
+  g_clear_error (&observation.error);
+  if (!ok || !make_activation_encodings (self, ranges, found, error))
+    return FALSE;
+  take_all (self, found);
+  return TRUE;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <halftone/simulation.h>
+
+#include "quant/placement.h"
+#include "quant/quantizer.h"
+
+typedef enum
+{
+  HT_ORIGIN_NONE,     /* no encoding yet */
+  HT_ORIGIN_COMPUTED, /* by calibration, which may compute it again */
+  HT_ORIGIN_GIVEN,    /* by a caller, a file or a state: calibration leaves it */
+} HtEncodingOrigin;
+
+struct _HtSimulation
+{
+  GObject parent_instance;
+
+  HtGraph *graph; /* sealed, shapes inferred */
+  HtQuantizationConfig *config;
+  HtPlacement *placement;
+  GHashTable *by_name;   /* tensor -> HtQuantizer, owned by the placement */
+  GHashTable *encodings; /* tensor -> HtEncoding */
+  GHashTable *given;     /* names of tensors whose encoding calibration leaves */
+};
+
+HtEncodingOrigin ht_simulation_get_origin (HtSimulation *self, const char *tensor);
+/* Checks that an encoding fits the tensor of a quantizer: rank and channels. */
+gboolean ht_simulation_check_encoding (HtSimulation *self, HtQuantizer *quantizer, HtEncoding *encoding,
+                                       GError **error);
+void ht_simulation_take_encoding (HtSimulation *self, const char *tensor, HtEncoding *encoding,
+                                  HtEncodingOrigin origin);
+/* A quantizer that the target does not ask for but a file does. */
+HtQuantizer *ht_simulation_add_quantizer (HtSimulation *self, const char *tensor, const char *reason);
+void ht_simulation_note (HtSimulation *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
