@@ -5,4 +5,11 @@
 void
 ht_operator_load_builtin (void)
 {
+  ht_ops_register_activation ();
+  ht_ops_register_cast ();
+  ht_ops_register_compare ();
+  ht_ops_register_constant ();
+  ht_ops_register_elementwise ();
+  ht_ops_register_shape ();
+  ht_ops_register_unary ();
 }

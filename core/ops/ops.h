@@ -8,3 +8,10 @@
 #define HT_OPS_REGISTER(table) ht_operator_register ((table), G_N_ELEMENTS (table))
 
 /* One declaration a file, one call in ops.c: void ht_ops_register_FAMILY (void); */
+void ht_ops_register_activation (void);
+void ht_ops_register_cast (void);
+void ht_ops_register_compare (void);
+void ht_ops_register_constant (void);
+void ht_ops_register_elementwise (void);
+void ht_ops_register_shape (void);
+void ht_ops_register_unary (void);

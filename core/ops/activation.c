@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* Activation functions and Clip. */
+#include "ops/ops.h"
+#include "ops/rules.h"
+#include "ops/unary.h"
+
+#include <math.h>
+
+#define COSTLY 8
+#define ATTRIBUTE_A(name, fallback) { .a = ht_node_get_float (call->node, name, fallback) }
+#define ATTRIBUTES_AB(a_name, a_fallback, b_name, b_fallback)                                                          \
+  { .a = ht_node_get_float (call->node, a_name, a_fallback), .b = ht_node_get_float (call->node, b_name, b_fallback) }
+
+/* Parameters are single precision by specification. */
+#define A ((float) p->a)
+#define B ((float) p->b)
+
+/* From the side of the smaller exponential, so that neither tail overflows. */
+static inline float
+sigmoid_of (float x)
+{
+  float e = expf (-fabsf (x));
+  return x >= 0.0f ? 1.0f / (1.0f + e) : e / (1.0f + e);
+}
+
+static inline double
+sigmoid_of_double (double x)
+{
+  double e = exp (-fabs (x));
+  return x >= 0.0 ? 1.0 / (1.0 + e) : e / (1.0 + e);
+}
+
+static inline float
+softplus_of (float x)
+{
+  return fmaxf (x, 0.0f) + log1pf (expf (-fabsf (x)));
+}
+
+static inline double
+softplus_of_double (double x)
+{
+  return fmax (x, 0.0) + log1p (exp (-fabs (x)));
+}
+
+HT_UNARY_FLOAT (sigmoid, COSTLY, sigmoid_of (x), sigmoid_of_double (x), HT_NO_PARAMETERS)
+HT_UNARY_FLOAT (tanh, COSTLY, tanhf (x), tanh (x), HT_NO_PARAMETERS)
+HT_UNARY_FLOAT (leaky_relu, 1, x < 0.0f ? A * x : x, x < 0.0 ? A * x : x, ATTRIBUTE_A ("alpha", 0.01))
+HT_UNARY_FLOAT (elu, COSTLY, x < 0.0f ? A * expm1f (x) : x, x < 0.0 ? A * expm1 (x) : x, ATTRIBUTE_A ("alpha", 1.0))
+HT_UNARY_FLOAT (celu, COSTLY, fmaxf (0.0f, x) + fminf (0.0f, A * expm1f (x / A)),
+                fmax (0.0, x) + fmin (0.0, A * expm1 (x / A)), ATTRIBUTE_A ("alpha", 1.0))
+HT_UNARY_FLOAT (selu, COSTLY, x > 0.0f ? B * x : B * A * expm1f (x), x > 0.0 ? B * x : B * A * expm1 (x),
+                ATTRIBUTES_AB ("alpha", 1.67326319217681884765625, "gamma", 1.05070102214813232421875))
+HT_UNARY_FLOAT (softplus, COSTLY, softplus_of (x), softplus_of_double (x), HT_NO_PARAMETERS)
+HT_UNARY_FLOAT (softsign, 1, x / (1.0f + fabsf (x)), x / (1.0 + fabs (x)), HT_NO_PARAMETERS)
+HT_UNARY_FLOAT (hard_sigmoid, 1, fmaxf (0.0f, fminf (1.0f, A * x + B)), fmax (0.0, fmin (1.0, A * x + B)),
+                ATTRIBUTES_AB ("alpha", 0.2, "beta", 0.5))
+HT_UNARY_FLOAT (hard_swish, 1, x * fmaxf (0.0f, fminf (1.0f, x * (1.0f / 6.0f) + 0.5f)),
+                x * fmax (0.0, fmin (1.0, x / 6.0 + 0.5)), HT_NO_PARAMETERS)
+HT_UNARY_FLOAT (mish, COSTLY, x * tanhf (softplus_of (x)), x * tanh (softplus_of_double (x)), HT_NO_PARAMETERS)
+HT_UNARY_FLOAT (thresholded_relu, 1, x > A ? x : 0.0f, x > A ? x : 0.0, ATTRIBUTE_A ("alpha", 1.0))
+HT_UNARY_FLOAT (swish, COSTLY, x *sigmoid_of (A *x), x *sigmoid_of_double (A *x), ATTRIBUTE_A ("alpha", 1.0))
+HT_UNARY_FLOAT (gelu_exact, COSTLY, 0.5f * x * (1.0f + erff (x * 0.70710678118654752440f)),
+                0.5 * x * (1.0 + erf (x * 0.70710678118654752440)), HT_NO_PARAMETERS)
+HT_UNARY_FLOAT (gelu_tanh, COSTLY,
+                0.5f * x * (1.0f + tanhf (0.79788456080286535588f * (x + 0.044715f * x * x * x))),
+                0.5 * x * (1.0 + tanh (0.79788456080286535588 * (x + 0.044715 * x * x * x))), HT_NO_PARAMETERS)
+
+static gboolean
+gelu_forward (const HtOpCall *call, GError **error)
+{
+  gboolean approximate = g_str_equal (ht_node_get_string (call->node, "approximate", "none"), "tanh");
+  return approximate ? gelu_tanh_forward (call, error) : gelu_exact_forward (call, error);
+}
+
+static gboolean
+gelu_infer (HtInfer *infer, GError **error)
+{
+  const char *approximate = ht_node_get_string (infer->node, "approximate", "none");
+  if (!g_str_equal (approximate, "none") && !g_str_equal (approximate, "tanh"))
+    return ht_infer_fail (infer, error, "the attribute approximate is '%s', expected 'none' or 'tanh'", approximate);
+  return ht_infer_unary_float (infer, error);
+}
+
+/* Shrink */
+HT_UNARY_LOOP (shrink, float, x < -A ? x + B : x > A ? x - B : 0)
+HT_UNARY_LOOP (shrink, double, x < -p->a ? x + p->b : x > p->a ? x - p->b : 0)
+
+static gboolean
+shrink_forward (const HtOpCall *call, GError **error)
+{
+  static const HtUnaryKernel kernels[] = { { HT_DATA_TYPE_FLOAT, shrink_float },
+                                           { HT_DATA_TYPE_DOUBLE, shrink_double },
+                                           { HT_DATA_TYPE_UNDEFINED, NULL } };
+  HtUnaryParameters parameters = ATTRIBUTES_AB ("lambd", 0.5, "bias", 0.0);
+  return ht_op_run_unary (call, kernels, &parameters, 1, shrink_forward, error);
+}
+
+/* Relu: NaN passes through, as in onnxruntime and torch. */
+HT_UNARY_LOOP (relu, float, x < 0 ? 0 : x)
+HT_UNARY_LOOP (relu, double, x < 0 ? 0 : x)
+HT_UNARY_LOOP (relu, gint8, x < 0 ? 0 : x)
+HT_UNARY_LOOP (relu, gint16, x < 0 ? 0 : x)
+HT_UNARY_LOOP (relu, gint32, x < 0 ? 0 : x)
+HT_UNARY_LOOP (relu, gint64, x < 0 ? 0 : x)
+
+static gboolean
+relu_forward (const HtOpCall *call, GError **error)
+{
+  static const HtUnaryKernel kernels[]
+      = { { HT_DATA_TYPE_FLOAT, relu_float }, { HT_DATA_TYPE_DOUBLE, relu_double }, { HT_DATA_TYPE_INT8, relu_gint8 },
+          { HT_DATA_TYPE_INT16, relu_gint16 }, { HT_DATA_TYPE_INT32, relu_gint32 }, { HT_DATA_TYPE_INT64, relu_gint64 },
+          { HT_DATA_TYPE_UNDEFINED, NULL } };
+  return ht_op_run_unary (call, kernels, NULL, 1, relu_forward, error);
+}
+
+static gboolean
+relu_infer (HtInfer *infer, GError **error)
+{
+  return ht_infer_same (infer, 1, HT_TYPES_FLOAT | HT_TYPES_SIGNED, error);
+}
+
+/* Clip. The limits are of the data's own type, so that 64-bit integers stay exact. */
+typedef struct
+{
+  gboolean has_low, has_high;
+  union
+  {
+    float f;
+    double d;
+    gint64 i;
+    guint64 u;
+  } low, high;
+} Limits;
+
+typedef struct
+{
+  const Limits *limits;
+  gconstpointer in;
+  gpointer out;
+} ClipWork;
+
+/* Low first: where the limits cross, the high one wins, as the specification says. */
+#define CLIP_RANGE(T, MEMBER)                                                                                          \
+  static void clip_##T (gsize begin, gsize end, gpointer user_data)                                                    \
+  {                                                                                                                    \
+    const ClipWork *work = user_data;                                                                                  \
+    const T *in = work->in;                                                                                            \
+    T *out = work->out;                                                                                                \
+    T low = (T) work->limits->low.MEMBER, high = (T) work->limits->high.MEMBER;                                        \
+    if (work->limits->has_low && work->limits->has_high)                                                               \
+      for (gsize i = begin; i < end; i++)                                                                              \
+        {                                                                                                              \
+          T x = in[i] < low ? low : in[i];                                                                             \
+          out[i] = x > high ? high : x;                                                                                \
+        }                                                                                                              \
+    else if (work->limits->has_low)                                                                                    \
+      for (gsize i = begin; i < end; i++)                                                                              \
+        out[i] = in[i] < low ? low : in[i];                                                                            \
+    else if (work->limits->has_high)                                                                                   \
+      for (gsize i = begin; i < end; i++)                                                                              \
+        out[i] = in[i] > high ? high : in[i];                                                                          \
+    else                                                                                                               \
+      for (gsize i = begin; i < end; i++)                                                                              \
+        out[i] = in[i];                                                                                                \
+  }
+CLIP_RANGE (float, f)
+CLIP_RANGE (double, d)
+CLIP_RANGE (gint8, i)
+CLIP_RANGE (gint16, i)
+CLIP_RANGE (gint32, i)
+CLIP_RANGE (gint64, i)
+CLIP_RANGE (guint8, u)
+CLIP_RANGE (guint16, u)
+CLIP_RANGE (guint32, u)
+CLIP_RANGE (guint64, u)
+
+static gboolean
+clip_run (const HtOpCall *call, const Limits *limits, GError **error)
+{
+  static const HtRangeFunc by_type[32]
+      = { [HT_DATA_TYPE_FLOAT] = clip_float,   [HT_DATA_TYPE_DOUBLE] = clip_double,  [HT_DATA_TYPE_INT8] = clip_gint8,
+          [HT_DATA_TYPE_INT16] = clip_gint16,  [HT_DATA_TYPE_INT32] = clip_gint32,   [HT_DATA_TYPE_INT64] = clip_gint64,
+          [HT_DATA_TYPE_UINT8] = clip_guint8,  [HT_DATA_TYPE_UINT16] = clip_guint16,
+          [HT_DATA_TYPE_UINT32] = clip_guint32, [HT_DATA_TYPE_UINT64] = clip_guint64 };
+  HtDataType type = ht_tensor_get_data_type (call->inputs[0]);
+  if ((guint) type >= 32 || by_type[type] == NULL)
+    return ht_op_fail_type (call, type, error);
+  ClipWork work = { limits, ht_tensor_get_data (call->inputs[0]), ht_tensor_get_writable_data (call->outputs[0]) };
+  ht_loop_range (ht_tensor_get_n_elements (call->inputs[0]), 1, by_type[type], &work);
+  return TRUE;
+}
+
+static gboolean
+clip_attribute_forward (const HtOpCall *call, GError **error)
+{
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, clip_attribute_forward, error);
+  double low = ht_node_get_float (call->node, "min", -G_MAXFLOAT), high = ht_node_get_float (call->node, "max", G_MAXFLOAT);
+  Limits limits = { TRUE, TRUE, { 0 }, { 0 } };
+  if (ht_tensor_get_data_type (call->inputs[0]) == HT_DATA_TYPE_DOUBLE)
+    {
+      limits.low.d = low;
+      limits.high.d = high;
+    }
+  else
+    {
+      limits.low.f = (float) low;
+      limits.high.f = (float) high;
+    }
+  return clip_run (call, &limits, error);
+}
+
+static gboolean
+read_limit (HtTensor *tensor, gpointer limit)
+{
+  if (tensor == NULL || ht_tensor_get_n_elements (tensor) == 0)
+    return FALSE;
+  switch (ht_tensor_get_data_type (tensor))
+    {
+    case HT_DATA_TYPE_FLOAT:
+      *(float *) limit = *(const float *) ht_tensor_get_data (tensor);
+      return TRUE;
+    case HT_DATA_TYPE_DOUBLE:
+      *(double *) limit = *(const double *) ht_tensor_get_data (tensor);
+      return TRUE;
+    case HT_DATA_TYPE_UINT64:
+      *(guint64 *) limit = *(const guint64 *) ht_tensor_get_data (tensor);
+      return TRUE;
+    default:
+      *(gint64 *) limit = ht_tensor_get_int64 (tensor, 0);
+      return TRUE;
+    }
+}
+
+static gboolean
+clip_forward (const HtOpCall *call, GError **error)
+{
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, clip_forward, error);
+  Limits limits = { 0 };
+  limits.has_low = read_limit (call->n_inputs > 1 ? call->inputs[1] : NULL, &limits.low);
+  limits.has_high = read_limit (call->n_inputs > 2 ? call->inputs[2] : NULL, &limits.high);
+  return clip_run (call, &limits, error);
+}
+
+static gboolean
+clip_infer (HtInfer *infer, GError **error)
+{
+  if (!ht_infer_same (infer, 3, HT_TYPES_NUMBER, error))
+    return FALSE;
+  for (guint i = 1; i < 3; i++)
+    if (!ht_infer_check_same_type (infer, 0, i, error) || !ht_infer_check_rank (infer, i, 0, 1, error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+clip_attribute_infer (HtInfer *infer, GError **error)
+{
+  return ht_infer_unary_float (infer, error);
+}
+
+/* PRelu: the slope broadcasts to the input, never the other way round. */
+#define PRELU_LOOP(T)                                                                                                  \
+  static void prelu_##T (gsize n, const char *const *in, const gint64 *stride, char *out_, gconstpointer user_data)    \
+  {                                                                                                                    \
+    const T *x = (const T *) in[0], *slope = (const T *) in[1];                                                        \
+    T *out = (T *) out_;                                                                                               \
+    for (gsize i = 0; i < n; i++)                                                                                      \
+      {                                                                                                                \
+        T value = x[(gint64) i * stride[0]];                                                                           \
+        out[i] = value < 0 ? (T) (value * slope[(gint64) i * stride[1]]) : value;                                      \
+      }                                                                                                                \
+  }
+PRELU_LOOP (float)
+PRELU_LOOP (double)
+PRELU_LOOP (gint32)
+PRELU_LOOP (gint64)
+
+static gboolean
+prelu_forward (const HtOpCall *call, GError **error)
+{
+  static const HtLoop by_type[32] = { [HT_DATA_TYPE_FLOAT] = prelu_float,    [HT_DATA_TYPE_DOUBLE] = prelu_double,
+                                      [HT_DATA_TYPE_INT32] = prelu_gint32,   [HT_DATA_TYPE_INT64] = prelu_gint64 };
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, prelu_forward, error);
+  HtDataType type = ht_tensor_get_data_type (call->inputs[0]);
+  if ((guint) type >= 32 || by_type[type] == NULL)
+    return ht_op_fail_type (call, type, error);
+  ht_loop_broadcast (call->outputs[0], call->inputs, 2, by_type[type], NULL);
+  return TRUE;
+}
+
+static gboolean
+prelu_infer (HtInfer *infer, GError **error)
+{
+  HtDims x, slope, out;
+  if (!ht_infer_same (infer, 2, HT_TYPES_NUMBER, error) || !ht_infer_check_arity (infer, 2, 2, error)
+      || !ht_infer_check_same_type (infer, 0, 1, error))
+    return FALSE;
+  if (!ht_infer_read_dims (infer, 0, &x) || !ht_infer_read_dims (infer, 1, &slope))
+    return TRUE;
+  if (!ht_infer_broadcast (infer, &x, &slope, &out, error))
+    return FALSE;
+  for (guint i = 0; i < out.n; i++)
+    if (out.n != x.n || (x.dim[i] >= 0 && out.dim[i] >= 0 && out.dim[i] != x.dim[i]))
+      return ht_infer_fail (infer, error, "the slope is larger than the data, it must broadcast to its shape");
+  return TRUE;
+}
+
+static const HtOperator operators[] = {
+  { "", "Relu", 6, HT_OP_IN_PLACE, relu_infer, relu_forward },
+  { "", "Clip", 6, HT_OP_IN_PLACE, clip_attribute_infer, clip_attribute_forward },
+  { "", "Clip", 11, HT_OP_IN_PLACE, clip_infer, clip_forward },
+  { "", "LeakyRelu", 6, HT_OP_IN_PLACE, ht_infer_unary_float, leaky_relu_forward },
+  { "", "PRelu", 7, HT_OP_IN_PLACE, prelu_infer, prelu_forward },
+  { "", "Sigmoid", 6, HT_OP_IN_PLACE, ht_infer_unary_float, sigmoid_forward },
+  { "", "Tanh", 6, HT_OP_IN_PLACE, ht_infer_unary_float, tanh_forward },
+  { "", "Elu", 6, HT_OP_IN_PLACE, ht_infer_unary_float, elu_forward },
+  { "", "Celu", 12, HT_OP_IN_PLACE, ht_infer_unary_float, celu_forward },
+  { "", "Selu", 6, HT_OP_IN_PLACE, ht_infer_unary_float, selu_forward },
+  { "", "Softplus", 1, HT_OP_IN_PLACE, ht_infer_unary_float, softplus_forward },
+  { "", "Softsign", 1, HT_OP_IN_PLACE, ht_infer_unary_float, softsign_forward },
+  { "", "HardSigmoid", 6, HT_OP_IN_PLACE, ht_infer_unary_float, hard_sigmoid_forward },
+  { "", "HardSwish", 14, HT_OP_IN_PLACE, ht_infer_unary_float, hard_swish_forward },
+  { "", "Mish", 18, HT_OP_IN_PLACE, ht_infer_unary_float, mish_forward },
+  { "", "Gelu", 20, HT_OP_IN_PLACE, gelu_infer, gelu_forward },
+  { "", "Swish", 24, HT_OP_IN_PLACE, ht_infer_unary_float, swish_forward },
+  { "", "ThresholdedRelu", 10, HT_OP_IN_PLACE, ht_infer_unary_float, thresholded_relu_forward },
+  { "", "Shrink", 9, HT_OP_IN_PLACE, ht_infer_unary_float, shrink_forward },
+};
+
+void
+ht_ops_register_activation (void)
+{
+  HT_OPS_REGISTER (operators);
+}
