@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* Liveness, sharing and offsets: all fixed places of a plan lie in one arena. */
+#include "exec/exec-plan.h"
+
+#include "graph/tensor-private.h"
+
+#define ALIGNMENT ((gsize) 64)
+
+static gsize
+round_up (gsize size)
+{
+  return (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+}
+
+/* A value in the arena whose memory may be handed on. */
+static gboolean
+owns_arena (HtExecPlan *self, guint value)
+{
+  return value != HT_EXEC_NONE && ht_exec_plan_value (self, value)->place == HT_EXEC_ARENA;
+}
+
+static void
+share (HtExecPlan *self, guint output, guint input)
+{
+  guint root = ht_exec_plan_value (self, input)->root;
+  HtExecValue *from = ht_exec_plan_value (self, root);
+  HtExecValue *to = ht_exec_plan_value (self, output);
+
+  to->root = root;
+  from->last = MAX (from->last, to->last);
+}
+
+static gboolean
+dies_at (HtExecPlan *self, guint value, gint step)
+{
+  return ht_exec_plan_value (self, ht_exec_plan_value (self, value)->root)->last <= step;
+}
+
+static gboolean
+same_layout (const HtExecValue *a, const HtExecValue *b)
+{
+  if (a->type != b->type || a->n_dims != b->n_dims)
+    return FALSE;
+  for (guint i = 0; i < a->n_dims; i++)
+    if (a->dims[i] != b->dims[i])
+      return FALSE;
+  return TRUE;
+}
+
+/* An encoding changes a value where it lies, so an encoded output may only take memory that nobody else reads later. */
+static void
+share_of_step (HtExecPlan *self, gint index, GHashTable *encodings)
+{
+  HtExecStep *step = ht_exec_plan_step (self, (guint) index);
+
+  if (!step->is_static || step->n_outputs == 0 || !owns_arena (self, step->outputs[0]))
+    return;
+  HtExecValue *output = ht_exec_plan_value (self, step->outputs[0]);
+  if (step->op->flags & HT_OP_VIEW)
+    {
+      guint input = step->n_inputs > 0 ? step->inputs[0] : HT_EXEC_NONE;
+      if (owns_arena (self, input) && ht_exec_plan_value (self, input)->size == output->size
+          && (dies_at (self, input, index) || !g_hash_table_contains (encodings, output->name)))
+        share (self, step->outputs[0], input);
+    }
+  else if (step->op->flags & HT_OP_IN_PLACE)
+    {
+      for (guint i = 0; i < step->n_inputs; i++)
+        if (owns_arena (self, step->inputs[i]) && dies_at (self, step->inputs[i], index)
+            && same_layout (ht_exec_plan_value (self, step->inputs[i]), output))
+          {
+            share (self, step->outputs[0], step->inputs[i]);
+            break;
+          }
+    }
+}
+
+/* A stretch of the arena over a stretch of time. */
+typedef struct
+{
+  gsize size;
+  gint first, last;
+  gsize *offset;
+  guint order;
+} Block;
+
+static gint
+compare_blocks (gconstpointer a, gconstpointer b)
+{
+  const Block *left = a, *right = b;
+  if (left->size != right->size)
+    return left->size > right->size ? -1 : 1;
+  return left->order < right->order ? -1 : 1;
+}
+
+static gint
+compare_offsets (gconstpointer a, gconstpointer b)
+{
+  const Block *left = *(const Block *const *) a, *right = *(const Block *const *) b;
+  return *left->offset < *right->offset ? -1 : *left->offset > *right->offset ? 1 : 0;
+}
+
+/* The lowest gap among those placed before that live at the same time. */
+static gsize
+find_gap (GArray *blocks, guint n_placed, const Block *block)
+{
+  g_autoptr (GPtrArray) neighbours = g_ptr_array_new ();
+  gsize offset = 0;
+
+  for (guint i = 0; i < n_placed; i++)
+    {
+      Block *other = &g_array_index (blocks, Block, i);
+      if (other->first <= block->last && block->first <= other->last)
+        g_ptr_array_add (neighbours, other);
+    }
+  g_ptr_array_sort (neighbours, compare_offsets);
+  for (guint i = 0; i < neighbours->len; i++)
+    {
+      const Block *other = g_ptr_array_index (neighbours, i);
+      if (*other->offset >= offset && *other->offset - offset >= block->size)
+        break;
+      offset = MAX (offset, *other->offset + other->size);
+    }
+  return offset;
+}
+
+static void
+place_blocks (HtExecPlan *self)
+{
+  g_autoptr (GArray) blocks = g_array_new (FALSE, FALSE, sizeof (Block));
+
+  for (guint i = 0; i < self->values->len; i++)
+    {
+      HtExecValue *value = ht_exec_plan_value (self, i);
+      if (value->place == HT_EXEC_ARENA && value->root == i)
+        {
+          Block block = { round_up (MAX (value->size, 1)), value->first, value->last, &value->offset, blocks->len };
+          g_array_append_val (blocks, block);
+        }
+    }
+  for (guint i = 0; i < self->steps->len; i++)
+    {
+      HtExecStep *step = ht_exec_plan_step (self, i);
+      if (step->workspace_size > 0)
+        {
+          Block block = { round_up (step->workspace_size), (gint) i, (gint) i, &step->workspace_offset, blocks->len };
+          g_array_append_val (blocks, block);
+        }
+    }
+  g_array_sort (blocks, compare_blocks);
+  self->arena_size = 0;
+  for (guint i = 0; i < blocks->len; i++)
+    {
+      Block *block = &g_array_index (blocks, Block, i);
+      *block->offset = find_gap (blocks, i, block);
+      self->arena_size = MAX (self->arena_size, *block->offset + block->size);
+    }
+}
+
+/* Uses by subgraphs count as uses by their node. What is wanted lives to the end. */
+static void
+find_lifetimes (HtExecPlan *self)
+{
+  for (guint i = 0; i < self->values->len; i++)
+    {
+      HtExecValue *value = ht_exec_plan_value (self, i);
+      value->root = i;
+      value->first = value->last = -1;
+    }
+  for (guint i = 0; i < self->steps->len; i++)
+    {
+      HtExecStep *step = ht_exec_plan_step (self, i);
+      for (guint k = 0; k < step->n_inputs; k++)
+        if (step->inputs[k] != HT_EXEC_NONE)
+          ht_exec_plan_value (self, step->inputs[k])->last = (gint) i;
+      for (guint k = 0; k < step->n_captures; k++)
+        ht_exec_plan_value (self, step->captures[k])->last = (gint) i;
+      for (guint k = 0; k < step->n_outputs; k++)
+        if (step->outputs[k] != HT_EXEC_NONE)
+          {
+            HtExecValue *value = ht_exec_plan_value (self, step->outputs[k]);
+            value->first = (gint) i;
+            value->last = MAX (value->last, (gint) i);
+          }
+    }
+  for (guint i = 0; i < self->values->len; i++)
+    if (ht_exec_plan_value (self, i)->is_wanted)
+      ht_exec_plan_value (self, i)->last = G_MAXINT;
+}
+
+/* Dynamic values are let go as soon as possible: they may be large. */
+static void
+find_releases (HtExecPlan *self)
+{
+  for (guint i = 0; i < self->values->len; i++)
+    {
+      HtExecValue *value = ht_exec_plan_value (self, i);
+      if (value->place == HT_EXEC_DYNAMIC && value->last >= 0 && value->last < (gint) self->steps->len)
+        {
+          HtExecStep *step = ht_exec_plan_step (self, (guint) value->last);
+          if (step->released == NULL)
+            step->released = g_array_new (FALSE, FALSE, sizeof (guint));
+          g_array_append_val (step->released, i);
+        }
+    }
+}
+
+void
+ht_exec_plan_lay_out (HtExecPlan *self, GHashTable *encodings)
+{
+  find_lifetimes (self);
+  for (guint i = 0; i < self->steps->len; i++)
+    share_of_step (self, (gint) i, encodings);
+  place_blocks (self);
+  find_releases (self);
+}
+
+void
+ht_exec_plan_bind (HtExecPlan *self, gpointer arena)
+{
+  for (guint i = 0; i < self->values->len; i++)
+    {
+      HtExecValue *value = ht_exec_plan_value (self, i);
+      if (value->place != HT_EXEC_ARENA)
+        continue;
+      g_clear_pointer (&value->view, ht_tensor_unref);
+      value->view = _ht_tensor_new_view (value->type, value->dims, value->n_dims,
+                                         (char *) arena + ht_exec_plan_value (self, value->root)->offset);
+    }
+  self->bound = arena;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "exec/exec-plan.h"
+
+#include <halftone/executor.h>
+
+struct _HtExecutor
+{
+  GObject parent_instance;
+
+  GMutex lock;      /* one run at a time */
+  GThread *running; /* who holds it */
+  HtGraph *graph;
+  HtGraph *snapshot;     /* the graph as it was, sealed */
+  GHashTable *encodings; /* name -> HtEncoding; shared with the executors of subgraphs */
+  GHashTable *quantized; /* name -> HtTensor: encoded constants */
+  GPtrArray *plans;      /* the last few signatures */
+  guint64 clock;
+  gpointer arena;
+  gsize arena_size;
+  GHashTable *children; /* HtGraph (a subgraph attribute) -> HtExecutor */
+};
+
+/* What one run is asked to do. */
+typedef struct
+{
+  GHashTable *given; /* name -> HtTensor */
+  const char *const *outputs;
+  const char *const *taps; /* also those inside subgraphs */
+  HtTapFunc tap;
+  gpointer tap_data;
+  GCancellable *cancellable;
+} HtExecRun;
+
+/* Runs a request that was checked. Returns name -> HtTensor. exec-run.c */
+GHashTable *ht_executor_run_unchecked (HtExecutor *self, const HtExecRun *run, GError **error);
+/* The plan for this request, from the last few ones or new, bound to an arena large enough. */
+HtExecPlan *ht_executor_get_plan (HtExecutor *self, const HtExecRun *run, const char *const *taps, GError **error);
+/* An executor for a subgraph of a node of ours. `constants` (name -> HtTensor) become its initializers. */
+HtExecutor *ht_executor_new_child (HtExecutor *self, HtGraph *subgraph, GHashTable *constants);
+gboolean ht_exec_graph_defines (HtGraph *graph, const char *name);
+
+/* Writes the fake-quantized elements of `tensor` to `y`, which may be its own memory. exec-encoding.c */
+gboolean ht_exec_fake_quantize (const char *name, HtEncoding *encoding, HtTensor *tensor, float *y, GError **error);
+/* The constant as the network sees it, (transfer none). */
+HtTensor *ht_executor_get_quantized_constant (HtExecutor *self, const char *name, HtTensor *constant, GError **error);
