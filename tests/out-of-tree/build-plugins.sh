@@ -26,3 +26,15 @@ cat "$stage/list"
 registered=$(grep -c 'registered' "$stage/list" || true)
 [ "$registered" -eq "$expected" ] || { echo "expected $expected registered plugins, found $registered"; exit 1; }
 "$prefix/bin/halftone" check "$source/recipes/demo/demo.yaml"
+
+# The plugin of the tutorial, taken from the page itself.
+mkdir "$stage/tutorial"
+awk '/^```/ { inside = !inside; if (inside) language = substr($0, 4); next }
+     inside && language == "meson" { print > (folder "/meson.build") }
+     inside && language == "c" { print > (folder "/weight-clipping.c") }' folder="$stage/tutorial" "$source/docs/plugin-tutorial.md"
+meson setup "$stage/tutorial/build" "$stage/tutorial" >"$stage/tutorial.log" 2>&1 || { cat "$stage/tutorial.log"; exit 1; }
+meson compile -C "$stage/tutorial/build" >>"$stage/tutorial.log" 2>&1 || { cat "$stage/tutorial.log"; exit 1; }
+sed 's|^  - high-bias-folding.*|  - weight-clipping: {deviations: 5}|; s|: \([a-z]*\.npy\)|: '"$source/recipes/demo"'/\1|g; s|^model: .*|model: '"$source/recipes/demo/model.onnx"'|' \
+  "$source/recipes/demo/demo.yaml" >"$stage/tutorial.yaml"
+HALFTONE_PLUGIN_PATH="$stage/tutorial/build" "$prefix/bin/halftone" run "$stage/tutorial.yaml" --output "$stage/result"
+[ -s "$stage/result/report.json" ] || { echo "the run with the tutorial's plugin left no report"; exit 1; }
