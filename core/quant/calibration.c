@@ -221,7 +221,7 @@ get_fixed_batch (HtGraph *graph)
 
   for (guint i = 0; inputs[i]; i++)
     {
-      g_autoptr (HtShape) shape = NULL;
+      HtShape *shape = NULL;
       gint64 dim;
 
       if (ht_graph_is_constant (graph, inputs[i]))

@@ -101,9 +101,13 @@ ht_encoding_fake_quantize (HtEncoding *self, HtTensor *tensor, GError **error)
   if (!result)
     return NULL;
   narrow_grids (self, &scales, &offsets);
-  ht_kernel_fake_quantize_channels (ht_tensor_get_data (tensor), ht_tensor_get_writable_data (result), blocks.outer,
-                                    blocks.channels, blocks.inner, scales, offsets,
-                                    (float) ht_encoding_get_n_steps (self));
+  if (ht_encoding_get_axis (self) < 0)
+    ht_kernel_fake_quantize (ht_tensor_get_data (tensor), ht_tensor_get_writable_data (result), blocks.inner, scales[0],
+                             offsets[0], (float) ht_encoding_get_n_steps (self));
+  else
+    ht_kernel_fake_quantize_channels (ht_tensor_get_data (tensor), ht_tensor_get_writable_data (result), blocks.outer,
+                                      blocks.channels, blocks.inner, scales, offsets,
+                                      (float) ht_encoding_get_n_steps (self));
   return g_steal_pointer (&result);
 }
 

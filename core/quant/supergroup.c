@@ -70,7 +70,7 @@ static gboolean
 is_bias_add (HtGraph *graph, HtNode *node, const char *data, HtNode *layer)
 {
   g_autoptr (HtTensor) bias = NULL;
-  g_autoptr (HtShape) shape = NULL;
+  HtShape *shape = NULL;
   const gint64 *dims;
   guint n_dims, rank, channel_axis;
 
