@@ -163,10 +163,6 @@ ht_quantizer_settings_set_property (GObject *object, guint id, const GValue *val
 static void
 ht_quantizer_settings_class_init (HtQuantizerSettingsClass *klass)
 {
-  GObjectClass *object_class = G_OBJECT_CLASS (klass);
-
-  object_class->get_property = ht_quantizer_settings_get_property;
-  object_class->set_property = ht_quantizer_settings_set_property;
 }
 
 static void
@@ -174,9 +170,16 @@ ht_quantizer_settings_init (HtQuantizerSettings *self)
 {
 }
 
+/* What both kinds have in common; GObject does not inherit the two methods. */
 static void
-install_calibrator (GObjectClass *klass)
+install_common (GObjectClass *klass)
 {
+  klass->get_property = ht_quantizer_settings_get_property;
+  klass->set_property = ht_quantizer_settings_set_property;
+  g_object_class_install_property (
+      klass, PROP_STRICT,
+      g_param_spec_boolean ("strict", "Strict", "Whether a symmetric grid leaves out its lowest code", FALSE,
+                            HT_PARAM_RW));
   g_object_class_install_property (
       klass, PROP_CALIBRATOR,
       g_param_spec_enum ("calibrator", "Calibrator",
@@ -190,20 +193,16 @@ ht_weight_settings_class_init (HtWeightSettingsClass *klass)
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GParamSpec *bits = g_param_spec_uint ("bits", "Bits", "Bit width of the weights", 2, 16, 8, HT_PARAM_RW);
 
+  install_common (object_class);
   ht_param_spec_set_unit (bits, "bits");
   g_object_class_install_property (object_class, PROP_BITS, bits);
   g_object_class_install_property (
       object_class, PROP_SYMMETRIC,
       g_param_spec_boolean ("symmetric", "Symmetric", "Whether zero lies in the middle of the grid", TRUE, HT_PARAM_RW));
   g_object_class_install_property (
-      object_class, PROP_STRICT,
-      g_param_spec_boolean ("strict", "Strict", "Whether a symmetric grid leaves out its lowest code", FALSE,
-                            HT_PARAM_RW));
-  g_object_class_install_property (
       object_class, PROP_GRANULARITY,
       g_param_spec_enum ("granularity", "Granularity", "One grid for each output channel, or one for the whole tensor",
                          HT_TYPE_GRANULARITY, HT_GRANULARITY_CHANNEL, HT_PARAM_RW));
-  install_calibrator (object_class);
 }
 
 static void
@@ -217,6 +216,7 @@ ht_activation_settings_class_init (HtActivationSettingsClass *klass)
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GParamSpec *bits = g_param_spec_uint ("bits", "Bits", "Bit width of the activations", 2, 16, 8, HT_PARAM_RW);
 
+  install_common (object_class);
   ht_param_spec_set_unit (bits, "bits");
   g_object_class_install_property (object_class, PROP_BITS, bits);
   g_object_class_install_property (
@@ -224,14 +224,9 @@ ht_activation_settings_class_init (HtActivationSettingsClass *klass)
       g_param_spec_boolean ("symmetric", "Symmetric", "Whether zero lies in the middle of the grid", FALSE,
                             HT_PARAM_RW));
   g_object_class_install_property (
-      object_class, PROP_STRICT,
-      g_param_spec_boolean ("strict", "Strict", "Whether a symmetric grid leaves out its lowest code", FALSE,
-                            HT_PARAM_RW));
-  g_object_class_install_property (
       object_class, PROP_GRANULARITY,
       g_param_spec_enum ("granularity", "Granularity", "One grid for the whole tensor: activations know no other",
                          activation_granularity_get_type (), HT_GRANULARITY_TENSOR, HT_PARAM_RW));
-  install_calibrator (object_class);
 }
 
 static void

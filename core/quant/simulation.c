@@ -68,7 +68,7 @@ ht_simulation_new (HtGraph *graph, HtQuantizationConfig *config, GError **error)
   self = g_object_new (HT_TYPE_SIMULATION, NULL);
   self->config = g_object_ref (config);
   self->graph = ht_graph_copy (graph);
-  if (!ht_graph_infer_shapes (self->graph, error))
+  if (!ht_graph_sort (self->graph, error) || !ht_graph_infer_shapes (self->graph, error))
     return NULL;
   ht_graph_seal (self->graph);
   self->placement = ht_placement_new (self->graph, config, error);
