@@ -127,7 +127,8 @@ struct _HtGraph
   GHashTable *shared_names;   /* set of names that several nodes once had */
   GHashTable *holders;        /* set of HtNode with subgraphs */
   GHashTable *stale_holders;  /* set: their captures are to be counted anew */
-  GPtrArray *inputs;          /* names of runtime inputs, NULL-terminated */
+  GPtrArray *inputs;          /* names of runtime inputs, NULL-terminated; read through ht_graph_get_inputs() */
+  gboolean inputs_stale;
   GPtrArray *listed_inputs;   /* names of all inputs that the file lists, in order */
   GPtrArray *outputs;         /* names, NULL-terminated */
   GPtrArray *initializers;    /* HtValue, in order */

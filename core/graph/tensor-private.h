@@ -26,6 +26,7 @@ struct _HtTensor
   GBytes *bytes;  /* BYTES */
   HtTensor *parent; /* SHARED */
   char **strings; /* STRING: n_elements of them and a final NULL */
+  gint kept;      /* atomic: a graph has held it, so that it never changes again */
   char *digest;   /* cached by ht_tensor_get_digest(), set atomically */
 };
 
@@ -59,3 +60,6 @@ double ht_scalar_load (HtDataType type, gconstpointer data, gsize index);
 void ht_scalar_store (HtDataType type, gpointer data, gsize index, double value);
 gboolean ht_data_type_is_numeric (HtDataType type);
 gboolean ht_data_type_is_integer (HtDataType type); /* BOOL included */
+
+/* A reference that a graph keeps: the tensor is not writable from here on. A view of an arena is copied. */
+HtTensor *ht_tensor_keep (HtTensor *self);

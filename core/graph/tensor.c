@@ -507,7 +507,7 @@ ht_tensor_describe (HtTensor *self)
  * @self: a tensor that has one owner and memory of its own
  *
  * The elements, to be written. It is the caller's bug to ask for them where somebody else holds the tensor or where it
- * is a view of a file or of another tensor: write to an ht_tensor_copy() then. Do not keep the pointer longer than the
+ * is a view of a file or of another tensor or where a graph has held it: write to an ht_tensor_copy() then. Do not keep the pointer longer than the
  * tensor is yours alone.
  *
  * Returns: (transfer none) (nullable): the elements, %NULL for strings and for a tensor that is not to be written
@@ -520,6 +520,7 @@ ht_tensor_get_writable_data (HtTensor *self)
     {
       g_return_val_if_fail (self->memory == HT_TENSOR_OWNED, NULL);
       g_return_val_if_fail (g_atomic_ref_count_compare (&self->ref_count, 1), NULL);
+      g_return_val_if_fail (!g_atomic_int_get (&self->kept), NULL);
     }
   g_clear_pointer (&self->digest, g_free);
   return self->data;
@@ -655,4 +656,18 @@ ht_tensor_get_digest (HtTensor *self)
 {
   const char *digest = g_atomic_pointer_get (&self->digest);
   return digest != NULL ? digest : compute_digest (self);
+}
+
+HtTensor *
+ht_tensor_keep (HtTensor *self)
+{
+  if (self->memory != HT_TENSOR_VIEW)
+    {
+      if (!g_atomic_int_get (&self->kept))
+        g_atomic_int_set (&self->kept, TRUE);
+      return ht_tensor_ref (self);
+    }
+  g_autoptr (GError) error = NULL;
+  HtTensor *copy = ht_tensor_copy (self, &error);
+  return copy != NULL ? copy : ht_tensor_ref (self);
 }
