@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* The section `data`. */
+#include <string.h>
+
+#include "recipe/recipe-private.h"
+
+static void
+read_preprocess (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  HtPreprocess *preprocess = reader->recipe->preprocess;
+
+  ht_recipe_read_params (reader, value, "preprocess: ", G_OBJECT_GET_CLASS (preprocess), ht_recipe_set_object_param,
+                         preprocess);
+}
+
+static void
+add_file (HtRecipeReader *reader, HtRecipeSource *source, const char *input, HtLocatedNode *node)
+{
+  char *path = ht_recipe_read_path (reader, node, TRUE);
+
+  if (path == NULL)
+    return;
+  g_ptr_array_add (source->inputs, g_strdup (input));
+  g_ptr_array_add (source->paths, path);
+  if (!g_str_has_suffix (path, ".npy") && !g_str_has_suffix (path, ".npz"))
+    ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_UNKNOWN_VALUE,
+                            "'%s' is no data file: arrays are read from .npy and .npz files", path);
+  else if (*input != '\0' && g_str_has_suffix (path, ".npz"))
+    ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_UNKNOWN_VALUE,
+                            "input '%s' needs a .npy file: an .npz file holds the arrays of all inputs and is given "
+                            "alone, as path: %s",
+                            input, path);
+}
+
+static void
+read_path (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  HtRecipeSource *source = section;
+
+  if (ht_recipe_refuse_search (reader, value))
+    return;
+  if (ht_located_node_get_kind (value) != HT_LOCATED_MAPPING)
+    {
+      add_file (reader, source, "", value);
+      return;
+    }
+  for (guint i = 0; i < ht_located_node_get_n_children (value); i++)
+    {
+      const char *input = ht_located_node_get_key (value, i);
+      HtLocatedNode *file = ht_located_node_get_child (value, i);
+
+      if (ht_located_node_lookup (value, input, NULL) != file)
+        continue; /* a repeated key, reported already */
+      if (*input == '\0')
+        ht_located_node_report (ht_located_node_get_key_node (value, i), reader->problems, HT_SEVERITY_ERROR,
+                                HT_RECIPE_ERROR_UNKNOWN_VALUE, "the name of the input is empty");
+      else
+        add_file (reader, source, input, file);
+    }
+  if (ht_located_node_get_n_children (value) == 0)
+    ht_located_node_report (value, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_MISSING_KEY,
+                            "'path' names no file: write path: file.npy, or {input: file.npy, …}");
+}
+
+static void
+read_labels (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  HtRecipeSource *source = section;
+
+  g_free (source->labels);
+  source->labels = ht_recipe_read_path (reader, value, TRUE);
+}
+
+static void
+read_samples (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  ht_recipe_read_count (reader, value, G_MAXINT32, &((HtRecipeSource *) section)->samples);
+}
+
+static void
+read_batch (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  ht_recipe_read_count (reader, value, HT_RECIPE_MAX_BATCH, &((HtRecipeSource *) section)->batch);
+}
+
+static void
+read_source (HtRecipeReader *reader, HtLocatedNode *node, HtDataRole role, const HtRecipeKey *keys, const char *what)
+{
+  HtRecipeSource *source = &reader->recipe->sources[role];
+
+  source->given = TRUE;
+  if (!ht_recipe_read_mapping (reader, node, what, keys, source))
+    return;
+  if (ht_located_node_lookup (node, "path", NULL) == NULL && ht_located_node_lookup (node, "command", NULL) == NULL)
+    ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_MISSING_KEY,
+                            "%s has no 'path': give the file with its arrays", what);
+}
+
+static void
+read_calibration (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  static const HtRecipeKey keys[] = {
+    { "path", read_path },
+    { "labels", read_labels },
+    { "samples", read_samples },
+    { "batch", read_batch },
+    { NULL, NULL },
+  };
+
+  read_source (reader, value, HT_DATA_CALIBRATION, keys, "'calibration'");
+}
+
+static void
+read_evaluation (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  static const HtRecipeKey keys[] = {
+    { "path", read_path },
+    { "labels", read_labels },
+    { "samples", read_samples },
+    { "batch", read_batch },
+    { "command", NULL },
+    { "timeout", NULL },
+    { NULL, NULL },
+  };
+
+  read_source (reader, value, HT_DATA_EVALUATION, keys, "'evaluation'");
+}
+
+static void
+read_training (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  static const HtRecipeKey keys[] = {
+    { "path", read_path },
+    { "labels", read_labels },
+    { "samples", read_samples },
+    { "batch", read_batch },
+    { "augment", NULL },
+    { NULL, NULL },
+  };
+
+  read_source (reader, value, HT_DATA_TRAINING, keys, "'training'");
+}
+
+void
+ht_recipe_read_data (HtRecipeReader *reader, HtLocatedNode *node, gpointer section)
+{
+  static const HtRecipeKey keys[] = {
+    { "preprocess", read_preprocess },
+    { "calibration", read_calibration },
+    { "evaluation", read_evaluation },
+    { "training", read_training },
+    { NULL, NULL },
+  };
+
+  ht_recipe_read_mapping (reader, node, "'data'", keys, NULL);
+}

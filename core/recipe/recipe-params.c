@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Parameters in a recipe: their names, types, ranges and defaults are those of the GParamSpecs, here is only the place. */
+#include <string.h>
+
+#include "recipe/recipe-private.h"
+
+gboolean
+ht_recipe_set_object_param (gpointer object, const char *name, JsonNode *value, GError **error)
+{
+  return ht_object_set_param (G_OBJECT (object), name, value, error);
+}
+
+static void
+report_unknown_param (HtRecipeReader *reader, HtLocatedNode *key_node, const char *prefix, GObjectClass *klass)
+{
+  g_autoptr (GPtrArray) params = ht_object_list_params (klass);
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  g_autofree char *what = g_strdup_printf ("%sunknown parameter", prefix);
+
+  for (guint i = 0; i < params->len; i++)
+    g_ptr_array_add (names, (gpointer) ((GParamSpec *) g_ptr_array_index (params, i))->name);
+  g_ptr_array_add (names, NULL);
+  ht_recipe_report_unknown (reader, key_node, HT_RECIPE_ERROR_UNKNOWN_KEY, what, ht_located_node_get_text (key_node),
+                            (const char *const *) names->pdata);
+}
+
+/* An error of one item of a list begins "'name[2]'": then the item is marked. */
+static HtLocatedNode *
+find_culprit (HtLocatedNode *value, const char *message)
+{
+  const char *bracket = strchr (message, '[');
+  const char *quote = message[0] == '\'' ? strchr (message + 1, '\'') : NULL;
+  guint64 index;
+
+  if (ht_located_node_get_kind (value) != HT_LOCATED_SEQUENCE || bracket == NULL || quote == NULL || bracket > quote)
+    return value;
+  index = g_ascii_strtoull (bracket + 1, NULL, 10);
+  return index < ht_located_node_get_n_children (value) ? ht_located_node_get_child (value, (guint) index) : value;
+}
+
+static void
+read_param (HtRecipeReader *reader, HtLocatedNode *value, const char *prefix, const char *name, HtRecipeSetFunc set,
+            gpointer target)
+{
+  g_autoptr (JsonNode) json = NULL;
+  GError *error = NULL;
+
+  if (ht_recipe_refuse_search (reader, value))
+    return;
+  json = ht_located_node_to_json (value, &error);
+  if (json != NULL && set (target, name, json, &error))
+    return;
+  value = find_culprit (value, error->message);
+  g_prefix_error (&error, "%s", prefix);
+  ht_located_node_report_error (value, reader->problems, HT_RECIPE_ERROR_UNKNOWN_VALUE, error);
+}
+
+void
+ht_recipe_read_params (HtRecipeReader *reader, HtLocatedNode *node, const char *prefix, GObjectClass *klass,
+                       HtRecipeSetFunc set, gpointer target)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+  GError *error = NULL;
+
+  if (ht_recipe_refuse_search (reader, node))
+    return;
+  if (!ht_located_node_check_kind (node, HT_LOCATED_MAPPING, &error))
+    {
+      g_prefix_error (&error, "%s", prefix);
+      ht_located_node_report_error (node, reader->problems, HT_RECIPE_ERROR_WRONG_TYPE, error);
+      return;
+    }
+  for (guint i = 0; i < ht_located_node_get_n_children (node); i++)
+    {
+      HtLocatedNode *key_node = ht_located_node_get_key_node (node, i);
+      HtLocatedNode *value = ht_located_node_get_child (node, i);
+      const char *key = ht_located_node_get_text (key_node);
+      GParamSpec *pspec = ht_object_find_param (klass, key);
+      HtLocatedNode *other;
+
+      if (pspec == NULL)
+        {
+          report_unknown_param (reader, key_node, prefix, klass);
+          continue;
+        }
+      if (ht_located_node_lookup (node, key, NULL) != value)
+        continue; /* a repeated key, reported already */
+      other = g_hash_table_lookup (seen, pspec->name);
+      if (other != NULL)
+        {
+          ht_located_node_report (key_node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_DUPLICATE_KEY,
+                                  "%s'%s' and '%s' (line %u) are one parameter: remove one", prefix, key,
+                                  ht_located_node_get_text (other), ht_located_node_get_line (other));
+          continue;
+        }
+      g_hash_table_insert (seen, (gpointer) pspec->name, key_node);
+      read_param (reader, value, prefix, pspec->name, set, target);
+    }
+}

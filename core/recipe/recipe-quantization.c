@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* The section `quantization`. */
+#include "recipe/recipe-private.h"
+
+/* A rule under way. */
+typedef struct
+{
+  HtLocatedNode *match;
+  HtLocatedNode *weights;
+  HtLocatedNode *activations;
+  const char *op;
+  const char *name;
+  gboolean has_skip;
+  gboolean skip;
+  /* Where a setting goes. */
+  HtQuantizationConfig *config;
+  guint number;
+  gboolean is_weights;
+} Rule;
+
+static void
+read_target (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  const char *target = ht_recipe_read_text (reader, value);
+  GError *error = NULL;
+
+  if (target != NULL && !ht_quantization_config_set_target (reader->recipe->quantization, target, &error))
+    ht_located_node_report_error (value, reader->problems, HT_RECIPE_ERROR_UNKNOWN_VALUE, error);
+}
+
+static void
+read_settings (HtRecipeReader *reader, HtLocatedNode *node, const char *prefix, HtQuantizerSettings *settings)
+{
+  guint n_before = reader->problems->len;
+  GError *error = NULL;
+
+  ht_recipe_read_params (reader, node, prefix, G_OBJECT_GET_CLASS (settings), ht_recipe_set_object_param, settings);
+  if (reader->problems->len > n_before || ht_quantizer_settings_verify (settings, &error))
+    return;
+  g_prefix_error (&error, "%s", prefix);
+  ht_located_node_report_error (node, reader->problems, HT_RECIPE_ERROR_NOT_SUPPORTED, error);
+}
+
+static void
+read_weights (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  read_settings (reader, value, "weights: ", ht_quantization_config_get_weights (reader->recipe->quantization));
+}
+
+static void
+read_activations (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  read_settings (reader, value, "activations: ", ht_quantization_config_get_activations (reader->recipe->quantization));
+}
+
+static void
+read_match_op (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  ((Rule *) section)->op = ht_recipe_read_text (reader, value);
+}
+
+static void
+read_match_name (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  ((Rule *) section)->name = ht_recipe_read_text (reader, value);
+}
+
+static void
+read_match (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  static const HtRecipeKey keys[] = {
+    { "op", read_match_op },
+    { "name", read_match_name },
+    { NULL, NULL },
+  };
+
+  ((Rule *) section)->match = value;
+  if (ht_recipe_read_mapping (reader, value, "'match'", keys, section) && ht_located_node_get_n_children (value) == 0)
+    ht_located_node_report (value, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_MISSING_KEY,
+                            "'match' is empty: give 'op', 'name' or both");
+}
+
+static void
+read_skip (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  Rule *rule = section;
+
+  rule->has_skip = TRUE;
+  ht_recipe_read_boolean (reader, value, &rule->skip);
+}
+
+static void
+read_rule_weights (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  ((Rule *) section)->weights = value;
+}
+
+static void
+read_rule_activations (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  ((Rule *) section)->activations = value;
+}
+
+static gboolean
+set_rule_value (gpointer target, const char *name, JsonNode *value, GError **error)
+{
+  Rule *rule = target;
+
+  return ht_quantization_config_set_rule_value (rule->config, rule->number, rule->is_weights, name, value, error);
+}
+
+static void
+read_rule_settings (HtRecipeReader *reader, Rule *rule, HtLocatedNode *node, gboolean is_weights)
+{
+  HtQuantizerSettings *settings = is_weights ? ht_quantization_config_get_weights (rule->config)
+                                             : ht_quantization_config_get_activations (rule->config);
+
+  if (node == NULL)
+    return;
+  rule->is_weights = is_weights;
+  ht_recipe_read_params (reader, node, is_weights ? "weights: " : "activations: ", G_OBJECT_GET_CLASS (settings),
+                         set_rule_value, rule);
+}
+
+static void
+read_rule (HtRecipeReader *reader, HtLocatedNode *node)
+{
+  static const HtRecipeKey keys[] = {
+    { "match", read_match },
+    { "skip", read_skip },
+    { "weights", read_rule_weights },
+    { "activations", read_rule_activations },
+    { NULL, NULL },
+  };
+  Rule rule = { .config = reader->recipe->quantization };
+
+  if (!ht_recipe_read_mapping (reader, node, "a rule", keys, &rule))
+    return;
+  if (rule.match == NULL)
+    ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_MISSING_KEY,
+                            "this rule has no 'match': say which nodes it is for, as in match: {op: Conv}");
+  if (!rule.has_skip && rule.weights == NULL && rule.activations == NULL)
+    ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_MISSING_KEY,
+                            "this rule changes nothing: give 'skip', 'weights' or 'activations'");
+  rule.number = ht_quantization_config_add_rule (rule.config, rule.op, rule.name, rule.skip);
+  read_rule_settings (reader, &rule, rule.weights, TRUE);
+  read_rule_settings (reader, &rule, rule.activations, FALSE);
+}
+
+static void
+read_rules (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  GError *error = NULL;
+
+  if (ht_recipe_refuse_search (reader, value))
+    return;
+  if (!ht_located_node_check_kind (value, HT_LOCATED_SEQUENCE, &error))
+    {
+      ht_located_node_report_error (value, reader->problems, HT_RECIPE_ERROR_WRONG_TYPE, error);
+      return;
+    }
+  for (guint i = 0; i < ht_located_node_get_n_children (value); i++)
+    read_rule (reader, ht_located_node_get_child (value, i));
+  reader->recipe->rules = ht_located_node_to_json (value, NULL);
+}
+
+void
+ht_recipe_read_quantization (HtRecipeReader *reader, HtLocatedNode *node, gpointer section)
+{
+  static const HtRecipeKey keys[] = {
+    { "target", read_target },
+    { "weights", read_weights },
+    { "activations", read_activations },
+    { "rules", read_rules },
+    { "encodings", NULL },
+    { NULL, NULL },
+  };
+  guint n_before = reader->problems->len;
+
+  ht_recipe_read_mapping (reader, node, "'quantization'", keys, NULL);
+  reader->plan_unclear |= reader->problems->len > n_before;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* The keys of a recipe itself, and its `output`. */
+#include <string.h>
+
+#include "recipe/recipe-private.h"
+
+static void
+read_version (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  const char *text = ht_located_node_get_text (value);
+
+  if (text == NULL || strcmp (text, HT_RECIPE_VERSION) != 0)
+    ht_located_node_report (value, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_VERSION,
+                            "this recipe is of format version '%s', this program reads \"" HT_RECIPE_VERSION "\"",
+                            text != NULL ? text : "?");
+  else
+    ht_recipe_read_text (reader, value);
+}
+
+static void
+read_name (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  const char *text = ht_recipe_read_text (reader, value);
+
+  if (text == NULL)
+    return;
+  g_free (reader->recipe->name);
+  reader->recipe->name = g_strdup (text);
+}
+
+static void
+read_model (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  HtRecipe *recipe = reader->recipe;
+
+  recipe->model = ht_recipe_read_path (reader, value, TRUE);
+  if (recipe->model != NULL)
+    recipe->model_path = ht_recipe_resolve (recipe, recipe->model);
+}
+
+static void
+read_seed (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  GError *error = NULL;
+
+  if (ht_recipe_refuse_search (reader, value))
+    return;
+  /* What JSON writers hold. */
+  if (!ht_located_node_get_uint64 (value, 0, G_MAXINT64, &reader->recipe->seed, &error))
+    ht_located_node_report_error (value, reader->problems, HT_RECIPE_ERROR_WRONG_TYPE, error);
+}
+
+/* A list of words out of `known`, each at most once. Those of `later` are known, but not carried out. */
+static char **
+read_words (HtRecipeReader *reader, HtLocatedNode *node, const char *what, const char *const *known,
+            const char *const *later)
+{
+  g_autoptr (GPtrArray) words = g_ptr_array_new ();
+  GError *error = NULL;
+
+  if (ht_recipe_refuse_search (reader, node))
+    return NULL;
+  if (!ht_located_node_check_kind (node, HT_LOCATED_SEQUENCE, &error))
+    {
+      ht_located_node_report_error (node, reader->problems, HT_RECIPE_ERROR_WRONG_TYPE, error);
+      return NULL;
+    }
+  for (guint i = 0; i < ht_located_node_get_n_children (node); i++)
+    {
+      HtLocatedNode *item = ht_located_node_get_child (node, i);
+      const char *word = ht_recipe_read_text (reader, item);
+
+      if (word == NULL)
+        continue;
+      if (g_strv_contains (later, word))
+        ht_located_node_report (item, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_NOT_SUPPORTED,
+                                "the %s '%s' is not yet supported here: leave it out", what, word);
+      else if (!g_strv_contains (known, word))
+        {
+          g_autofree char *subject = g_strdup_printf ("unknown %s", what);
+
+          ht_recipe_report_unknown (reader, item, HT_RECIPE_ERROR_UNKNOWN_VALUE, subject, word, known);
+        }
+      else if (g_ptr_array_find_with_equal_func (words, word, g_str_equal, NULL))
+        ht_located_node_report (item, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_DUPLICATE_KEY,
+                                "the %s '%s' is given twice: remove one", what, word);
+      else
+        g_ptr_array_add (words, (gpointer) word);
+    }
+  g_ptr_array_add (words, NULL);
+  return g_strdupv ((char **) words->pdata);
+}
+
+static void
+read_directory (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  char *path = ht_recipe_read_path (reader, value, FALSE);
+
+  if (path == NULL)
+    return;
+  g_free (reader->recipe->output);
+  reader->recipe->output = path;
+}
+
+static void
+read_formats (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  static const char *const known[] = { "onnx", "onnx-qdq", "encodings-1.0.0", NULL };
+  static const char *const later[] = { NULL };
+  char **words = read_words (reader, value, "output format", known, later);
+
+  if (words == NULL)
+    return;
+  g_strfreev (reader->recipe->formats);
+  reader->recipe->formats = words;
+}
+
+static void
+read_reports (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  static const char *const known[] = { "json", NULL };
+  static const char *const later[] = { "html", NULL };
+  char **words = read_words (reader, value, "report format", known, later);
+
+  if (words == NULL)
+    return;
+  g_strfreev (reader->recipe->reports);
+  reader->recipe->reports = words;
+}
+
+void
+ht_recipe_read_output (HtRecipeReader *reader, HtLocatedNode *node, gpointer section)
+{
+  static const HtRecipeKey keys[] = {
+    { "directory", read_directory },
+    { "formats", read_formats },
+    { "report", read_reports },
+    { NULL, NULL },
+  };
+
+  ht_recipe_read_mapping (reader, node, "'output'", keys, NULL);
+}
+
+void
+ht_recipe_read_root (HtRecipeReader *reader, HtLocatedNode *root)
+{
+  static const HtRecipeKey keys[] = {
+    { "recipe", read_version },
+    { "name", read_name },
+    { "model", read_model },
+    { "seed", read_seed },
+    { "data", ht_recipe_read_data },
+    { "quantization", ht_recipe_read_quantization },
+    { "pipeline", ht_recipe_read_pipeline },
+    { "output", ht_recipe_read_output },
+    { "forbid", NULL },
+    { "objective", NULL },
+    { "search", NULL },
+    { NULL, NULL },
+  };
+
+  if (ht_located_node_get_kind (root) != HT_LOCATED_MAPPING)
+    {
+      g_autofree char *found = ht_located_node_describe (root);
+
+      ht_located_node_report (root, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_WRONG_TYPE,
+                              "this is %s, not a recipe: a recipe is a mapping that begins with recipe: \"%s\"", found,
+                              HT_RECIPE_VERSION);
+      return;
+    }
+  if (ht_located_node_lookup (root, "recipe", NULL) == NULL)
+    ht_located_node_report (root, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_MISSING_KEY,
+                            "the key 'recipe' is missing: begin with recipe: \"%s\"", HT_RECIPE_VERSION);
+  ht_recipe_read_mapping (reader, root, "the recipe", keys, NULL);
+  ht_recipe_check_plan (reader);
+}
