@@ -61,6 +61,12 @@ output_open (Output *output, const char *path, GError **error)
 {
   output->base.append = output_append;
   output->path = g_strdup (path);
+  /* Renaming would fail, but only after the other file has been replaced. */
+  if (g_file_test (path, G_FILE_TEST_IS_DIR))
+    {
+      errno = EISDIR;
+      return output_fail (output, error);
+    }
   output->temporary = g_strconcat (path, ".XXXXXX", NULL);
   int descriptor = g_mkstemp_full (output->temporary, O_RDWR | O_CLOEXEC, 0666);
   if (descriptor < 0)
@@ -174,6 +180,8 @@ ht_onnx_save (HtGraph *graph, const char *path, gsize max_size, GError **error)
   g_autoptr (HtArena) arena = ht_arena_new ();
   Onnx__ModelProto *model = ht_build_model (arena, graph);
   gboolean external = protobuf_c_message_get_packed_size (&model->base) > max_size;
+  if (!output_open (&output, path, error))
+    return FALSE;
   if (external)
     {
       g_autofree char *data_path = g_strconcat (path, ".data", NULL);
@@ -188,8 +196,6 @@ ht_onnx_save (HtGraph *graph, const char *path, gsize max_size, GError **error)
       if (size > MAX (max_size, HT_ONNX_MAX_SIZE))
         return refuse_size (path, size, HT_ONNX_MAX_SIZE, error);
     }
-  if (!output_open (&output, path, error))
-    return FALSE;
   protobuf_c_message_pack_to_buffer (&model->base, &output.base);
   if (!output_close (&output, error))
     return FALSE;
