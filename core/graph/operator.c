@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "graph/operator.h"
 
+#include "graph/tensor-private.h"
+
 #include <halftone/error.h>
 
 #include <stdarg.h>
@@ -97,32 +99,12 @@ ht_infer_get_shape (const HtInfer *infer, guint index)
   return value ? value->shape : NULL;
 }
 
-static gboolean
-is_integer (HtDataType type)
-{
-  switch (type)
-    {
-    case HT_DATA_TYPE_UINT8:
-    case HT_DATA_TYPE_INT8:
-    case HT_DATA_TYPE_UINT16:
-    case HT_DATA_TYPE_INT16:
-    case HT_DATA_TYPE_INT32:
-    case HT_DATA_TYPE_INT64:
-    case HT_DATA_TYPE_BOOL:
-    case HT_DATA_TYPE_UINT32:
-    case HT_DATA_TYPE_UINT64:
-      return TRUE;
-    default:
-      return FALSE;
-    }
-}
-
 gboolean
 ht_infer_value_has_elements (const HtInferValue *value, gsize *n_elements)
 {
   if (value == NULL)
     return FALSE;
-  if (value->constant && is_integer (ht_tensor_get_data_type (value->constant))
+  if (value->constant && ht_data_type_is_integer (ht_tensor_get_data_type (value->constant))
       && ht_tensor_get_n_dims (value->constant) <= 1)
     {
       *n_elements = ht_tensor_get_n_elements (value->constant);
@@ -160,7 +142,7 @@ ht_infer_get_ints (const HtInfer *infer, guint input, gint64 **values, gsize *n_
   gsize n = value->n_elements;
   if (value->constant)
     {
-      if (!is_integer (ht_tensor_get_data_type (value->constant)))
+      if (!ht_data_type_is_integer (ht_tensor_get_data_type (value->constant)))
         return FALSE;
       n = ht_tensor_get_n_elements (value->constant);
     }

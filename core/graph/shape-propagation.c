@@ -384,46 +384,14 @@ says_more (HtGraph *graph, const char *name, const HtInferValue *value)
   return value->shape && (declared == NULL || !ht_shape_equal (declared, value->shape));
 }
 
-/* A copy of the subgraph with its shapes filled in, NULL when it needs none: subgraphs may be shared between copies of a
- * graph, so they are replaced and not written. */
-static HtGraph *write_subgraph (HtValueTable *table, HtGraph *subgraph);
-
-/* `graph` is the graph of the table or a copy of it, with the same nodes in the same order. */
+/* Subgraphs belong to one node alone (copies of a graph copy them), so they are written in place. */
 static void
-write_table (HtValueTable *self, HtGraph *graph)
+write_table (HtValueTable *self)
 {
-  guint n_nodes = ht_graph_get_n_nodes (graph);
-  for (guint i = 0; i < n_nodes; i++)
-    {
-      HtNode *node = ht_graph_get_node (graph, i);
-      HtNode *source = ht_graph_get_node (self->graph, i);
-      for (guint k = 0; k < ht_node_get_n_outputs (node); k++)
-        {
-          const char *name = ht_node_get_output (node, k);
-          const HtInferValue *value = g_hash_table_lookup (self->values, name);
-          if (value && *name && says_more (graph, name, value))
-            ht_graph_set_shape (graph, name, value->type, value->shape);
-        }
-      if (g_hash_table_size (self->inner) == 0)
-        continue;
-      g_auto (GStrv) attributes = ht_node_list_attributes (source);
-      for (gsize k = 0; attributes && attributes[k]; k++)
-        {
-          HtGraph *subgraph = ht_node_get_attribute_type (source, attributes[k]) == HT_ATTRIBUTE_GRAPH
-                                  ? ht_node_get_subgraph (source, attributes[k])
-                                  : NULL;
-          HtValueTable *table = subgraph ? g_hash_table_lookup (self->inner, subgraph) : NULL;
-          g_autoptr (HtGraph) written = table ? write_subgraph (table, subgraph) : NULL;
-          if (written)
-            ht_graph_set_subgraph (graph, node, attributes[k], written);
-        }
-    }
-}
-
-static gboolean
-needs_writing (HtValueTable *self)
-{
+  GHashTableIter iter;
+  gpointer inner;
   guint n_nodes = ht_graph_get_n_nodes (self->graph);
+
   for (guint i = 0; i < n_nodes; i++)
     {
       HtNode *node = ht_graph_get_node (self->graph, i);
@@ -431,27 +399,13 @@ needs_writing (HtValueTable *self)
         {
           const char *name = ht_node_get_output (node, k);
           const HtInferValue *value = g_hash_table_lookup (self->values, name);
-          if (value && says_more (self->graph, name, value))
-            return TRUE;
+          if (value && *name && says_more (self->graph, name, value))
+            ht_graph_set_shape (self->graph, name, value->type, value->shape);
         }
     }
-  GHashTableIter iter;
-  gpointer table;
   g_hash_table_iter_init (&iter, self->inner);
-  while (g_hash_table_iter_next (&iter, NULL, &table))
-    if (needs_writing (table))
-      return TRUE;
-  return FALSE;
-}
-
-static HtGraph *
-write_subgraph (HtValueTable *table, HtGraph *subgraph)
-{
-  if (!needs_writing (table))
-    return NULL;
-  HtGraph *copy = ht_graph_copy (subgraph);
-  write_table (table, copy);
-  return copy;
+  while (g_hash_table_iter_next (&iter, NULL, &inner))
+    write_table (inner);
 }
 
 /**
@@ -477,6 +431,6 @@ ht_graph_infer_shapes (HtGraph *self, GError **error)
   g_autoptr (HtValueTable) table = ht_shape_propagate (self, NULL, FALSE, error);
   if (table == NULL)
     return FALSE;
-  write_table (table, self);
+  write_table (table);
   return TRUE;
 }

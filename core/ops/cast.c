@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Cast and CastLike. */
+#include "graph/tensor-private.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
-
-#include <string.h>
 
 /* What a symbol stays itself through: types that hold every dimension. */
 static gboolean
@@ -17,14 +16,17 @@ holds_dimensions (HtDataType type)
 static gboolean
 cast_forward (const HtOpCall *call, GError **error)
 {
-  HtTensor *out = call->outputs[0];
-  g_autoptr (HtTensor) cast = ht_tensor_cast (call->inputs[0], ht_tensor_get_data_type (out), error);
-  if (cast == NULL)
-    return FALSE;
-  if (ht_tensor_get_data_type (out) == HT_DATA_TYPE_STRING)
-    return ht_op_fail_type (call, HT_DATA_TYPE_STRING, error);
-  if (ht_tensor_get_size (out) > 0)
-    memcpy (ht_tensor_get_writable_data (out), ht_tensor_get_data (cast), ht_tensor_get_size (out));
+  HtTensor *in = call->inputs[0], *out = call->outputs[0];
+  const char *mode = ht_node_get_string (call->node, "round_mode", "up");
+  HtScaleRounding rounding = g_str_equal (mode, "down")      ? HT_ROUND_DOWN
+                             : g_str_equal (mode, "nearest") ? HT_ROUND_NEAREST
+                                                             : HT_ROUND_UP;
+  HtDataType types[] = { ht_tensor_get_data_type (in), ht_tensor_get_data_type (out) };
+
+  for (guint i = 0; i < 2; i++)
+    if (!ht_data_type_is_numeric (types[i]))
+      return ht_op_fail_type (call, types[i], error);
+  ht_tensor_cast_into (in, out, ht_node_get_int (call->node, "saturate", 1) != 0, rounding);
   return TRUE;
 }
 

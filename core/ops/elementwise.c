@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Arithmetic of two or more tensors with broadcasting: Add Sub Mul Div Pow Mod, Min Max Sum Mean. */
+#include "graph/tensor-private.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/shape-arithmetic.h"
@@ -231,36 +232,6 @@ pow_float (gsize n, const char *const *in, const gint64 *stride, char *out_, gco
       out[i] = powf (a[(gint64) i * stride[0]], b[(gint64) i * stride[1]]);
 }
 
-static double
-read_number (const char *data, HtDataType type, gint64 index)
-{
-  switch (type)
-    {
-    case HT_DATA_TYPE_FLOAT:
-      return ((const float *) data)[index];
-    case HT_DATA_TYPE_DOUBLE:
-      return ((const double *) data)[index];
-    case HT_DATA_TYPE_INT8:
-      return ((const gint8 *) data)[index];
-    case HT_DATA_TYPE_UINT8:
-      return ((const guint8 *) data)[index];
-    case HT_DATA_TYPE_INT16:
-      return ((const gint16 *) data)[index];
-    case HT_DATA_TYPE_UINT16:
-      return ((const guint16 *) data)[index];
-    case HT_DATA_TYPE_INT32:
-      return ((const gint32 *) data)[index];
-    case HT_DATA_TYPE_UINT32:
-      return ((const guint32 *) data)[index];
-    case HT_DATA_TYPE_INT64:
-      return (double) ((const gint64 *) data)[index];
-    case HT_DATA_TYPE_UINT64:
-      return (double) ((const guint64 *) data)[index];
-    default:
-      return 0.0;
-    }
-}
-
 static gint64
 saturate (double value)
 {
@@ -275,8 +246,8 @@ pow_any (gsize n, const char *const *in, const gint64 *stride, char *out, gconst
   const Pow *pow_data = user_data;
   for (gsize i = 0; i < n; i++)
     {
-      double r = pow (read_number (in[0], pow_data->base, (gint64) i * stride[0]),
-                      read_number (in[1], pow_data->exponent, (gint64) i * stride[1]));
+      double r = pow (ht_scalar_load (pow_data->base, in[0], i * (gsize) stride[0]),
+                      ht_scalar_load (pow_data->exponent, in[1], i * (gsize) stride[1]));
       switch (pow_data->base)
         {
         case HT_DATA_TYPE_FLOAT:

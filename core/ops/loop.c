@@ -336,7 +336,7 @@ widen_tensors (HtTensor *const *from, guint n, gboolean copy, HtTensor **wide, G
       if (from[i] == NULL)
         continue;
       if (!is_half (from[i]))
-        wide[i] = ht_tensor_ref (from[i]);
+        wide[i] = from[i]; /* not counted: a tensor that is written has one owner */
       else if (copy)
         wide[i] = ht_tensor_cast (from[i], HT_DATA_TYPE_FLOAT, error);
       else
@@ -346,6 +346,15 @@ widen_tensors (HtTensor *const *from, guint n, gboolean copy, HtTensor **wide, G
         return FALSE;
     }
   return TRUE;
+}
+
+static void
+free_wide (HtTensor *const *from, guint n, HtTensor **wide)
+{
+  for (guint i = 0; i < n; i++)
+    if (wide[i] && wide[i] != from[i])
+      ht_tensor_unref (wide[i]);
+  g_free (wide);
 }
 
 static gboolean
@@ -376,11 +385,7 @@ ht_op_widen (const HtOpCall *call, HtForward forward, GError **error)
   gboolean done = widen_tensors (call->inputs, call->n_inputs, TRUE, inputs, error)
                   && widen_tensors (call->outputs, call->n_outputs, FALSE, outputs, error) && forward (&wide, error)
                   && narrow_outputs (call, outputs, error);
-  for (guint i = 0; i < call->n_inputs; i++)
-    g_clear_pointer (&inputs[i], ht_tensor_unref);
-  for (guint i = 0; i < call->n_outputs; i++)
-    g_clear_pointer (&outputs[i], ht_tensor_unref);
-  g_free (inputs);
-  g_free (outputs);
+  free_wide (call->inputs, call->n_inputs, inputs);
+  free_wide (call->outputs, call->n_outputs, outputs);
   return done;
 }

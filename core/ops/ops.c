@@ -8,8 +8,11 @@ ht_operator_load_builtin (void)
   ht_ops_register_activation ();
   ht_ops_register_cast ();
   ht_ops_register_compare ();
+  ht_ops_register_concat_split ();
   ht_ops_register_constant ();
   ht_ops_register_elementwise ();
   ht_ops_register_shape ();
+  ht_ops_register_slice ();
+  ht_ops_register_transpose ();
   ht_ops_register_unary ();
 }

@@ -11,7 +11,10 @@
 void ht_ops_register_activation (void);
 void ht_ops_register_cast (void);
 void ht_ops_register_compare (void);
+void ht_ops_register_concat_split (void);
 void ht_ops_register_constant (void);
 void ht_ops_register_elementwise (void);
 void ht_ops_register_shape (void);
+void ht_ops_register_slice (void);
+void ht_ops_register_transpose (void);
 void ht_ops_register_unary (void);
