@@ -11,6 +11,9 @@ ht_operator_load_builtin (void)
   ht_ops_register_concat_split ();
   ht_ops_register_constant ();
   ht_ops_register_elementwise ();
+  ht_ops_register_expand ();
+  ht_ops_register_gather ();
+  ht_ops_register_pad ();
   ht_ops_register_shape ();
   ht_ops_register_slice ();
   ht_ops_register_transpose ();
