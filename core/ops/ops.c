@@ -6,14 +6,17 @@ void
 ht_operator_load_builtin (void)
 {
   ht_ops_register_activation ();
+  ht_ops_register_argmax ();
   ht_ops_register_cast ();
   ht_ops_register_compare ();
   ht_ops_register_concat_split ();
   ht_ops_register_constant ();
+  ht_ops_register_control_flow ();
   ht_ops_register_elementwise ();
   ht_ops_register_expand ();
   ht_ops_register_gather ();
   ht_ops_register_pad ();
+  ht_ops_register_reduce ();
   ht_ops_register_shape ();
   ht_ops_register_slice ();
   ht_ops_register_transpose ();

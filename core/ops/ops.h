@@ -9,14 +9,17 @@
 
 /* One declaration a file, one call in ops.c: void ht_ops_register_FAMILY (void); */
 void ht_ops_register_activation (void);
+void ht_ops_register_argmax (void);
 void ht_ops_register_cast (void);
 void ht_ops_register_compare (void);
 void ht_ops_register_concat_split (void);
 void ht_ops_register_constant (void);
+void ht_ops_register_control_flow (void);
 void ht_ops_register_elementwise (void);
 void ht_ops_register_expand (void);
 void ht_ops_register_gather (void);
 void ht_ops_register_pad (void);
+void ht_ops_register_reduce (void);
 void ht_ops_register_shape (void);
 void ht_ops_register_slice (void);
 void ht_ops_register_transpose (void);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* ArgMax, ArgMin and TopK: where the extreme elements of an axis are. */
+#include "graph/tensor-private.h"
+#include "ops/loop.h"
+#include "ops/ops.h"
+#include "ops/rules.h"
+
+#include <halftone/error.h>
+
+#include <string.h>
+
+static gboolean
+arg_infer (HtInfer *infer, GError **error)
+{
+  HtDims in, out = { 0 };
+  guint axis = 0;
+  gboolean keep = ht_node_get_int (infer->node, "keepdims", 1) != 0;
+
+  if (!ht_infer_check_arity (infer, 1, 1, error) || !ht_infer_check_type (infer, 0, HT_TYPES_NUMBER, error))
+    return FALSE;
+  infer->outputs[0].type = HT_DATA_TYPE_INT64;
+  if (!ht_infer_read_dims (infer, 0, &in))
+    return TRUE;
+  if (!ht_infer_get_axis (infer, ht_node_get_int (infer->node, "axis", 0), in.n, &axis, error))
+    return FALSE;
+  if (in.dim[axis] == 0)
+    return ht_infer_fail (infer, error, "dimension %u is empty, it has no extreme element", axis);
+  for (guint i = 0; i < in.n; i++)
+    {
+      if (i != axis)
+        ht_dims_append (&out, in.dim[i], in.symbol[i]);
+      else if (keep)
+        ht_dims_append (&out, 1, NULL);
+    }
+  ht_infer_put_dims (infer, 0, HT_DATA_TYPE_INT64, &out);
+  return TRUE;
+}
+
+/* The extreme element of one line. A NaN is more extreme than anything, as in numpy. */
+#define EXTREME(T)                                                                                                     \
+  static gint64 extreme_##T (const T *in, gsize length, gsize inner, gboolean largest, gboolean last)                  \
+  {                                                                                                                    \
+    gint64 best = 0;                                                                                                   \
+    for (gsize r = 1; r < length; r++)                                                                                 \
+      {                                                                                                                \
+        T x = in[r * inner], y = in[(gsize) best * inner];                                                             \
+        gboolean better = y == y && (x != x || (largest ? x > y : x < y) || (last && x == y));                         \
+        if (better)                                                                                                    \
+          best = (gint64) r;                                                                                           \
+      }                                                                                                                \
+    return best;                                                                                                       \
+  }
+EXTREME (float)
+EXTREME (double)
+EXTREME (gint8)
+EXTREME (gint16)
+EXTREME (gint32)
+EXTREME (gint64)
+EXTREME (guint8)
+EXTREME (guint16)
+EXTREME (guint32)
+EXTREME (guint64)
+
+typedef struct
+{
+  HtDataType type;
+  const char *in;
+  gint64 *out;
+  gsize length, inner, size;
+  gboolean largest, last;
+} Arg;
+
+#define CASE(TYPE, T)                                                                                                  \
+  case HT_DATA_TYPE_##TYPE:                                                                                            \
+    work->out[item] = extreme_##T (in, work->length, work->inner, work->largest, work->last);                         \
+    break;
+
+static void
+arg_range (gsize begin, gsize end, gpointer user_data)
+{
+  const Arg *work = user_data;
+  for (gsize item = begin; item < end; item++)
+    {
+      gconstpointer in
+          = work->in + (item / work->inner * work->length * work->inner + item % work->inner) * work->size;
+      switch (work->type)
+        {
+          CASE (FLOAT, float)
+          CASE (DOUBLE, double)
+          CASE (INT8, gint8)
+          CASE (INT16, gint16)
+          CASE (INT32, gint32)
+          CASE (INT64, gint64)
+          CASE (UINT8, guint8)
+          CASE (UINT16, guint16)
+          CASE (UINT32, guint32)
+          CASE (UINT64, guint64)
+        default:
+          break;
+        }
+    }
+}
+
+static gboolean
+run_arg (const HtOpCall *call, gboolean largest, HtForward forward, GError **error)
+{
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, forward, error);
+  HtTensor *in = call->inputs[0], *out = call->outputs[0];
+  guint rank, axis;
+  const gint64 *dims = ht_tensor_get_dims (in, &rank);
+  gsize n = ht_tensor_get_n_elements (out);
+
+  if (!ht_axis_normalize (ht_node_get_int (call->node, "axis", 0), rank, &axis))
+    return ht_op_fail (call, error, "the axis lies outside %u dimensions", rank);
+  if (n == 0)
+    return TRUE;
+  Arg work = { ht_tensor_get_data_type (in), ht_tensor_get_data (in), ht_tensor_get_writable_data (out),
+               (gsize) dims[axis], 1, ht_element_size (ht_tensor_get_data_type (in)), largest,
+               ht_node_get_int (call->node, "select_last_index", 0) != 0 };
+  for (guint i = axis + 1; i < rank; i++)
+    work.inner *= (gsize) dims[i];
+  ht_loop_range (n, work.length, arg_range, &work);
+  return TRUE;
+}
+
+static gboolean
+argmax_forward (const HtOpCall *call, GError **error)
+{
+  return run_arg (call, TRUE, argmax_forward, error);
+}
+
+static gboolean
+argmin_forward (const HtOpCall *call, GError **error)
+{
+  return run_arg (call, FALSE, argmin_forward, error);
+}
+
+/* TopK. Equal elements come in the order of their indices. */
+static gboolean
+topk_infer (HtInfer *infer, GError **error)
+{
+  HtDims in;
+  guint axis = 0;
+  g_autofree gint64 *k = NULL;
+  gsize n = 0;
+  gint64 count = HT_DIM_UNKNOWN;
+
+  if (!ht_infer_check_arity (infer, infer->opset >= 10 ? 2 : 1, infer->opset >= 10 ? 2 : 1, error)
+      || !ht_infer_check_type (infer, 0, HT_TYPES_NUMBER, error))
+    return FALSE;
+  if (infer->opset < 10)
+    count = ht_node_get_int (infer->node, "k", -2);
+  else if (ht_infer_get_ints (infer, 1, &k, &n))
+    count = n == 1 ? k[0] : -2;
+  infer->outputs[0].type = ht_infer_get_type (infer, 0);
+  if (infer->n_outputs > 1)
+    infer->outputs[1].type = HT_DATA_TYPE_INT64;
+  if (count < HT_DIM_UNKNOWN)
+    return ht_infer_fail (infer, error, "k must be one number, 0 or more");
+  if (!ht_infer_read_dims (infer, 0, &in))
+    return TRUE;
+  if (!ht_infer_get_axis (infer, ht_node_get_int (infer->node, "axis", -1), in.n, &axis, error))
+    return FALSE;
+  if (in.dim[axis] >= 0 && count > in.dim[axis])
+    return ht_infer_fail (infer, error, "k is %" G_GINT64_FORMAT ", the dimension only %" G_GINT64_FORMAT, count,
+                          in.dim[axis]);
+  in.dim[axis] = count;
+  in.symbol[axis] = NULL;
+  ht_infer_put_dims (infer, 0, ht_infer_get_type (infer, 0), &in);
+  ht_infer_put_dims (infer, 1, HT_DATA_TYPE_INT64, &in);
+  return TRUE;
+}
+
+typedef struct
+{
+  double real;
+  gint64 integer; /* exact for the 64-bit types */
+  gint64 index;
+} Candidate;
+
+static gint
+compare_candidates (gconstpointer a_, gconstpointer b_, gpointer largest)
+{
+  const Candidate *a = a_, *b = b_;
+  gint order = a->real < b->real ? -1 : a->real > b->real ? 1 : (a->integer > b->integer) - (a->integer < b->integer);
+  if (largest)
+    order = -order;
+  return order ? order : (a->index > b->index) - (a->index < b->index);
+}
+
+static gboolean
+topk_forward (const HtOpCall *call, GError **error)
+{
+  HtTensor *in = call->inputs[0], *values = call->outputs[0], *indices = call->n_outputs > 1 ? call->outputs[1] : NULL;
+  guint rank, axis;
+  const gint64 *dims = ht_tensor_get_dims (in, &rank);
+  HtDataType type = ht_tensor_get_data_type (in);
+  gsize size = ht_element_size (type), inner = 1, outer = 1;
+  gboolean largest = ht_node_get_int (call->node, "largest", 1) != 0;
+
+  if (!ht_axis_normalize (ht_node_get_int (call->node, "axis", -1), rank, &axis))
+    return ht_op_fail (call, error, "the axis lies outside %u dimensions", rank);
+  gsize length = (gsize) dims[axis], k = (gsize) ht_tensor_get_dim (values ? values : indices, axis);
+  for (guint i = 0; i < rank; i++)
+    *(i < axis ? &outer : &inner) *= i == axis ? 1 : (gsize) dims[i];
+  g_autofree Candidate *line = g_try_new (Candidate, MAX (length, 1));
+  if (line == NULL)
+    return ht_op_fail (call, error, "no memory to sort %" G_GSIZE_FORMAT " elements", length);
+  for (gsize i = 0; k > 0 && i < outer * inner; i++)
+    {
+      gsize first = i / inner * length * inner + i % inner, to = i / inner * k * inner + i % inner;
+      for (gsize r = 0; r < length; r++)
+        {
+          gsize at = first + r * inner;
+          line[r] = (Candidate) { ht_tensor_get_double (in, at),
+                                  ht_data_type_is_float (type) ? 0 : ht_tensor_get_int64 (in, at), (gint64) r };
+        }
+      g_qsort_with_data (line, (gint) length, sizeof *line, compare_candidates, GINT_TO_POINTER (largest));
+      for (gsize r = 0; r < k; r++)
+        {
+          if (values)
+            memcpy ((char *) ht_tensor_get_writable_data (values) + (to + r * inner) * size,
+                    (const char *) ht_tensor_get_data (in) + (first + (gsize) line[r].index * inner) * size, size);
+          if (indices)
+            ((gint64 *) ht_tensor_get_writable_data (indices))[to + r * inner] = line[r].index;
+        }
+    }
+  return TRUE;
+}
+
+static const HtOperator operators[] = {
+  { "", "ArgMax", 1, HT_OP_NONE, arg_infer, argmax_forward },
+  { "", "ArgMin", 1, HT_OP_NONE, arg_infer, argmin_forward },
+  { "", "TopK", 1, HT_OP_KEEPS_GRID, topk_infer, topk_forward },
+};
+
+void
+ht_ops_register_argmax (void)
+{
+  HT_OPS_REGISTER (operators);
+}
