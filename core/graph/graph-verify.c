@@ -39,12 +39,10 @@ check_outputs_of_node (HtGraph *self, HtNode *node, GHashTable *available, GErro
         continue;
       HtValue *value = g_hash_table_lookup (self->values, output);
       const char *definition = name_definition (value);
-      if (value->n_producers > 1 || definition != NULL)
+      if (definition != NULL || g_hash_table_contains (available, output))
         {
           g_autofree char *label = ht_node_label (node);
           g_autofree char *other = definition == NULL ? ht_node_label (value->producer) : NULL;
-          if (value->producer == node && definition == NULL)
-            continue; /* reported at the second one */
           return fail (self, error, "tensor '%s' is made by %s and is also %s%s; each tensor may be made once, rename one",
                        output, label, definition != NULL ? definition : "made by ", other != NULL ? other : "");
         }
