@@ -5,6 +5,8 @@
 #include "pass/facts.h"
 #include "pass/pass-private.h"
 
+#include <halftone/diagnostic.h>
+
 /* How a fact came to be what it is. */
 typedef enum
 {

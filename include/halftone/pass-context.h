@@ -16,6 +16,7 @@ HT_API const char *ht_pass_context_get_step (HtPassContext *self);
 HT_API GCancellable *ht_pass_context_get_cancellable (HtPassContext *self);
 HT_API gboolean ht_pass_context_progress (HtPassContext *self, guint64 done, guint64 total, GError **error);
 HT_API HtDataset *ht_pass_context_get_calibration (HtPassContext *self, GError **error);
+HT_API guint ht_pass_context_get_batch (HtPassContext *self);
 HT_API HtQuantizationConfig *ht_pass_context_get_quantization (HtPassContext *self, GError **error);
 HT_API HtSimulation *ht_pass_context_create_simulation (HtPassContext *self, HtModelState *state, GError **error);
 HT_API HtGraph *ht_pass_context_get_reference (HtPassContext *self, HtModelState *state, GError **error);
