@@ -29,7 +29,6 @@ report (Check *self, HtSeverity severity, HtRecipeError code, gint other, const 
   finding->other_step = other;
   finding->reference = g_strdup (reference);
   g_ptr_array_add (self->plan->findings, finding);
-  return finding;
 }
 
 /* Whether this pair of steps is refused for the first time. */
