@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Single edits. Each keeps the indexes right; none looks at more than what it changes. */
+#include "graph/constants.h"
 #include "graph/graph-private.h"
 
 #include <string.h>
@@ -320,7 +321,8 @@ drop_initializer (HtGraph *self, HtValue *value)
  * @tensor: its value, which never changes from here on (it is not writable even when the graph lets go of it)
  *
  * Gives a tensor a constant value, or another one. The graph keeps a reference; a tensor over memory lent by an executor
- * is copied.
+ * is copied. A node that made the tensor (Constant, Transpose of a constant, ...) goes, with the constants that only
+ * served it.
  */
 void
 ht_graph_set_initializer (HtGraph *self, const char *name, HtTensor *tensor)
@@ -330,8 +332,10 @@ ht_graph_set_initializer (HtGraph *self, const char *name, HtTensor *tensor)
   g_return_if_fail (name != NULL && *name != '\0');
   g_return_if_fail (tensor != NULL);
 
-  HtValue *value = ht_graph_ensure_value (self, name);
   HtTensor *kept = ht_tensor_keep (tensor);
+  g_autofree char *own_name = g_strdup (name); /* the producer may be what holds the name */
+  ht_graph_release_producer (self, own_name);
+  HtValue *value = ht_graph_ensure_value (self, own_name);
   drop_sparse (self, value);
   if (value->initializer != NULL)
     {
