@@ -296,11 +296,12 @@ ht_build_model (HtArena *arena, HtGraph *graph)
   Onnx__ModelProto *proto = ht_arena_message (arena, &onnx__model_proto__descriptor, graph->model.extra);
   build_model_info (arena, graph, proto);
   proto->graph = ht_build_graph (arena, graph);
-  proto->n_opset_import = graph->opsets->len;
+  const GArray *opsets = ht_graph_get_root (graph)->opsets;
+  proto->n_opset_import = opsets->len;
   proto->opset_import = ht_arena_alloc_array (arena, proto->n_opset_import, sizeof *proto->opset_import);
-  for (guint i = 0; i < graph->opsets->len; i++)
+  for (guint i = 0; i < opsets->len; i++)
     {
-      const HtOpset *opset = &g_array_index (graph->opsets, HtOpset, i);
+      const HtOpset *opset = &g_array_index (opsets, HtOpset, i);
       Onnx__OperatorSetIdProto *import = ht_arena_message (arena, &onnx__operator_set_id_proto__descriptor, NULL);
       import->domain = opset->domain;
       import->has_version = TRUE;

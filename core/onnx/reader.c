@@ -4,6 +4,7 @@
 #include "onnx/wire-scan.h"
 
 #include <halftone/error.h>
+#include <string.h>
 
 #define OLDEST_OPSET 7
 #define NEWEST_OPSET 23
@@ -110,7 +111,13 @@ load (GBytes *bytes, const char *folder, const char *what, GError **error)
       = (Onnx__ModelProto *) ht_wire_unpack (data, size, &onnx__model_proto__descriptor, what, error);
   if (!proto)
     return NULL;
-  HtGraph *graph = read_model (proto, folder, what, error);
+  g_autoptr (GError) cause = NULL;
+  HtGraph *graph = read_model (proto, folder, what, &cause);
+  /* What is wrong inside names the place there, not the file. */
+  if (cause && !strstr (cause->message, what))
+    g_prefix_error (&cause, "Model '%s': ", what);
+  if (cause)
+    g_propagate_error (error, g_steal_pointer (&cause));
   onnx__model_proto__free_unpacked (proto, NULL);
   return graph;
 }
