@@ -12,6 +12,8 @@
 
 #include <halftone/graph.h>
 
+G_BEGIN_DECLS
+
 /* ---- Attributes: immutable, counted, shared between copies of a graph (subgraphs excepted) ---- */
 
 typedef struct
@@ -187,3 +189,5 @@ void ht_value_free (HtValue *value);
 HtNode *ht_node_new (const char *op_type, const char *domain, const char *name);
 void ht_node_set_name_list (GPtrArray *list, const char *const *names);
 const char *ht_canonical_domain (const char *domain);
+
+G_END_DECLS

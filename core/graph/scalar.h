@@ -4,6 +4,8 @@
 
 #include "graph/tensor-private.h"
 
+G_BEGIN_DECLS
+
 #define HT_RUN_LENGTH 512
 
 /* A run of values as wide as their kind needs: nothing is lost by reading. */
@@ -26,3 +28,5 @@ typedef struct
 void ht_run_load (HtRun *run, HtDataType type, gconstpointer data, gsize first, gsize count);
 void ht_run_store (const HtRun *run, HtDataType type, gpointer data, gsize first, gsize count,
                    const HtCastRules *rules);
+
+G_END_DECLS

@@ -3,6 +3,8 @@
 
 #include <halftone/tensor.h>
 
+G_BEGIN_DECLS
+
 /* Where the elements of a tensor live, and who frees them. */
 typedef enum
 {
@@ -63,3 +65,5 @@ gboolean ht_data_type_is_integer (HtDataType type); /* BOOL included */
 
 /* A reference that a graph keeps: the tensor is not writable from here on. A view of an arena is copied. */
 HtTensor *ht_tensor_keep (HtTensor *self);
+
+G_END_DECLS
