@@ -21,7 +21,7 @@ NETWORKS = {
     "kwt1_speechcommands12_op17": (("speechcommands_kwt_mfcc_x.npy", "speechcommands_kwt_mfcc_y.npy", "speechcommands_kwt_mfcc_x.npy", 64), {}, 97.17),
     "mnist_cnn_opset8": (("mnist_test_x.npy", "mnist_test_y.npy", "mnist_test_x.npy", 64), {"shape": [1, 28, 28]}, 98.3),
     "squeezenet1_1_imagenet": (("coco_calib320_x.npy", None, "coco_calib320_x.npy", 24),
-                               {"layout": "NHWC", "center-crop": [224, 224], "channel-order": "BGR", "mean": [104.0, 117.0, 123.0]}, None),
+                               {"layout": "NHWC", "center-crop": [224, 224], "channel-order": "reverse", "mean": [104.0, 117.0, 123.0]}, None),
     "ultraface_rfb320": (("face240x320_x.npy", None, "face240x320_x.npy", 16), {"layout": "NHWC", "scale": 1 / 128, "mean": [127 / 128]}, None),
 }
 
@@ -44,7 +44,7 @@ def preprocess(name, raw):
         height, width = how["center-crop"]
         top, left = (x.shape[1] - height) // 2, (x.shape[2] - width) // 2
         x = x[:, top:top + height, left:left + width]
-    if how.get("channel-order") == "BGR":
+    if how.get("channel-order") == "reverse":
         x = x[..., ::-1]
     if how.get("layout") == "NHWC":
         x = x.transpose(0, 3, 1, 2)

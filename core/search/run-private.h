@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <halftone/pass-manager.h>
+#include <halftone/run.h>
+
+struct _HtRun
+{
+  GObject parent_instance;
+
+  HtRecipe *recipe;
+  char *model_path, *output_folder;
+  HtProgressFunc progress;
+  gpointer progress_data;
+  GDestroyNotify progress_destroy;
+  double progress_from, progress_to; /* the part of the whole that the work at hand is */
+
+  /* Filled by ht_run_execute() */
+  HtGraph *given;             /* prepared, sealed */
+  char **preparation;         /* what preparing it did */
+  HtDataset *calibration, *evaluation;
+  HtPassManager *manager;
+  HtModelState *state;
+  HtSimulation *simulation;
+  GHashTable *metrics; /* stage -> HtMetrics */
+  GPtrArray *files;    /* paths written */
+  JsonObject *timings; /* stage -> seconds */
+  JsonNode *report;
+};
+
+/* Writes all output files of the recipe and the report, or none. */
+gboolean ht_run_write (HtRun *self, GError **error);

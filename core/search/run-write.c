@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* The output files of a run. They are written to a hidden folder beside their place and moved at the end, so that a run
+ * that fails leaves nothing half-written. */
+#include "report/report-json.h"
+#include "search/run-private.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <halftone/error.h>
+#include <string.h>
+
+static gboolean
+fail_errno (GError **error, const char *what, const char *path)
+{
+  int code = errno;
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (code), "cannot %s '%s': %s", what, path,
+               g_strerror (code));
+  return FALSE;
+}
+
+static gboolean
+write_format (HtRun *self, const char *format, const char *folder, GError **error)
+{
+  const char *name = ht_recipe_get_name (self->recipe);
+  g_autofree char *stem = g_build_filename (folder, name, NULL);
+  if (g_str_equal (format, "onnx"))
+    {
+      g_autofree char *path = g_strconcat (stem, ".onnx", NULL);
+      return ht_graph_save (ht_model_state_get_graph (self->state), path, error);
+    }
+  if (g_str_equal (format, "onnx-qdq"))
+    {
+      g_autofree char *path = g_strconcat (stem, "-qdq.onnx", NULL);
+      g_autoptr (HtGraph) qdq = ht_simulation_to_qdq (self->simulation, error);
+      return qdq != NULL && ht_graph_save (qdq, path, error);
+    }
+  if (g_str_has_prefix (format, "encodings-"))
+    {
+      g_autofree char *path = g_strconcat (stem, ".encodings", NULL);
+      return ht_simulation_save_encodings (self->simulation, path, format + strlen ("encodings-"), error);
+    }
+  g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, "cannot write the output format '%s'", format);
+  return FALSE;
+}
+
+static int
+compare_strings (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+static GPtrArray *
+list_folder (const char *folder, GError **error)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, error);
+  if (dir == NULL)
+    return NULL;
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+  for (const char *name = g_dir_read_name (dir); name != NULL; name = g_dir_read_name (dir))
+    g_ptr_array_add (names, g_strdup (name));
+  g_ptr_array_sort (names, compare_strings);
+  return names;
+}
+
+static JsonNode *
+describe_files (const char *folder, GError **error)
+{
+  g_autoptr (GPtrArray) names = list_folder (folder, error);
+  g_autoptr (JsonArray) array = json_array_new ();
+  for (guint i = 0; names != NULL && i < names->len; i++)
+    {
+      g_autofree char *path = g_build_filename (folder, g_ptr_array_index (names, i), NULL);
+      JsonNode *file = ht_report_file (path, error);
+      if (file == NULL)
+        return NULL;
+      json_array_add_element (array, file);
+    }
+  if (names == NULL)
+    return NULL;
+  JsonNode *node = json_node_alloc ();
+  return json_node_init_array (node, g_steal_pointer (&array));
+}
+
+static JsonObject *
+describe_data (HtDataset *dataset, GError **error)
+{
+  g_autofree char *hash = ht_dataset_hash (dataset, error);
+  if (hash == NULL)
+    return NULL;
+  JsonObject *object = json_object_new ();
+  json_object_set_string_member (object, "sha256", hash);
+  json_object_set_int_member (object, "samples", ht_dataset_get_n_samples (dataset));
+  return object;
+}
+
+static gboolean
+add_inputs (HtRun *self, JsonObject *report, GError **error)
+{
+  JsonObject *model = json_object_new ();
+  JsonObject *data = json_object_new ();
+  g_autofree char *hash = ht_graph_hash (self->given);
+  json_object_set_object_member (report, "model", model);
+  json_object_set_object_member (report, "data", data);
+  json_object_set_string_member (model, "path", self->model_path);
+  json_object_set_string_member (model, "prepared-sha256", hash);
+  json_object_set_member (model, "preparation", ht_report_strings ((const char *const *) self->preparation));
+  struct
+  {
+    const char *key;
+    HtDataset *dataset;
+  } roles[] = { { "calibration", self->calibration }, { "evaluation", self->evaluation } };
+  for (guint i = 0; i < G_N_ELEMENTS (roles); i++)
+    {
+      JsonObject *role = roles[i].dataset != NULL ? describe_data (roles[i].dataset, error) : NULL;
+      if (role != NULL)
+        json_object_set_object_member (data, roles[i].key, role);
+      else if (roles[i].dataset != NULL)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static JsonObject *
+describe_steps (HtRun *self)
+{
+  JsonArray *steps = json_array_new ();
+  JsonObject *seconds = json_object_new ();
+  HtPlan *plan = ht_recipe_get_plan (self->recipe);
+  JsonObject *both = json_object_new ();
+  for (guint i = 0; i < ht_plan_get_n_steps (plan); i++)
+    {
+      json_array_add_element (steps, ht_pass_manager_get_step_report (self->manager, i));
+      json_object_set_double_member (seconds, ht_plan_get_step_id (plan, i),
+                                     ht_pass_manager_get_step_seconds (self->manager, i));
+    }
+  json_object_set_array_member (both, "steps", steps);
+  json_object_set_object_member (both, "seconds", seconds);
+  return both;
+}
+
+static JsonArray *
+describe_quantizers (HtSimulation *simulation)
+{
+  JsonArray *array = json_array_new ();
+  g_autoptr (GPtrArray) quantizers = ht_simulation_list_quantizers (simulation);
+  for (guint i = 0; i < quantizers->len; i++)
+    {
+      HtQuantizer *quantizer = g_ptr_array_index (quantizers, i);
+      HtEncoding *encoding = ht_simulation_get_encoding (simulation, ht_quantizer_get_tensor (quantizer));
+      gsize n_grids = 0;
+      JsonObject *object = json_object_new ();
+      json_object_set_string_member (object, "tensor", ht_quantizer_get_tensor (quantizer));
+      json_object_set_string_member (object, "kind", ht_quantizer_is_weight (quantizer) ? "weight" : "activation");
+      json_object_set_string_member (object, "reason", ht_quantizer_get_reason (quantizer));
+      if (encoding != NULL)
+        {
+          ht_encoding_get_scales (encoding, &n_grids);
+          json_object_set_int_member (object, "bits", ht_encoding_get_bits (encoding));
+          json_object_set_boolean_member (object, "symmetric", ht_encoding_is_symmetric (encoding));
+          json_object_set_int_member (object, "grids", (gint64) n_grids);
+        }
+      json_array_add_object_element (array, object);
+    }
+  return array;
+}
+
+static gboolean
+add_results (HtRun *self, JsonObject *report, const char *folder, GError **error)
+{
+  JsonObject *results = json_object_new ();
+  json_object_set_object_member (report, "results", results);
+  JsonObject *metrics = json_object_new ();
+  g_auto (GStrv) stages = ht_run_list_stages (self);
+  for (char **stage = stages; *stage != NULL; stage++)
+    json_object_set_member (metrics, *stage, ht_report_metrics (ht_run_get_metrics (self, *stage)));
+  json_object_set_object_member (results, "metrics", metrics);
+  g_autoptr (JsonObject) steps = describe_steps (self);
+  json_object_set_member (results, "steps", json_object_dup_member (steps, "steps"));
+  json_object_set_member (self->timings, "steps", json_object_dup_member (steps, "seconds"));
+  json_object_set_array_member (results, "quantizers", describe_quantizers (self->simulation));
+  g_auto (GStrv) skipped = ht_simulation_list_skipped (self->simulation);
+  json_object_set_member (results, "unquantized", ht_report_strings ((const char *const *) skipped));
+  g_autofree char *hash = ht_model_state_hash (self->state);
+  json_object_set_string_member (results, "state-sha256", hash);
+  JsonNode *files = describe_files (folder, error);
+  if (files == NULL)
+    return FALSE;
+  json_object_set_member (results, "files", files);
+  return TRUE;
+}
+
+static JsonNode *
+build_report (HtRun *self, const char *folder, GError **error)
+{
+  g_autoptr (JsonObject) report = json_object_new ();
+  json_object_set_string_member (report, "report", "1.0");
+  json_object_set_member (report, "environment", ht_report_environment ());
+  json_object_set_member (report, "recipe", ht_recipe_to_json (self->recipe));
+  if (!add_inputs (self, report, error) || !add_results (self, report, folder, error))
+    return NULL;
+  json_object_set_object_member (report, "timings", json_object_ref (self->timings));
+  JsonNode *node = json_node_alloc ();
+  return json_node_init_object (node, g_steal_pointer (&report));
+}
+
+static void
+remove_folder (const char *folder)
+{
+  g_autoptr (GPtrArray) names = list_folder (folder, NULL);
+  for (guint i = 0; names != NULL && i < names->len; i++)
+    {
+      g_autofree char *path = g_build_filename (folder, g_ptr_array_index (names, i), NULL);
+      g_unlink (path);
+    }
+  g_rmdir (folder);
+}
+
+static gboolean
+move_files (HtRun *self, const char *from, GError **error)
+{
+  g_autoptr (GPtrArray) names = list_folder (from, error);
+  for (guint i = 0; names != NULL && i < names->len; i++)
+    {
+      g_autofree char *source = g_build_filename (from, g_ptr_array_index (names, i), NULL);
+      g_autofree char *target = g_build_filename (self->output_folder, g_ptr_array_index (names, i), NULL);
+      if (g_rename (source, target) != 0)
+        return fail_errno (error, "move a finished file to", target);
+      g_ptr_array_add (self->files, g_steal_pointer (&target));
+    }
+  return names != NULL;
+}
+
+static gboolean
+fill_folder (HtRun *self, const char *folder, GError **error)
+{
+  for (const char *const *format = ht_recipe_get_output_formats (self->recipe); *format != NULL; format++)
+    if (!write_format (self, *format, folder, error))
+      {
+        g_prefix_error (error, "writing '%s': ", *format);
+        return FALSE;
+      }
+  self->report = build_report (self, folder, error);
+  if (self->report == NULL)
+    return FALSE;
+  for (const char *const *format = ht_recipe_get_report_formats (self->recipe); *format != NULL; format++)
+    {
+      g_autofree char *path = g_build_filename (folder, "report.json", NULL);
+      if (!ht_report_save (self->report, path, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+ht_run_write (HtRun *self, GError **error)
+{
+  g_autofree char *hidden = g_build_filename (self->output_folder, ".halftone-XXXXXX", NULL);
+  if (g_mkdir_with_parents (self->output_folder, 0755) != 0)
+    return fail_errno (error, "make the output folder", self->output_folder);
+  if (g_mkdtemp_full (hidden, 0755) == NULL)
+    return fail_errno (error, "write to the output folder", self->output_folder);
+  gboolean done = fill_folder (self, hidden, error) && move_files (self, hidden, error);
+  remove_folder (hidden);
+  return done;
+}
