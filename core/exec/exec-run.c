@@ -305,6 +305,7 @@ run_dynamic_step (State *state, const HtExecStep *step, HtOpCall *call, GError *
         fine = ht_op_fail (call, error, "there is no memory for %" G_GSIZE_FORMAT " bytes of scratch", workspace_size);
     }
   call->workspace = workspace;
+  call->workspace_size = workspace_size;
   fine = fine && step->op->forward (call, error);
   free (workspace);
   for (guint i = 0; i < step->n_outputs; i++)
@@ -335,7 +336,10 @@ run_static_step (State *state, const HtExecStep *step, HtOpCall *call, GError **
         call->outputs[i] = tensor;
       }
   if (step->workspace_size > 0)
-    call->workspace = (char *) state->executor->arena + step->workspace_offset;
+    {
+      call->workspace = (char *) state->executor->arena + step->workspace_offset;
+      call->workspace_size = step->workspace_size;
+    }
   if (!step->op->forward (call, error))
     return FALSE;
   for (guint i = 0; i < step->n_outputs; i++)

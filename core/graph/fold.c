@@ -71,6 +71,7 @@ run_node (const HtOperator *op, HtInfer *infer, HtTensor *const *inputs, HtTenso
     .n_outputs = infer->n_outputs,
     .outputs = outputs,
     .workspace = workspace,
+    .workspace_size = scratch,
   };
   g_autoptr (GError) failure = NULL;
   gboolean done = op->forward (&call, &failure);

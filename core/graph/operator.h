@@ -51,6 +51,7 @@ struct _HtOpCall
   guint n_outputs;
   HtTensor **outputs; /* NULL: not wanted */
   gpointer workspace; /* as many bytes as the operator's workspace() asked for, 64-byte aligned */
+  gsize workspace_size;
   GCancellable *cancellable;
   /* Runs a subgraph attribute (If, Loop, Scan): `outputs` receives new references, one for each subgraph output. */
   gboolean (*run_subgraph) (const HtOpCall *call, HtGraph *subgraph, GHashTable *inputs, HtTensor **outputs,

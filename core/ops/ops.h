@@ -15,6 +15,7 @@ void ht_ops_register_compare (void);
 void ht_ops_register_concat_split (void);
 void ht_ops_register_constant (void);
 void ht_ops_register_control_flow (void);
+void ht_ops_register_conv (void);
 void ht_ops_register_elementwise (void);
 void ht_ops_register_expand (void);
 void ht_ops_register_gather (void);
