@@ -16,10 +16,14 @@ ht_operator_load_builtin (void)
   ht_ops_register_elementwise ();
   ht_ops_register_expand ();
   ht_ops_register_gather ();
+  ht_ops_register_gemm ();
+  ht_ops_register_norm ();
   ht_ops_register_pad ();
+  ht_ops_register_pool ();
   ht_ops_register_reduce ();
   ht_ops_register_shape ();
   ht_ops_register_slice ();
+  ht_ops_register_softmax ();
   ht_ops_register_transpose ();
   ht_ops_register_unary ();
 }

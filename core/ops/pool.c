@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* MaxPool, AveragePool and their global forms. */
+#include "kernels/pool.h"
+#include "ops/loop.h"
+#include "ops/ops.h"
+#include "ops/window.h"
+
+static gboolean
+infer_pool (HtInfer *infer, guint32 types, GError **error)
+{
+  gint64 kernel[HT_WINDOW_MAX_AXES];
+  HtDims x, out = { 0 };
+  HtWindow window;
+
+  if (!ht_infer_check_arity (infer, 1, 1, error) || !ht_infer_check_type (infer, 0, types, error))
+    return FALSE;
+  HtDataType type = ht_infer_get_type (infer, 0);
+  ht_infer_set_output (infer, 0, type, NULL);
+  ht_infer_set_output (infer, 1, HT_DATA_TYPE_INT64, NULL);
+  if (!ht_infer_read_dims (infer, 0, &x))
+    return TRUE;
+  if (x.n < 3)
+    return ht_infer_fail (infer, error, "its input has %u dimensions, expected batch, channels and at least one axis",
+                          x.n);
+  if (!ht_window_read_kernel (infer->node, x.n - 2, kernel))
+    return ht_infer_fail (infer, error, "the attribute kernel_shape must have %u values", x.n - 2);
+  for (guint i = 0; i < x.n - 2; i++)
+    if (kernel[i] < 1)
+      return ht_infer_fail (infer, error, "the attribute kernel_shape holds %" G_GINT64_FORMAT, kernel[i]);
+  g_autofree char *problem = ht_window_read (&window, infer->node, HT_WINDOW_POOL, x.n - 2, x.dim + 2, kernel);
+  if (problem)
+    return ht_infer_fail (infer, error, "%s", problem);
+  ht_dims_append (&out, x.dim[0], x.symbol[0]);
+  ht_dims_append (&out, x.dim[1], x.symbol[1]);
+  ht_window_append_out (&window, &x, &out);
+  ht_infer_put_dims (infer, 0, type, &out);
+  if (infer->n_outputs > 1)
+    ht_infer_put_dims (infer, 1, HT_DATA_TYPE_INT64, &out);
+  return TRUE;
+}
+
+static gboolean
+max_pool_infer (HtInfer *infer, GError **error)
+{
+  return infer_pool (infer, HT_TYPES_FLOAT | HT_TYPE_BIT (INT8) | HT_TYPE_BIT (UINT8), error);
+}
+
+static gboolean
+average_pool_infer (HtInfer *infer, GError **error)
+{
+  return infer_pool (infer, HT_TYPES_FLOAT, error);
+}
+
+static gboolean
+read_pool (const HtOpCall *call, HtPoolGeometry *pool, GError **error)
+{
+  gint64 kernel[HT_WINDOW_MAX_AXES];
+  HtWindow window;
+  guint n_dims;
+  const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &n_dims);
+
+  if (n_dims > 2 + HT_CONV_AXES)
+    return ht_op_fail (call, error, "it has %u spatial axes, at most %d can be run", n_dims - 2, HT_CONV_AXES);
+  ht_window_read_kernel (call->node, n_dims - 2, kernel);
+  g_autofree char *problem = ht_window_read (&window, call->node, HT_WINDOW_POOL, n_dims - 2, dims + 2, kernel);
+  if (problem)
+    return ht_op_fail (call, error, "%s", problem);
+  ht_window_to_geometry (&window, &pool->geometry);
+  pool->geometry.batch = (gsize) dims[0];
+  pool->geometry.in_channels = (gsize) dims[1];
+  for (guint i = 0; i < HT_CONV_AXES; i++)
+    {
+      guint skip = HT_CONV_AXES - (n_dims - 2);
+      pool->pad_end[i] = i >= skip ? (gsize) window.pad_end[i - skip] : 0;
+    }
+  pool->count_padding = ht_node_get_int (call->node, "count_include_pad", 0) != 0;
+  pool->column_major = ht_node_get_int (call->node, "storage_order", 0) != 0;
+  return TRUE;
+}
+
+static gboolean
+max_pool_forward (const HtOpCall *call, GError **error)
+{
+  HtPoolGeometry pool;
+
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, max_pool_forward, error);
+  if (!read_pool (call, &pool, error))
+    return FALSE;
+  gconstpointer x = ht_tensor_get_data (call->inputs[0]);
+  gpointer y = ht_tensor_get_writable_data (call->outputs[0]);
+  gint64 *indices = call->n_outputs > 1 && call->outputs[1] ? ht_tensor_get_writable_data (call->outputs[1]) : NULL;
+  switch (ht_tensor_get_data_type (call->inputs[0]))
+    {
+    case HT_DATA_TYPE_FLOAT:
+      ht_kernel_max_pool_float (&pool, x, y, indices);
+      return TRUE;
+    case HT_DATA_TYPE_DOUBLE:
+      ht_kernel_max_pool_double (&pool, x, y, indices);
+      return TRUE;
+    case HT_DATA_TYPE_INT8:
+      ht_kernel_max_pool_int8 (&pool, x, y, indices);
+      return TRUE;
+    case HT_DATA_TYPE_UINT8:
+      ht_kernel_max_pool_uint8 (&pool, x, y, indices);
+      return TRUE;
+    default:
+      return ht_op_fail_type (call, ht_tensor_get_data_type (call->inputs[0]), error);
+    }
+}
+
+static gboolean
+average_pool_forward (const HtOpCall *call, GError **error)
+{
+  HtPoolGeometry pool;
+
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, average_pool_forward, error);
+  if (ht_tensor_get_data_type (call->inputs[0]) != HT_DATA_TYPE_FLOAT)
+    return ht_op_fail_type (call, ht_tensor_get_data_type (call->inputs[0]), error);
+  if (!read_pool (call, &pool, error))
+    return FALSE;
+  ht_kernel_average_pool (&pool, ht_tensor_get_data (call->inputs[0]), ht_tensor_get_writable_data (call->outputs[0]));
+  return TRUE;
+}
+
+static gboolean
+global_infer (HtInfer *infer, GError **error)
+{
+  HtDims x, out = { 0 };
+
+  if (!ht_infer_check_arity (infer, 1, 1, error) || !ht_infer_check_type (infer, 0, HT_TYPES_FLOAT, error)
+      || !ht_infer_check_rank (infer, 0, 2, HT_TENSOR_MAX_DIMS, error))
+    return FALSE;
+  ht_infer_set_output (infer, 0, ht_infer_get_type (infer, 0), NULL);
+  if (!ht_infer_read_dims (infer, 0, &x))
+    return TRUE;
+  ht_dims_append (&out, x.dim[0], x.symbol[0]);
+  ht_dims_append (&out, x.dim[1], x.symbol[1]);
+  for (guint i = 2; i < x.n; i++)
+    ht_dims_append (&out, 1, NULL);
+  ht_infer_put_dims (infer, 0, ht_infer_get_type (infer, 0), &out);
+  return TRUE;
+}
+
+static gboolean
+global_forward (const HtOpCall *call, HtForward again, void (*kernel) (const float *, gsize, gsize, float *),
+                GError **error)
+{
+  HtTensor *x = call->inputs[0], *y = call->outputs[0];
+  gsize n_rows = ht_tensor_get_n_elements (y);
+
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, again, error);
+  if (ht_tensor_get_data_type (x) != HT_DATA_TYPE_FLOAT)
+    return ht_op_fail_type (call, ht_tensor_get_data_type (x), error);
+  if (n_rows > 0)
+    kernel (ht_tensor_get_data (x), n_rows, ht_tensor_get_n_elements (x) / n_rows, ht_tensor_get_writable_data (y));
+  return TRUE;
+}
+
+static gboolean
+global_average_forward (const HtOpCall *call, GError **error)
+{
+  return global_forward (call, global_average_forward, ht_kernel_row_means, error);
+}
+
+static gboolean
+global_max_forward (const HtOpCall *call, GError **error)
+{
+  return global_forward (call, global_max_forward, ht_kernel_row_maxima, error);
+}
+
+static const HtOperator operators[] = {
+  { .op_type = "AveragePool", .since_version = 1, .infer = average_pool_infer, .forward = average_pool_forward },
+  { .op_type = "GlobalAveragePool", .since_version = 1, .infer = global_infer, .forward = global_average_forward },
+  { .op_type = "GlobalMaxPool", .since_version = 1, .flags = HT_OP_KEEPS_GRID, .infer = global_infer,
+    .forward = global_max_forward },
+  { .op_type = "MaxPool", .since_version = 1, .flags = HT_OP_KEEPS_GRID, .infer = max_pool_infer,
+    .forward = max_pool_forward },
+};
+
+void
+ht_ops_register_pool (void)
+{
+  HT_OPS_REGISTER (operators);
+}
