@@ -21,6 +21,7 @@ ht_operator_load_builtin (void)
   ht_ops_register_pad ();
   ht_ops_register_pool ();
   ht_ops_register_reduce ();
+  ht_ops_register_rnn ();
   ht_ops_register_shape ();
   ht_ops_register_slice ();
   ht_ops_register_softmax ();

@@ -24,6 +24,7 @@ void ht_ops_register_norm (void);
 void ht_ops_register_pad (void);
 void ht_ops_register_pool (void);
 void ht_ops_register_reduce (void);
+void ht_ops_register_rnn (void);
 void ht_ops_register_shape (void);
 void ht_ops_register_slice (void);
 void ht_ops_register_softmax (void);
