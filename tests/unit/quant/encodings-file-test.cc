@@ -2,6 +2,7 @@
 // AIMET's encodings files: our own come back the same, AIMET's are read, and every mistake is told with its place.
 #include "net.h"
 
+#include <algorithm>
 #include <cmath>
 
 using namespace quant;
@@ -71,7 +72,9 @@ complaint (const std::string &text, bool partial)
   gboolean ok = ht_simulation_load_encodings (simulation, path.c_str (), partial, &error);
   EXPECT_EQ (ok, error == nullptr);
   if (!ok)
-    EXPECT_EQ (ht_simulation_get_encoding (simulation, "x"), nullptr);
+    {
+      EXPECT_EQ (ht_simulation_get_encoding (simulation, "x"), nullptr);
+    }
   return error ? error->message : "";
 }
 
@@ -277,7 +280,7 @@ TEST (EncodingsFile, SimulatesWhatAimetSimulates)
   REQUIRE_ASSET (model, "aimet/resnet20_cifar10_folded.onnx");
   REQUIRE_ASSET (encodings, "aimet/resnet20_cifar10_w8a8_pc.encodings");
   REQUIRE_ASSET (recorded, "aimet/resnet20_cifar10_w8a8_pc_logits.npy");
-  REQUIRE_ASSET (images, "data/cifar10_test.npy");
+  REQUIRE_ASSET (images, "data/cifar10_test_x.npy");
   compare_with_aimet (model, encodings, recorded, images);
 }
 

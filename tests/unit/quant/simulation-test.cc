@@ -21,7 +21,7 @@ build (Net &net)
 }
 
 HtDataset *
-data (const std::vector<float> &values, gint64 columns = 2)
+samples (const std::vector<float> &values, gint64 columns = 2)
 {
   g_autoptr (GError) error = nullptr;
   HtDataset *dataset = ht_dataset_new ();
@@ -54,7 +54,7 @@ TEST (Simulation, CalibratesRangesOverAllBatches)
   g_autoptr (HtSimulation) simulation = simulate (net);
   EXPECT_EQ (ht_simulation_get_encoding (simulation, "x"), nullptr);
   // The extremes are in the first and in the last batch, which is smaller.
-  g_autoptr (HtDataset) dataset = data ({ -3, 0, 1, 1, 2, 2, 1, 0, 0.5f, 4.65f });
+  g_autoptr (HtDataset) dataset = samples ({ -3, 0, 1, 1, 2, 2, 1, 0, 0.5f, 4.65f });
   ASSERT_TRUE (calibrate (simulation, dataset, 2, &error)) << error->message;
   EXPECT_NEAR (scale_of (simulation, "x"), 7.65 / 255, 1e-9);
   EXPECT_EQ (ht_encoding_get_offsets (ht_simulation_get_encoding (simulation, "x"), nullptr)[0], -100);
@@ -72,7 +72,7 @@ TEST (Simulation, GivesTheSameEncodingsForEveryBatchAndThreadCount)
   std::vector<float> values;
   for (int i = 0; i < 60; i++)
     values.push_back (std::sin ((float) i) * 3);
-  g_autoptr (HtDataset) dataset = data (values);
+  g_autoptr (HtDataset) dataset = samples (values);
   g_autoptr (HtSimulation) first = simulate (net);
   ASSERT_TRUE (calibrate (first, dataset, 30, nullptr));
   guint n_threads = ht_get_n_threads ();
@@ -95,7 +95,7 @@ TEST (Simulation, RunsOnTheGrids)
   Net net;
   build (net);
   g_autoptr (HtSimulation) simulation = simulate (net);
-  g_autoptr (HtDataset) dataset = data ({ -3, -4, 3, 4 });
+  g_autoptr (HtDataset) dataset = samples ({ -3, -4, 3, 4 });
   ASSERT_TRUE (calibrate (simulation, dataset, 2, &error)) << error->message;
   g_autoptr (HtExecutor) executor = ht_simulation_create_executor (simulation, &error);
   ASSERT_NO_GERROR (error);
@@ -120,7 +120,7 @@ TEST (Simulation, RefusesDataThatCannotCalibrate)
   g_autoptr (HtSimulation) simulation = simulate (net);
   for (float bad : { std::nanf (""), std::numeric_limits<float>::infinity () })
     {
-      g_autoptr (HtDataset) dataset = data ({ 1, 2, 3, bad });
+      g_autoptr (HtDataset) dataset = samples ({ 1, 2, 3, bad });
       EXPECT_FALSE (calibrate (simulation, dataset, 1, &error));
       EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NUMERIC, "tensor 'x'");
       EXPECT_EQ (ht_simulation_get_encoding (simulation, "w"), nullptr);
@@ -129,7 +129,7 @@ TEST (Simulation, RefusesDataThatCannotCalibrate)
   EXPECT_FALSE (calibrate (simulation, empty, 1, &error));
   ASSERT_NE (error, nullptr);
   g_clear_error (&error);
-  g_autoptr (HtDataset) dataset = data ({ 1, 2 });
+  g_autoptr (HtDataset) dataset = samples ({ 1, 2 });
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_cancellable_cancel (cancellable);
   EXPECT_FALSE (ht_simulation_calibrate (simulation, dataset, 1, nullptr, nullptr, cancellable, &error));
@@ -156,10 +156,10 @@ TEST (Simulation, FillsUpAFixedBatch)
   net.node ("Relu", { "x" }, { "y" });
   net.output ("y");
   g_autoptr (HtSimulation) simulation = simulate (net);
-  g_autoptr (HtDataset) dataset = data ({ 1, 2, 3, -1, 0, 5.1f }, 1);
+  g_autoptr (HtDataset) dataset = samples ({ 1, 2, 3, -1, 0, 5.1f }, 1);
   ASSERT_TRUE (calibrate (simulation, dataset, 32, &error)) << error->message;
   EXPECT_NEAR (scale_of (simulation, "x"), 6.1 / 255, 1e-8);
-  g_autoptr (HtDataset) few = data ({ 1, 2, 3 }, 1);
+  g_autoptr (HtDataset) few = samples ({ 1, 2, 3 }, 1);
   EXPECT_FALSE (calibrate (simulation, few, 32, &error));
   EXPECT_GERROR (error, HT_ERROR, HT_ERROR_INVALID_DATA, "at least 4");
 }
@@ -175,7 +175,7 @@ TEST (Simulation, LeavesGivenEncodingsAlone)
   g_autoptr (HtEncoding) given = ht_encoding_new (4, FALSE, FALSE, -1, &scale, &offset, 1, nullptr);
   ASSERT_TRUE (ht_simulation_set_encoding (simulation, "y", given, &error));
   ASSERT_TRUE (ht_simulation_set_encoding (simulation, "w", given, &error));
-  g_autoptr (HtDataset) dataset = data ({ -3, -4, 3, 4 });
+  g_autoptr (HtDataset) dataset = samples ({ -3, -4, 3, 4 });
   ASSERT_TRUE (calibrate (simulation, dataset, 2, &error));
   EXPECT_EQ (ht_simulation_get_encoding (simulation, "y"), given);
   EXPECT_EQ (ht_simulation_get_encoding (simulation, "w"), given);
@@ -209,7 +209,7 @@ TEST (Simulation, ExchangesEncodingsWithAState)
   ASSERT_TRUE (ht_simulation_load_state (simulation, state, &error));
   EXPECT_TRUE (ht_encoding_equal (ht_simulation_get_encoding (simulation, "y"), pinned));
   EXPECT_EQ (ht_simulation_get_encoding (simulation, "x"), nullptr);
-  g_autoptr (HtDataset) dataset = data ({ -3, -4, 3, 4 });
+  g_autoptr (HtDataset) dataset = samples ({ -3, -4, 3, 4 });
   ASSERT_TRUE (calibrate (simulation, dataset, 2, &error));
   EXPECT_TRUE (ht_encoding_equal (ht_simulation_get_encoding (simulation, "y"), pinned));
   ASSERT_TRUE (ht_simulation_set_encoding (simulation, "w", pinned, &error));
