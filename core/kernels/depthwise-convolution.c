@@ -68,43 +68,66 @@ place (const HtConvGeometry *g, const Layout *layout, gsize d, gsize h, gsize w)
   return phase * layout->phase + inner;
 }
 
-static void
-copy_row (const HtConvGeometry *g, const Layout *layout, gsize d, gsize h, const float *row, float *plane)
+/* The elements of one phase on one axis: padded index phase + i * stride, of which [first, last) lie in the input, the
+ * first of them at input index `start`. */
+typedef struct
 {
-  gsize stride = g->stride[2];
-  gint64 limit = (gint64) (layout->size[2] * stride);
+  gsize first, last, start;
+} PhaseRange;
 
-  for (gsize phase = 0; phase < stride; phase++)
-    {
-      /* The first padded column of this phase that lies in the row, and the end. */
-      gint64 begin = MAX (g->pad[2], 0);
-      gint64 end = MIN ((gint64) g->in[2] + g->pad[2], limit);
-      begin += (((gint64) phase - begin) % (gint64) stride + (gint64) stride) % (gint64) stride;
-      if (begin >= end)
-        continue;
-      float *to = plane + place (g, layout, d, h, (gsize) begin);
-      const float *from = row + (begin - g->pad[2]);
-      gsize n = (gsize) (end - begin + (gint64) stride - 1) / stride;
-      if (stride == 1)
-        memcpy (to, from, n * sizeof (float));
-      else
-        for (gsize i = 0; i < n; i++)
-          to[i] = from[i * stride];
-    }
+static PhaseRange
+range_of_phase (const HtConvGeometry *g, const Layout *layout, int axis, gsize phase)
+{
+  gint64 stride = (gint64) g->stride[axis], offset = (gint64) phase - g->pad[axis];
+  gint64 first = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
+  gint64 last = offset >= (gint64) g->in[axis] ? 0 : ((gint64) g->in[axis] - offset + stride - 1) / stride;
+
+  last = MIN (last, (gint64) layout->size[axis]);
+  if (first >= last)
+    return (PhaseRange){ 0, 0, 0 };
+  return (PhaseRange){ (gsize) first, (gsize) last, (gsize) (offset + first * stride) };
+}
+
+HT_VECTORIZE static void
+copy_strided (const float *from, gsize stride, float *to, gsize n)
+{
+  if (stride == 2)
+    for (gsize i = 0; i < n; i++)
+      to[i] = from[2 * i];
+  else
+    for (gsize i = 0; i < n; i++)
+      to[i] = from[i * stride];
+}
+
+static void
+copy_phase (const HtConvGeometry *g, const Layout *layout, const float *x, PhaseRange d, PhaseRange h, PhaseRange w,
+            float *phase)
+{
+  for (gsize i = d.first; i < d.last; i++)
+    for (gsize k = h.first; k < h.last; k++)
+      {
+        const float *from = x
+                            + ((d.start + (i - d.first) * g->stride[0]) * g->in[1] + h.start
+                               + (k - h.first) * g->stride[1])
+                                  * g->in[2]
+                            + w.start;
+        float *to = phase + (i * layout->size[1] + k) * layout->size[2] + w.first;
+        if (g->stride[2] == 1)
+          memcpy (to, from, (w.last - w.first) * sizeof (float));
+        else
+          copy_strided (from, g->stride[2], to, w.last - w.first);
+      }
 }
 
 static void
 copy_plane (const HtConvGeometry *g, const Layout *layout, const float *x, float *plane)
 {
   memset (plane, 0, plane_floats (layout) * sizeof (float));
-  for (gsize d = 0; d < g->in[0]; d++)
-    for (gsize h = 0; h < g->in[1]; h++)
-      {
-        gint64 pd = (gint64) d + g->pad[0], ph = (gint64) h + g->pad[1];
-        if (pd >= 0 && ph >= 0 && pd < (gint64) (layout->size[0] * g->stride[0])
-            && ph < (gint64) (layout->size[1] * g->stride[1]))
-          copy_row (g, layout, (gsize) pd, (gsize) ph, x + (d * g->in[1] + h) * g->in[2], plane);
-      }
+  for (gsize d = 0; d < g->stride[0]; d++)
+    for (gsize h = 0; h < g->stride[1]; h++)
+      for (gsize w = 0; w < g->stride[2]; w++, plane += layout->phase)
+        copy_phase (g, layout, x, range_of_phase (g, layout, 0, d), range_of_phase (g, layout, 1, h),
+                    range_of_phase (g, layout, 2, w), plane);
 }
 
 HT_VECTORIZE static void

@@ -15,33 +15,22 @@ valid_range (gint64 start, gint64 stride, gint64 in, gint64 out, gint64 *first, 
   *first = MIN (*first, *last);
 }
 
-/* to[i] = the input row at start + i * stride, 0 outside, for i in [begin, end). */
-static void
-gather_row (const float *row, gint64 in, gint64 start, gint64 stride, gint64 begin, gint64 end, float *to)
+/* to[i - begin] = row[start + i * stride] where i is in [first, last), else 0, for i in [begin, end). */
+static inline void
+gather_row (const float *row, gint64 start, gint64 stride, gint64 first, gint64 last, gint64 begin, gint64 end,
+            float *to)
 {
-  gint64 first, last;
-
-  valid_range (start, stride, in, end, &first, &last);
-  first = MAX (first, begin);
-  last = MAX (last, first);
-  if (last > end)
-    last = end;
-  if (first > end)
-    first = last = end;
+  first = CLAMP (first, begin, end);
+  last = CLAMP (last, first, end);
   for (gint64 i = begin; i < first; i++)
     *to++ = 0.0f;
+  row += start + first * stride;
   if (stride == 1)
-    {
-      if (last > first)
-        memcpy (to, row + start + first, (gsize) (last - first) * sizeof (float));
-      to += last - first;
-    }
+    memcpy (to, row, (gsize) (last - first) * sizeof (float));
   else
-    {
-      const float *from = row + start + first * stride;
-      for (gint64 i = first; i < last; i++, from += stride)
-        *to++ = *from;
-    }
+    for (gint64 i = 0; i < last - first; i++)
+      to[i] = row[i * stride];
+  to += last - first;
   for (gint64 i = last; i < end; i++)
     *to++ = 0.0f;
 }
@@ -57,22 +46,39 @@ static void
 gather_positions (const HtConvGeometry *g, const float *x, const gsize k[HT_CONV_AXES], gsize begin, gsize end,
                   float *to)
 {
-  gsize width = g->out[2];
+  gint64 width = (gint64) g->out[2], start = input_position (g, 2, 0, k[2]), stride = (gint64) g->stride[2];
+  gint64 column = (gint64) begin % width, first, last;
+  gsize row = begin / (gsize) width, h_out = row % g->out[1], d_out = row / g->out[1];
+  gint64 left = (gint64) (end - begin);
 
-  for (gsize position = begin; position < end;)
+  valid_range (start, stride, (gint64) g->in[2], width, &first, &last);
+  while (left > 0)
     {
-      gsize row = position / width, column = position % width;
-      gsize n = MIN (end - position, width - column);
-      gint64 d = input_position (g, 0, row / g->out[1], k[0]);
-      gint64 h = input_position (g, 1, row % g->out[1], k[1]);
+      gint64 n = MIN (left, width - column);
+      gint64 d = input_position (g, 0, d_out, k[0]), h = input_position (g, 1, h_out, k[1]);
       if (d < 0 || h < 0 || d >= (gint64) g->in[0] || h >= (gint64) g->in[1])
-        memset (to, 0, n * sizeof (float));
+        memset (to, 0, (gsize) n * sizeof (float));
       else
-        gather_row (x + ((gsize) d * g->in[1] + (gsize) h) * g->in[2], (gint64) g->in[2],
-                    input_position (g, 2, 0, k[2]), (gint64) g->stride[2], (gint64) column, (gint64) (column + n), to);
+        gather_row (x + ((gsize) d * g->in[1] + (gsize) h) * g->in[2], start, stride, first, last, column, column + n,
+                    to);
       to += n;
-      position += n;
+      left -= n;
+      column = 0;
+      if (++h_out == g->out[1])
+        {
+          h_out = 0;
+          d_out++;
+        }
     }
+}
+
+static gboolean
+is_copy (const HtConvGeometry *g)
+{
+  for (int axis = 0; axis < HT_CONV_AXES; axis++)
+    if (g->kernel[axis] != 1 || g->stride[axis] != 1 || g->pad[axis] != 0 || g->in[axis] != g->out[axis])
+      return FALSE;
+  return TRUE;
 }
 
 void
@@ -82,6 +88,12 @@ ht_kernel_im2col (const HtConvGeometry *g, gsize channels, const float *x, gsize
   gsize volume = ht_conv_volume (g->in);
   gsize k[HT_CONV_AXES];
 
+  if (is_copy (g))
+    {
+      for (gsize c = 0; c < channels; c++, columns += ld)
+        memcpy (columns, x + c * volume + begin, (end - begin) * sizeof (float));
+      return;
+    }
   for (gsize c = 0; c < channels; c++)
     for (k[0] = 0; k[0] < g->kernel[0]; k[0]++)
       for (k[1] = 0; k[1] < g->kernel[1]; k[1]++)
