@@ -56,8 +56,8 @@ void
 ht_graph_remove_node (HtGraph *self, HtNode *node)
 {
   g_return_if_fail (owns (self, node));
-  ht_graph_unindex_node (self, node);
   node->graph = NULL;
+  ht_graph_unindex_node (self, node);
   g_ptr_array_remove_index (self->nodes, ht_graph_find_position (self, node));
 }
 

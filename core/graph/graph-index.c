@@ -76,14 +76,15 @@ ht_graph_index_input (HtGraph *self, HtNode *node, const char *name, int delta)
   ht_graph_touch (self);
 }
 
-/* A broken file may have several producers of one name; whoever is left takes over. */
+/* A broken file may have several producers of one name; whoever is left takes over. A node on its way out no longer
+ * names its graph. */
 static HtNode *
-find_other_producer (HtGraph *self, const char *name, HtNode *but)
+find_other_producer (HtGraph *self, const char *name)
 {
   for (guint i = 0; i < self->nodes->len; i++)
     {
       HtNode *node = g_ptr_array_index (self->nodes, i);
-      for (guint k = 0; node != but && k < node->outputs->len; k++)
+      for (guint k = 0; node->graph == self && k < node->outputs->len; k++)
         if (g_str_equal (g_ptr_array_index (node->outputs, k), name))
           return node;
     }
@@ -100,7 +101,7 @@ ht_graph_index_output (HtGraph *self, HtNode *node, const char *name, int delta)
   if (delta > 0 && value->producer == NULL)
     value->producer = node;
   else if (delta < 0 && value->producer == node)
-    value->producer = value->n_producers > 0 ? find_other_producer (self, name, node) : NULL;
+    value->producer = value->n_producers > 0 ? find_other_producer (self, name) : NULL;
   if (value->producer == NULL)
     ht_graph_release_value (self, value);
   ht_graph_touch (self);

@@ -77,7 +77,7 @@ ht_graph_init (HtGraph *self)
   self->holders = g_hash_table_new (NULL, NULL);
   self->stale_holders = g_hash_table_new (NULL, NULL);
   self->reserved_names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  self->name_counters = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->name_counters = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->nodes = g_ptr_array_new_with_free_func ((GDestroyNotify) ht_node_unref);
   self->inputs = g_ptr_array_new_null_terminated (1, release, TRUE);
   self->listed_inputs = g_ptr_array_new_null_terminated (1, release, TRUE);
