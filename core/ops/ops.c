@@ -22,6 +22,8 @@ ht_operator_load_builtin (void)
   ht_ops_register_pool ();
   ht_ops_register_reduce ();
   ht_ops_register_rnn ();
+  ht_ops_register_quantize_linear ();
+  ht_ops_register_resize ();
   ht_ops_register_shape ();
   ht_ops_register_slice ();
   ht_ops_register_softmax ();

@@ -25,6 +25,8 @@ void ht_ops_register_pad (void);
 void ht_ops_register_pool (void);
 void ht_ops_register_reduce (void);
 void ht_ops_register_rnn (void);
+void ht_ops_register_quantize_linear (void);
+void ht_ops_register_resize (void);
 void ht_ops_register_shape (void);
 void ht_ops_register_slice (void);
 void ht_ops_register_softmax (void);

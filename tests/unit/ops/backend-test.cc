@@ -35,7 +35,7 @@ list_cases ()
   return cases;
 }
 
-// The first operator of the model that the table does not have; "" when it has them all.
+// The first operator of the model, subgraphs included, that the table does not have; "" when it has them all.
 std::string
 find_unknown (HtGraph *graph)
 {
@@ -45,6 +45,14 @@ find_unknown (HtGraph *graph)
       gint64 opset = ht_graph_get_opset (graph, ht_node_get_domain (node));
       if (ht_operator_find (ht_node_get_domain (node), ht_node_get_op_type (node), opset) == nullptr)
         return ht_node_get_op_type (node);
+      g_auto (GStrv) attributes = ht_node_list_attributes (node);
+      for (gsize k = 0; attributes && attributes[k]; k++)
+        if (ht_node_get_attribute_type (node, attributes[k]) == HT_ATTRIBUTE_GRAPH)
+          {
+            std::string inner = find_unknown (ht_node_get_subgraph (node, attributes[k]));
+            if (!inner.empty ())
+              return inner;
+          }
     }
   return "";
 }
