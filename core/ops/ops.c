@@ -18,12 +18,14 @@ ht_operator_load_builtin (void)
   ht_ops_register_gather ();
   ht_ops_register_gemm ();
   ht_ops_register_norm ();
+  ht_ops_register_one_hot ();
   ht_ops_register_pad ();
   ht_ops_register_pool ();
   ht_ops_register_reduce ();
   ht_ops_register_rnn ();
   ht_ops_register_quantize_linear ();
   ht_ops_register_resize ();
+  ht_ops_register_scan ();
   ht_ops_register_shape ();
   ht_ops_register_slice ();
   ht_ops_register_softmax ();
