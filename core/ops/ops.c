@@ -21,10 +21,10 @@ ht_operator_load_builtin (void)
   ht_ops_register_one_hot ();
   ht_ops_register_pad ();
   ht_ops_register_pool ();
-  ht_ops_register_reduce ();
-  ht_ops_register_rnn ();
   ht_ops_register_quantize_linear ();
+  ht_ops_register_reduce ();
   ht_ops_register_resize ();
+  ht_ops_register_rnn ();
   ht_ops_register_scan ();
   ht_ops_register_shape ();
   ht_ops_register_slice ();
