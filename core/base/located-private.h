@@ -18,6 +18,7 @@ struct _HtLocatedNode
   guint index;
   HtLocatedKind kind;
   gboolean quoted;
+  gboolean broken; /* reported already: what follows from it is not */
 };
 
 struct _HtLocatedDocument

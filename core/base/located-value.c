@@ -203,9 +203,7 @@ ht_located_node_get_int64 (HtLocatedNode *self, gint64 minimum, gint64 maximum, 
   number = g_ascii_strtoll (self->text, NULL, 10);
   if (errno != 0 || number < minimum || number > maximum)
     {
-      g_autofree char *range = maximum == G_MAXINT64
-                                   ? g_strdup_printf ("at least %" G_GINT64_FORMAT, minimum)
-                                   : g_strdup_printf ("%" G_GINT64_FORMAT " … %" G_GINT64_FORMAT, minimum, maximum);
+      g_autofree char *range = g_strdup_printf ("%" G_GINT64_FORMAT " … %" G_GINT64_FORMAT, minimum, maximum);
 
       return out_of_range (self, range, error);
     }
@@ -324,6 +322,8 @@ ht_located_node_report (HtLocatedNode *self, GPtrArray *problems, HtSeverity sev
   g_autofree char *message = NULL;
   va_list arguments;
 
+  if (self->broken)
+    return;
   va_start (arguments, format);
   message = g_strdup_vprintf (format, arguments);
   va_end (arguments);

@@ -229,7 +229,8 @@ add_scalar (Builder *self, struct fy_event *event)
   if (node->quoted || is_key)
     return place_node (self, node);
   problem = ht_located_classify (node->text, &node->kind, &code);
-  if (problem != NULL)
+  node->broken = problem != NULL;
+  if (node->broken)
     ht_source_text_report (source, self->problems, HT_SEVERITY_ERROR, code, node->offset, node->length,
                            "'%s': %s; if text is meant, quote it", node->text, problem);
   return place_node (self, node);
@@ -301,7 +302,10 @@ report_parser_error (Builder *self, struct fy_diag *diag)
   void *iter = NULL;
   struct fy_diag_error *found = fy_diag_errors_iterate (diag, &iter);
 
-  if (found == NULL || found->msg == NULL)
+  if (self->document->root != NULL && self->open->len == 0)
+    refuse_at (self, self->last + strspn (source->text + self->last, " \t\r\n]}"), 1, HT_RECIPE_ERROR_SYNTAX,
+               "text after the end of the document: one file holds one");
+  else if (found == NULL || found->msg == NULL)
     refuse_at (self, self->last, 1, HT_RECIPE_ERROR_SYNTAX, "this is neither YAML nor JSON");
   else
     refuse_at (self, ht_source_text_find (source, (guint) MAX (found->line, 1), (guint) MAX (found->column, 1)), 1,

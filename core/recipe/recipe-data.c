@@ -16,20 +16,24 @@ read_preprocess (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 static void
 add_file (HtRecipeReader *reader, HtRecipeSource *source, const char *input, HtLocatedNode *node)
 {
-  char *path = ht_recipe_read_path (reader, node, TRUE);
+  const char *text = ht_located_node_get_text (node);
+  gboolean is_text = text != NULL && ht_located_node_get_kind (node) == HT_LOCATED_STRING && *text != '\0';
+  gboolean is_npz = is_text && g_str_has_suffix (text, ".npz");
+  char *path;
 
-  if (path == NULL)
-    return;
-  g_ptr_array_add (source->inputs, g_strdup (input));
-  g_ptr_array_add (source->paths, path);
-  if (!g_str_has_suffix (path, ".npy") && !g_str_has_suffix (path, ".npz"))
+  if (is_text && !is_npz && !g_str_has_suffix (text, ".npy"))
     ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_UNKNOWN_VALUE,
-                            "'%s' is no data file: arrays are read from .npy and .npz files", path);
-  else if (*input != '\0' && g_str_has_suffix (path, ".npz"))
+                            "'%s' is no data file: arrays are read from .npy and .npz files", text);
+  else if (is_npz && *input != '\0')
     ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_UNKNOWN_VALUE,
                             "input '%s' needs a .npy file: an .npz file holds the arrays of all inputs and is given "
                             "alone, as path: %s",
-                            input, path);
+                            input, text);
+  else if ((path = ht_recipe_read_path (reader, node, TRUE)) != NULL)
+    {
+      g_ptr_array_add (source->inputs, g_strdup (input));
+      g_ptr_array_add (source->paths, path);
+    }
 }
 
 static void

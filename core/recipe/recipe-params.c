@@ -60,14 +60,15 @@ ht_recipe_read_params (HtRecipeReader *reader, HtLocatedNode *node, const char *
                        HtRecipeSetFunc set, gpointer target)
 {
   g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
-  GError *error = NULL;
 
   if (ht_recipe_refuse_search (reader, node))
     return;
-  if (!ht_located_node_check_kind (node, HT_LOCATED_MAPPING, &error))
+  if (ht_located_node_get_kind (node) != HT_LOCATED_MAPPING)
     {
-      g_prefix_error (&error, "%s", prefix);
-      ht_located_node_report_error (node, reader->problems, HT_RECIPE_ERROR_WRONG_TYPE, error);
+      g_autofree char *found = ht_located_node_describe (node);
+
+      ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_WRONG_TYPE,
+                              "%sthis is %s, must be a mapping of parameters", prefix, found);
       return;
     }
   for (guint i = 0; i < ht_located_node_get_n_children (node); i++)

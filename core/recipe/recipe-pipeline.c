@@ -88,8 +88,15 @@ read_step (HtRecipeReader *reader, HtLocatedNode *node)
 {
   HtRecipeStep *step = g_new0 (HtRecipeStep, 1);
 
-  if (ht_located_node_get_kind (node) != HT_LOCATED_MAPPING)
+  if (ht_located_node_get_kind (node) == HT_LOCATED_STRING)
     read_use (reader, node, step);
+  else if (ht_located_node_get_kind (node) != HT_LOCATED_MAPPING)
+    {
+      g_autofree char *found = ht_located_node_describe (node);
+
+      ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_WRONG_TYPE,
+                              "this step is %s, must be the name of a technique or a mapping", found);
+    }
   else if (is_long_step (node))
     read_long_step (reader, node, step);
   else if (ht_located_node_get_n_children (node) != 1)
@@ -191,12 +198,12 @@ report_finding (HtRecipeReader *reader, guint index)
   if (number >= recipe->steps->len)
     return;
   step = g_ptr_array_index (recipe->steps, number);
-  g_string_append_printf (text, "step '%s': %s", step->id, message);
+  g_string_append (text, message);
   if (other >= 0 && (guint) other < recipe->steps->len && (guint) other != number)
     {
       HtRecipeStep *second = g_ptr_array_index (recipe->steps, (guint) other);
 
-      g_string_append_printf (text, " (step '%s', line %u)", second->id, ht_located_node_get_line (second->node));
+      g_string_append_printf (text, " ('%s' stands in line %u)", second->id, ht_located_node_get_line (second->node));
     }
   if (reference != NULL && *reference != '\0')
     g_string_append_printf (text, " [%s]", reference);
@@ -254,16 +261,15 @@ void
 ht_recipe_read_pipeline (HtRecipeReader *reader, HtLocatedNode *node, gpointer section)
 {
   guint n_before = reader->problems->len;
-  GError *error = NULL;
 
-  if (ht_recipe_refuse_search (reader, node))
-    return;
-  if (ht_located_node_check_kind (node, HT_LOCATED_SEQUENCE, &error))
+  if (ht_located_node_get_kind (node) == HT_LOCATED_SEQUENCE)
     read_steps (reader, node);
-  else
+  else if (!ht_recipe_refuse_search (reader, node))
     {
-      g_prefix_error (&error, "the pipeline is a list of steps, each beginning with '- ': ");
-      ht_located_node_report_error (node, reader->problems, HT_RECIPE_ERROR_WRONG_TYPE, error);
+      g_autofree char *found = ht_located_node_describe (node);
+
+      ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_WRONG_TYPE,
+                              "the pipeline is %s, must be a list of steps, each of which begins with '- '", found);
     }
   reader->plan_unclear |= reader->problems->len > n_before;
 }

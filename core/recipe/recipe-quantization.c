@@ -37,7 +37,6 @@ read_settings (HtRecipeReader *reader, HtLocatedNode *node, const char *prefix, 
   ht_recipe_read_params (reader, node, prefix, G_OBJECT_GET_CLASS (settings), ht_recipe_set_object_param, settings);
   if (reader->problems->len > n_before || ht_quantizer_settings_verify (settings, &error))
     return;
-  g_prefix_error (&error, "%s", prefix);
   ht_located_node_report_error (node, reader->problems, HT_RECIPE_ERROR_NOT_SUPPORTED, error);
 }
 
