@@ -8,8 +8,8 @@
 
 #include "base/yaml-scan.h"
 
-/* A node takes some 100 bytes. */
-#define MAX_NODES 2000000u
+/* A node takes some 100 bytes. Block lists and mappings are no values to the scan, hence the factor. */
+#define MAX_NODES (2 * HT_YAML_MAX_VALUES)
 /* From this many keys on a mapping has a hash table. */
 #define MANY_KEYS 12
 
@@ -194,7 +194,7 @@ read_text (Builder *self, gsize offset, gsize length)
 static gboolean
 add_scalar (Builder *self, struct fy_event *event)
 {
-  const HtSourceText *source = self->document->source;
+  HtSourceText *source = self->document->source;
   struct fy_token *token = event->scalar.value;
   const struct fy_mark *start = token ? fy_token_start_mark (token) : NULL;
   const struct fy_mark *end = token ? fy_token_end_mark (token) : NULL;
@@ -267,8 +267,10 @@ handle_event (Builder *self, struct fy_event *event)
 {
   const struct fy_mark *mark = fy_event_start_mark (event);
 
+  if (self->problems->len >= HT_SOURCE_MAX_PROBLEMS)
+    return FALSE;
   if (self->document->nodes->len >= MAX_NODES)
-    return refuse_at (self, self->last, 1, HT_RECIPE_ERROR_OUT_OF_RANGE, "the text has more than 2000000 values");
+    return refuse_at (self, self->last, 1, HT_RECIPE_ERROR_OUT_OF_RANGE, "the text has more than 2000000 values, lists and mappings");
   if (fy_event_get_anchor_token (event) != NULL || event->type == FYET_ALIAS)
     return refuse_at (self, self->last, 1, HT_RECIPE_ERROR_SYNTAX, "anchors and aliases ('&', '*') are not supported");
   if (fy_event_get_tag_token (event) != NULL)
@@ -298,7 +300,7 @@ handle_event (Builder *self, struct fy_event *event)
 static void
 report_parser_error (Builder *self, struct fy_diag *diag)
 {
-  const HtSourceText *source = self->document->source;
+  HtSourceText *source = self->document->source;
   void *iter = NULL;
   struct fy_diag_error *found = fy_diag_errors_iterate (diag, &iter);
 

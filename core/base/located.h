@@ -8,7 +8,7 @@
  *   return ht_diagnostic_list_finish (problems, NULL, HT_ERROR, HT_ERROR_INVALID_DATA, error);
  *
  * Refused, each with its place: anything but UTF-8, control characters, more than 16 MiB, more than 64 levels, more than
- * 2 million nodes, duplicate keys, anchors, aliases, tags, merge keys, directives, second documents, text over several
+ * a million values, duplicate keys, anchors, aliases, tags, merge keys, directives, second documents, text over several
  * lines, numbers that JSON does not have (0x10, 0777, 1_000, .5, 1., +1, .inf) or 64 bits do not hold. */
 #pragma once
 

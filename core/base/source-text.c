@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* Beyond this the problems of a text are not even counted: whatever wrote it did not mean it. */
-#define MAX_PROBLEMS 1000
+/* A longer line is not shown. */
+#define MAX_LINE 65536
 
 void
 ht_source_report_file (GPtrArray *problems, const char *file, gint code, const char *format, ...)
@@ -137,7 +137,7 @@ line_end (const HtSourceText *self, guint index)
 }
 
 void
-ht_source_text_locate (const HtSourceText *self, gsize offset, guint *line, guint *column)
+ht_source_text_locate (HtSourceText *self, gsize offset, guint *line, guint *column)
 {
   guint index;
   gsize start;
@@ -146,7 +146,15 @@ ht_source_text_locate (const HtSourceText *self, gsize offset, guint *line, guin
   index = find_line (self, offset);
   start = g_array_index (self->line_starts, gsize, index);
   *line = index + 1;
-  *column = (guint) g_utf8_strlen (self->text + start, (gssize) (offset - start)) + 1;
+  *column = 1;
+  if (self->last_offset >= start && self->last_offset <= offset && self->last_column > 0)
+    {
+      start = self->last_offset;
+      *column = self->last_column;
+    }
+  *column += (guint) g_utf8_strlen (self->text + start, (gssize) (offset - start));
+  self->last_offset = offset;
+  self->last_column = *column;
 }
 
 gsize
@@ -162,14 +170,14 @@ ht_source_text_find (const HtSourceText *self, guint line, guint column)
 }
 
 void
-ht_source_text_report_message (const HtSourceText *self, GPtrArray *problems, HtSeverity severity, gint code,
+ht_source_text_report_message (HtSourceText *self, GPtrArray *problems, HtSeverity severity, gint code,
                                gsize offset, gsize length, const char *message)
 {
   g_autofree char *source_line = NULL;
   guint line, column, index;
   gsize start, end, stop;
 
-  if (problems->len >= MAX_PROBLEMS)
+  if (problems->len >= HT_SOURCE_MAX_PROBLEMS)
     return;
   offset = MIN (offset, self->length);
   ht_source_text_locate (self, offset, &line, &column);
@@ -177,14 +185,15 @@ ht_source_text_report_message (const HtSourceText *self, GPtrArray *problems, Ht
   start = g_array_index (self->line_starts, gsize, index);
   end = line_end (self, index);
   stop = MIN (offset + MIN (length, self->length), MAX (end, offset));
-  source_line = g_strndup (self->text + start, end - start);
+  if (end - start <= MAX_LINE)
+    source_line = g_strndup (self->text + start, end - start);
   g_ptr_array_add (problems, ht_diagnostic_new (severity, code, self->file, line, column,
                                                 (guint) g_utf8_strlen (self->text + offset, (gssize) (stop - offset)),
                                                 source_line, message));
 }
 
 void
-ht_source_text_report (const HtSourceText *self, GPtrArray *problems, HtSeverity severity, gint code, gsize offset,
+ht_source_text_report (HtSourceText *self, GPtrArray *problems, HtSeverity severity, gint code, gsize offset,
                        gsize length, const char *format, ...)
 {
   g_autofree char *message = NULL;

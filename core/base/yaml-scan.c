@@ -7,12 +7,13 @@
 
 typedef struct
 {
-  const HtSourceText *source;
+  HtSourceText *source;
   GPtrArray *problems;
   const char *p;
   const char *end;
   gsize open[HT_YAML_MAX_DEPTH]; /* offsets of the open brackets */
   guint depth;
+  guint n_values;
   char separator;       /* the last one of [{,: and '-' */
   gboolean after_value; /* a value stands before this place, with no separator between */
   gboolean line_start;  /* only blanks stand before this place on its line */
@@ -211,6 +212,8 @@ scan_token (Scan *self)
       self->separator = *self->p++;
       return TRUE;
     }
+  if (++self->n_values > HT_YAML_MAX_VALUES)
+    return refuse (self, self->p, 1, HT_RECIPE_ERROR_OUT_OF_RANGE, "the text has more than 1000000 values");
   refusal = find_refusal (self);
   if (refusal != NULL)
     return refuse (self, self->p, 1, HT_RECIPE_ERROR_SYNTAX, refusal);
@@ -259,7 +262,7 @@ scan_line (Scan *self)
 }
 
 gboolean
-ht_yaml_scan (const HtSourceText *source, GPtrArray *problems)
+ht_yaml_scan (HtSourceText *source, GPtrArray *problems)
 {
   Scan self = { .source = source, .problems = problems, .p = source->text, .end = source->text + source->length };
 

@@ -16,6 +16,13 @@ ht_recipe_step_free (gpointer data)
   g_free (self);
 }
 
+static gboolean
+is_name (const char *text)
+{
+  return g_ascii_isalpha (text[0])
+         && text[strspn (text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] == '\0';
+}
+
 static void
 read_id (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
@@ -24,8 +31,7 @@ read_id (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 
   if (id == NULL)
     return;
-  if (!g_ascii_isalpha (id[0])
-      || id[strspn (id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] != '\0')
+  if (!is_name (id))
     {
       ht_located_node_report (value, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_UNKNOWN_VALUE,
                               "the step id '%s' must be a letter followed by letters, digits, '-' and '_'", id);
@@ -171,6 +177,9 @@ make_pass (HtRecipeReader *reader, HtRecipeStep *step)
   gboolean has_params = step->with != NULL && ht_located_node_get_kind (step->with) != HT_LOCATED_NULL;
   GError *error = NULL;
 
+  if (reader->registry == NULL && !is_name (step->use))
+    ht_located_node_report (step->node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_UNKNOWN_PASS,
+                            "'%s' is no name of a technique", step->use);
   if (reader->registry == NULL)
     {
       step->given = has_params ? ht_located_node_to_json (step->with, NULL) : NULL;
