@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <string.h>
+
+int
+cli_usage (const char *verb, const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_printerr ("halftone %s: %s; see 'halftone %s --help'\n", verb, text, verb);
+  return CLI_USAGE;
+}
+
+/* GLib's message for an unknown option names no neighbour; ours does. */
+static int
+fail_options (const char *verb, const GError *error, const GOptionEntry *entries)
+{
+  const char *names[64] = { NULL };
+  const char *dashes = strstr (error->message, "--");
+  gsize n = 0;
+  for (; entries[n].long_name != NULL && n + 1 < G_N_ELEMENTS (names); n++)
+    names[n] = entries[n].long_name;
+  g_autofree char *word = dashes != NULL ? g_strndup (dashes + 2, strcspn (dashes + 2, " =")) : NULL;
+  const char *nearest = g_error_matches (error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) && word != NULL
+                            ? ht_suggest (word, names)
+                            : NULL;
+  return cli_usage (verb, "%s%s%s%s", error->message, nearest ? "; did you mean '--" : "", nearest ? nearest : "",
+                    nearest ? "'?" : "");
+}
+
+int
+cli_parse (int *argc, char ***argv, const char *verb, const char *arguments, const char *summary,
+           const GOptionEntry *entries, GOptionGroup *more, int n_arguments)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *program = g_strdup_printf ("%s - %s", arguments, summary);
+  g_autoptr (GOptionContext) context = g_option_context_new (program);
+  g_autofree char *name = g_strdup_printf ("halftone %s", verb);
+  g_set_prgname (name);
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_set_help_enabled (context, FALSE);
+  if (more != NULL)
+    g_option_context_add_group (context, more);
+  for (int i = 1; i < *argc; i++)
+    if (g_str_equal ((*argv)[i], "--help") || g_str_equal ((*argv)[i], "-h"))
+      {
+        g_autofree char *help = g_option_context_get_help (context, FALSE, NULL);
+        g_print ("%s", help);
+        return CLI_DONE;
+      }
+  if (!g_option_context_parse (context, argc, argv, &error))
+    return fail_options (verb, error, entries);
+  if (*argc - 1 != n_arguments)
+    return cli_usage (verb, *argc - 1 < n_arguments ? "%s is missing" : "only %s may be given besides options", arguments);
+  return -1;
+}
+
+static int
+exit_code (const GError *error)
+{
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return CLI_INTERRUPTED;
+  if (error->domain == HT_PLUGIN_ERROR)
+    return CLI_PLUGIN;
+  if (error->domain == HT_RECIPE_ERROR)
+    return CLI_INVALID;
+  if (error->domain == HT_ERROR)
+    return error->code == HT_ERROR_FAILED || error->code == HT_ERROR_NO_MEMORY ? CLI_FAILED : CLI_INVALID;
+  if (g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT)
+      || g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_ISDIR)
+      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    return CLI_INVALID;
+  return CLI_FAILED;
+}
+
+int
+cli_fail (const GError *error)
+{
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    g_printerr ("halftone: interrupted; nothing was written\n");
+  else
+    g_printerr ("halftone: error: %s\n", error->message);
+  return exit_code (error);
+}
+
+gboolean
+cli_set_threads (int n_threads, GError **error)
+{
+  if (n_threads == 0)
+    return TRUE;
+  if (n_threads < 0 || n_threads > 1024)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "--threads is %d, must be 1 … 1024", n_threads);
+      return FALSE;
+    }
+  ht_set_n_threads ((guint) n_threads);
+  return TRUE;
+}
+
+static gpointer
+wait_for_interrupt (gpointer cancellable)
+{
+  sigset_t set;
+  int which;
+  sigemptyset (&set);
+  sigaddset (&set, SIGINT);
+  sigaddset (&set, SIGTERM);
+  if (sigwait (&set, &which) == 0)
+    g_cancellable_cancel (cancellable);
+  pthread_sigmask (SIG_UNBLOCK, &set, NULL); /* a second interrupt ends the command at once */
+  return NULL;
+}
+
+GCancellable *
+cli_watch_interrupts (void)
+{
+  static GCancellable *cancellable;
+  sigset_t set;
+  if (cancellable != NULL)
+    return cancellable;
+  cancellable = g_cancellable_new ();
+  sigemptyset (&set);
+  sigaddset (&set, SIGINT);
+  sigaddset (&set, SIGTERM);
+  pthread_sigmask (SIG_BLOCK, &set, NULL); /* before the pool starts, whose threads inherit this */
+  g_thread_unref (g_thread_new ("interrupts", wait_for_interrupt, cancellable));
+  return cancellable;
+}
+
+HtPassRegistry *
+cli_load_registry (void)
+{
+  HtPassRegistry *registry = ht_pass_registry_new ();
+  ht_pass_registry_load (registry);
+  return registry;
+}
+
+HtSimulation *
+cli_open_simulation (HtGraph *graph, const char *encodings, GError **error)
+{
+  g_autoptr (HtQuantizationConfig) config = ht_quantization_config_new ();
+  g_autoptr (HtSimulation) simulation = ht_simulation_new (graph, config, error);
+  if (simulation == NULL || !ht_simulation_load_encodings (simulation, encodings, FALSE, error))
+    return NULL;
+  return g_steal_pointer (&simulation);
+}
+
+HtExecutor *
+cli_open_executor (HtGraph *graph, const char *encodings, GError **error)
+{
+  if (encodings == NULL)
+    return ht_executor_new (graph, error);
+  g_autoptr (HtSimulation) simulation = cli_open_simulation (graph, encodings, error);
+  return simulation != NULL ? ht_simulation_create_executor (simulation, error) : NULL;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* What the verbs share: errors and exit codes, progress, loading of simulations, printing. */
+#pragma once
+
+#include <halftone/halftone.h>
+
+typedef enum
+{
+  CLI_DONE = 0,
+  CLI_FAILED = 1,
+  CLI_USAGE = 2,
+  CLI_INVALID = 3,
+  CLI_PLUGIN = 5,
+  CLI_INTERRUPTED = 130,
+} CliExit;
+
+typedef struct
+{
+  const char *name;
+  const char *arguments;
+  const char *summary;
+  int (*run) (int argc, char **argv);
+} CliVerb;
+
+int cli_run (int argc, char **argv);
+int cli_check (int argc, char **argv);
+int cli_plan (int argc, char **argv);
+int cli_inspect (int argc, char **argv);
+int cli_eval (int argc, char **argv);
+int cli_infer (int argc, char **argv);
+int cli_export (int argc, char **argv);
+int cli_validate (int argc, char **argv);
+int cli_plugins (int argc, char **argv);
+
+/* Parses a verb's options; `n_arguments` others must stay. Returns the exit code to leave with, or -1 to go on. */
+int cli_parse (int *argc, char ***argv, const char *verb, const char *arguments, const char *summary,
+               const GOptionEntry *entries, GOptionGroup *more, int n_arguments);
+/* Says what went wrong and returns the exit code for it. */
+int cli_fail (const GError *error);
+int cli_usage (const char *verb, const char *format, ...) G_GNUC_PRINTF (2, 3);
+gboolean cli_set_threads (int n_threads, GError **error);
+/* Cancelled when the user interrupts the command. */
+GCancellable *cli_watch_interrupts (void);
+HtPassRegistry *cli_load_registry (void);
+void cli_print_json (JsonNode *node);
+/* Prints recipe problems to standard error. */
+void cli_print_diagnostics (GPtrArray *diagnostics);
+
+typedef struct _CliProgress CliProgress;
+CliProgress *cli_progress_new (void);
+void cli_progress_update (double fraction, const char *message, gpointer progress);
+void cli_progress_free (CliProgress *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (CliProgress, cli_progress_free)
+
+/* The network as it is, or its simulation with the encodings of a file. */
+HtExecutor *cli_open_executor (HtGraph *graph, const char *encodings, GError **error);
+HtSimulation *cli_open_simulation (HtGraph *graph, const char *encodings, GError **error);
+/* Rows of cells in aligned columns; the first row is the head. */
+void cli_print_table (GPtrArray *rows);
+void cli_print_metrics (const char *const *stages, HtMetrics *const *metrics);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+
+static void
+print_result (HtRun *run)
+{
+  g_auto (GStrv) stages = ht_run_list_stages (run);
+  g_auto (GStrv) files = ht_run_list_files (run);
+  HtMetrics *metrics[8] = { NULL };
+  for (guint i = 0; stages[i] != NULL && i < G_N_ELEMENTS (metrics); i++)
+    metrics[i] = ht_run_get_metrics (run, stages[i]);
+  if (stages[0] != NULL)
+    cli_print_metrics ((const char *const *) stages, metrics);
+  else
+    g_print ("nothing was measured: the recipe has no data\n");
+  for (char **file = files; *file != NULL; file++)
+    g_print ("wrote %s\n", *file);
+}
+
+static void
+print_skipped (HtRun *run)
+{
+  g_auto (GStrv) skipped = ht_simulation_list_skipped (ht_run_get_simulation (run));
+  guint n = g_strv_length (skipped);
+  if (n > 0)
+    g_print ("%u nodes or tensors stay in floating point; the report lists each with the reason\n", n);
+}
+
+int
+cli_run (int argc, char **argv)
+{
+  g_autofree char *model = NULL, *output = NULL;
+  gboolean json = FALSE;
+  int threads = 0;
+  GOptionEntry entries[]
+      = { { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model, "Take this model instead of the recipe's", "FILE" },
+          { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write to this folder instead of the recipe's", "FOLDER" },
+          { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },
+          { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the report as JSON", NULL },
+          { NULL } };
+  int code = cli_parse (&argc, &argv, "run", "RECIPE", "quantize a network as a recipe says", entries, NULL, 1);
+  if (code >= 0)
+    return code;
+  g_autoptr (GError) error = NULL;
+  GCancellable *cancellable = cli_watch_interrupts ();
+  g_autoptr (HtPassRegistry) registry = cli_load_registry ();
+  g_autoptr (GPtrArray) diagnostics = g_ptr_array_new_with_free_func ((GDestroyNotify) ht_diagnostic_unref);
+  if (!cli_set_threads (threads, &error))
+    return cli_fail (error);
+  g_autoptr (HtRecipe) recipe = ht_recipe_load (argv[1], registry, diagnostics, &error);
+  cli_print_diagnostics (diagnostics);
+  if (recipe == NULL)
+    return diagnostics->len > 0 && error->domain == HT_RECIPE_ERROR ? CLI_INVALID : cli_fail (error);
+  g_autoptr (HtRun) run = ht_run_new (recipe);
+  if (model != NULL)
+    ht_run_set_model_path (run, model);
+  if (output != NULL)
+    ht_run_set_output_folder (run, output);
+  CliProgress *progress = cli_progress_new ();
+  ht_run_set_progress (run, cli_progress_update, progress, NULL);
+  gboolean done = ht_run_execute (run, cancellable, &error);
+  cli_progress_free (progress);
+  ht_run_set_progress (run, NULL, NULL, NULL);
+  if (!done)
+    return cli_fail (error);
+  if (json)
+    cli_print_json (ht_run_get_report (run));
+  else
+    {
+      print_result (run);
+      print_skipped (run);
+    }
+  return CLI_DONE;
+}
