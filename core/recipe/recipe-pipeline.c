@@ -193,8 +193,9 @@ make_pass (HtRecipeReader *reader, HtRecipeStep *step)
                            step->pass);
 }
 
+/* `code`: that of the first error; 0 where it was used up, then the kind follows from the steps concerned. */
 static void
-report_finding (HtRecipeReader *reader, guint index)
+report_finding (HtRecipeReader *reader, guint index, gint *code)
 {
   HtRecipe *recipe = reader->recipe;
   const char *message, *reference = NULL;
@@ -216,8 +217,14 @@ report_finding (HtRecipeReader *reader, guint index)
     }
   if (reference != NULL && *reference != '\0')
     g_string_append_printf (text, " [%s]", reference);
-  ht_located_node_report (step->node, reader->problems, (HtSeverity) severity,
-                          other >= 0 ? HT_RECIPE_ERROR_CONFLICT : HT_RECIPE_ERROR_UNSATISFIED, "%s", text->str);
+  if (severity != HT_SEVERITY_ERROR || *code == 0)
+    ht_located_node_report (step->node, reader->problems, (HtSeverity) severity,
+                            other >= 0 ? HT_RECIPE_ERROR_CONFLICT : HT_RECIPE_ERROR_UNSATISFIED, "%s", text->str);
+  else
+    {
+      ht_located_node_report (step->node, reader->problems, HT_SEVERITY_ERROR, *code, "%s", text->str);
+      *code = 0;
+    }
 }
 
 void
@@ -227,6 +234,7 @@ ht_recipe_check_plan (HtRecipeReader *reader)
   guint n_before = reader->problems->len;
   GError *error = NULL;
   gboolean legal;
+  gint code;
 
   if (reader->registry == NULL || reader->plan_unclear)
     return;
@@ -237,9 +245,10 @@ ht_recipe_check_plan (HtRecipeReader *reader)
       ht_plan_add_step (recipe->plan, step->id, step->pass);
     }
   legal = ht_plan_check (recipe->plan, &error);
+  code = legal || error == NULL ? 0 : error->code;
   for (guint i = 0; i < ht_plan_get_n_findings (recipe->plan); i++)
-    report_finding (reader, i);
-  if (!legal && reader->problems->len == n_before && recipe->steps->len > 0)
+    report_finding (reader, i, &code);
+  if (!legal && error != NULL && reader->problems->len == n_before && recipe->steps->len > 0)
     ht_located_node_report_error (((HtRecipeStep *) g_ptr_array_index (recipe->steps, 0))->node, reader->problems,
                                   HT_RECIPE_ERROR_CONFLICT, g_steal_pointer (&error));
   g_clear_error (&error);
