@@ -243,26 +243,25 @@ static const HtRangeFunc by_type[32]
         [HT_DATA_TYPE_UINT8] = reduce_guint8,  [HT_DATA_TYPE_UINT16] = reduce_guint16,
         [HT_DATA_TYPE_UINT32] = reduce_guint32, [HT_DATA_TYPE_UINT64] = reduce_guint64 };
 
-/* Which dimensions a call reduces. FALSE: none, the operator hands its input through. */
-static gboolean
+/* Which dimensions a call reduces. None with noop_with_empty_axes: every element is then reduced alone, so that its
+ * square, absolute value or logarithm is still taken, as onnxruntime does. */
+static void
 read_flags (const HtOpCall *call, guint rank, gboolean *flags)
 {
   gsize n = 0;
-  gboolean any = FALSE;
   HtTensor *axes = call->n_inputs > 1 ? call->inputs[1] : NULL;
   const gint64 *attribute = axes ? NULL : ht_node_get_ints (call->node, "axes", &n);
+  gboolean all = ht_node_get_int (call->node, "noop_with_empty_axes", 0) == 0;
   if (axes)
     n = ht_tensor_get_n_elements (axes);
   for (guint i = 0; i < rank; i++)
-    flags[i] = n == 0;
+    flags[i] = n == 0 && all;
   for (gsize i = 0; i < n; i++)
     {
       guint axis;
-      any = TRUE;
       if (ht_axis_normalize (axes ? ht_tensor_get_int64 (axes, i) : attribute[i], rank, &axis))
         flags[axis] = TRUE;
     }
-  return any || ht_node_get_int (call->node, "noop_with_empty_axes", 0) == 0;
 }
 
 /* Fills outer, length and inner. TRUE: the reduced dimensions lie side by side; else the input must be gathered. */
@@ -328,8 +327,7 @@ run_reduce (const HtOpCall *call, ReduceKind kind, HtForward forward, GError **e
     type = HT_DATA_TYPE_UINT8;
   if ((guint) type >= 32 || by_type[type] == NULL)
     return ht_op_fail_type (call, type, error);
-  if (!read_flags (call, rank, flags))
-    return ht_op_copy_through (call, error);
+  read_flags (call, rank, flags);
   if (ht_tensor_get_n_elements (out) == 0)
     return TRUE;
   if (!view_dims (&work, dims, rank, flags))
