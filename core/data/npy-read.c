@@ -278,7 +278,7 @@ ht_npy_parse (GBytes *bytes, const char *what, GError **error)
 }
 
 GBytes *
-ht_map_file (const char *path, GError **error)
+ht_npy_map_file (const char *path, GError **error)
 {
   g_autoptr (GMappedFile) file = NULL;
   g_autoptr (GError) failure = NULL;
@@ -325,7 +325,7 @@ ht_tensor_load_npy (const char *path, GError **error)
 
   g_return_val_if_fail (path != NULL, NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-  bytes = ht_map_file (path, error);
+  bytes = ht_npy_map_file (path, error);
   return bytes ? ht_npy_parse (bytes, path, error) : NULL;
 }
 

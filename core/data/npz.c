@@ -300,7 +300,7 @@ ht_tensor_load_npz (const char *path, GError **error)
 
   g_return_val_if_fail (path != NULL, NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-  bytes = ht_map_file (path, error);
+  bytes = ht_npy_map_file (path, error);
   if (bytes == NULL)
     return NULL;
   archive.path = path;
