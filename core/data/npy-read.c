@@ -2,6 +2,8 @@
 /* Reading .npy: a magic number, a version, a Python dict literal, then the elements. The dict is parsed strictly. */
 #include "data/npy.h"
 
+#include "base/map-file.h"
+
 #include <halftone/dataset.h>
 #include <halftone/error.h>
 
@@ -277,36 +279,6 @@ ht_npy_parse (GBytes *bytes, const char *what, GError **error)
   return tensor;
 }
 
-GBytes *
-ht_npy_map_file (const char *path, GError **error)
-{
-  g_autoptr (GMappedFile) file = NULL;
-  g_autoptr (GError) failure = NULL;
-  GStatBuf info;
-
-  if (g_stat (path, &info) != 0)
-    {
-      int saved = errno;
-      g_set_error (error, HT_ERROR, saved == ENOENT ? HT_ERROR_NOT_FOUND : HT_ERROR_INVALID_DATA,
-                   "Reading '%s': %s; check the path", path, g_strerror (saved));
-      return NULL;
-    }
-  if (!S_ISREG (info.st_mode))
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA, "Reading '%s': found %s, expected a file; check the path",
-                   path, S_ISDIR (info.st_mode) ? "a folder" : "something that is no plain file");
-      return NULL;
-    }
-  file = g_mapped_file_new (path, FALSE, &failure);
-  if (file == NULL)
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA, "Reading '%s': %s; check the path and its permissions", path,
-                   failure->message);
-      return NULL;
-    }
-  return g_mapped_file_get_bytes (file);
-}
-
 /**
  * ht_tensor_load_npy:
  * @path: an `.npy` file of format version 1.0, 2.0 or 3.0
@@ -325,7 +297,7 @@ ht_tensor_load_npy (const char *path, GError **error)
 
   g_return_val_if_fail (path != NULL, NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-  bytes = ht_npy_map_file (path, error);
+  bytes = ht_map_file (path, "array", error);
   return bytes ? ht_npy_parse (bytes, path, error) : NULL;
 }
 

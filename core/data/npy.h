@@ -8,5 +8,3 @@
 HtTensor *ht_npy_parse (GBytes *bytes, const char *what, GError **error);
 /* The bytes that come before the elements; NULL for a type that the format does not have. */
 GByteArray *ht_npy_make_header (HtDataType type, const gint64 *dims, guint n_dims);
-/* Maps a file that is there and is a plain file. */
-GBytes *ht_npy_map_file (const char *path, GError **error);

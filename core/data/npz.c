@@ -2,6 +2,8 @@
 /* NumPy's .npz: a ZIP archive (PKWARE APPNOTE 6.3, with the 64-bit extension) of .npy members, stored or deflated. */
 #include "data/npy.h"
 
+#include "base/map-file.h"
+
 #include <halftone/dataset.h>
 #include <halftone/error.h>
 
@@ -300,7 +302,7 @@ ht_tensor_load_npz (const char *path, GError **error)
 
   g_return_val_if_fail (path != NULL, NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-  bytes = ht_npy_map_file (path, error);
+  bytes = ht_map_file (path, "archive", error);
   if (bytes == NULL)
     return NULL;
   archive.path = path;

@@ -15,5 +15,3 @@ void ht_external_data_free (HtExternalData *self);
 GBytes *ht_external_data_get (HtExternalData *self, const Onnx__TensorProto *proto, gsize size, const char *what,
                               GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HtExternalData, ht_external_data_free)
-/* Maps a regular file whole; `what` says what it is ("model"). */
-GBytes *ht_map_file (const char *path, const char *what, GError **error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "onnx/message.h"
+#include "base/map-file.h"
 #include "onnx/reader-private.h"
 #include "onnx/wire-scan.h"
 

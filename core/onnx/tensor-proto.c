@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "onnx/tensor-proto.h"
+#include "base/map-file.h"
 
 #include "graph/tensor-private.h"
 #include "onnx/wire-scan.h"

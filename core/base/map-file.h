@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <glib.h>
+
+/* Maps a plain file that a user named; `what` says in errors what it is for ("model", "array"). The file must not be
+ * changed in place while the bytes live. */
+GBytes *ht_map_file (const char *path, const char *what, GError **error);
