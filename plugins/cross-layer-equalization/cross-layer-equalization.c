@@ -427,12 +427,12 @@ ht_cross_layer_equalization_class_init (HtCrossLayerEqualizationClass *klass)
   object->get_property = ht_cross_layer_equalization_get_property;
   pass->run = ht_cross_layer_equalization_run;
   properties[PROP_RELU6] = g_param_spec_enum (
-      "relu6", "ReLU6", "What to do with clamps between layers: carry their limits along, replace, skip",
+      "relu6", "ReLU6", "What to do with clamps between layers",
       relu6_handling_type, RELU6_EXACT, HT_PARAM_RW);
   properties[PROP_SWEEPS] = g_param_spec_uint ("sweeps", "Sweeps", "How often all sets are equalized in turn", 1, 1000,
                                                1, HT_PARAM_RW);
   properties[PROP_DEAD_THRESHOLD] = g_param_spec_double (
-      "dead-threshold", "Dead threshold", "Channels below this part of the layer's largest range are left out", 0, 0.5,
+      "dead-threshold", "Dead threshold", "Channels below this part of the largest range are left out", 0, 0.5,
       1e-4, HT_PARAM_RW);
   g_object_class_install_properties (object, N_PROPERTIES, properties);
   ht_pass_class_set_info (

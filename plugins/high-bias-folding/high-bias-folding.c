@@ -229,7 +229,7 @@ ht_high_bias_folding_class_init (HtHighBiasFoldingClass *klass)
       "deviations", "Deviations", "How many deviations below its mean a channel counts as never cut off", 0, 10, 3,
       HT_PARAM_RW);
   properties[PROP_PADDED] = g_param_spec_enum (
-      "padded", "Padded layers", "Whether a layer that pads with zeros may take over a bias (approximate at borders)",
+      "padded", "Padded layers", "Whether a layer that pads with zeros may take over a bias",
       padded_handling_type, PADDED_ABSORB, HT_PARAM_RW);
   g_object_class_install_properties (object, N_PROPERTIES, properties);
   ht_pass_class_set_info (
