@@ -11,6 +11,7 @@
 
 #define LANES 16
 #define BLOCK (2 * LANES)
+#define LARGEST_PLANE 1e15
 
 typedef float Lanes __attribute__ ((vector_size (LANES * sizeof (float)), aligned (sizeof (float)), may_alias));
 
@@ -52,8 +53,15 @@ sum_floats (const Layout *layout)
 gsize
 ht_kernel_depthwise_slice (const HtConvGeometry *g)
 {
+  double padded = 1.0;
+
   if (ht_conv_volume (g->out) == 0)
     return 0;
+  /* Paddings and strides come from a file: products that overflow must not look small. */
+  for (int axis = 0; axis < HT_CONV_AXES; axis++)
+    padded *= (double) g->out[axis] * (double) g->stride[axis] + (double) g->kernel[axis] * (double) g->dilation[axis];
+  if (padded > LARGEST_PLANE)
+    return G_MAXSSIZE;
   Layout layout = layout_of (g);
   return (plane_floats (&layout) + sum_floats (&layout)) * sizeof (float)
          + (ht_conv_volume (g->kernel) * sizeof (const float *) + 63) / 64 * 64;
