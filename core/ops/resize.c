@@ -315,30 +315,27 @@ resize_infer (HtInfer *infer, GError **error)
 
 /* ---- Coordinates ---- */
 
-/* `length` is the length of the result before it was rounded down. */
-static double
-source_coordinate (const Settings *settings, double x, gint64 in, double length, gint64 out, double scale, double start,
-                   double end)
+/* `length` is the length of the result before it was rounded down. All in single precision, like onnxruntime: which of two
+ * equally near neighbours is taken hangs on the last bit. */
+static float
+source_coordinate (const Settings *settings, float x, float in, float length, float out, float scale, float start,
+                   float end)
 {
   switch (settings->transform)
     {
     case TRANSFORM_HALF_PIXEL:
-      return (x + 0.5) / scale - 0.5;
+      return (x + 0.5f) / scale - 0.5f;
     case TRANSFORM_HALF_PIXEL_SYMMETRIC:
-      {
-        double adjustment = (double) out / length;
-        double center = (double) in / 2.0;
-        return center * (1.0 - adjustment) + (x + 0.5) / scale - 0.5;
-      }
+      return in / 2.0f * (1.0f - out / length) + (x + 0.5f) / scale - 0.5f;
     case TRANSFORM_PYTORCH_HALF_PIXEL:
-      return length > 1.0 ? (x + 0.5) / scale - 0.5 : 0.0;
+      return length > 1.0f ? (x + 0.5f) / scale - 0.5f : 0.0f;
     case TRANSFORM_ALIGN_CORNERS:
-      return length > 1.0 ? x * (double) (in - 1) / (length - 1.0) : 0.0;
+      return length > 1.0f ? x * (in - 1.0f) / (length - 1.0f) : 0.0f;
     case TRANSFORM_TF_CROP:
-      return length > 1.0 ? start * (double) (in - 1) + x * (end - start) * (double) (in - 1) / (length - 1.0)
-                          : 0.5 * (start + end) * (double) (in - 1);
+      return length > 1.0f ? start * (in - 1.0f) + (x * (end - start) * (in - 1.0f)) / (length - 1.0f)
+                           : 0.5f * (start + end) * (in - 1.0f);
     case TRANSFORM_TF_HALF_PIXEL_NN:
-      return (x + 0.5) / scale;
+      return (x + 0.5f) / scale;
     default:
       return x / scale;
     }
@@ -506,8 +503,8 @@ plan_taps (const Resize *self, gint64 in, gint64 out, const Geometry *geometry, 
     return FALSE;
   for (gint64 i = 0; i < out; i++)
     {
-      double x = source_coordinate (&self->settings, (double) i, in, length, out, scale, geometry->roi_start[axis],
-                                    geometry->roi_end[axis]);
+      double x = source_coordinate (&self->settings, (float) i, (float) in, (float) length, (float) out, (float) scale,
+                                    (float) geometry->roi_start[axis], (float) geometry->roi_end[axis]);
       taps->outside[i] = self->settings.transform == TRANSFORM_TF_CROP && !(x >= 0.0 && x <= (double) (in - 1));
       make_taps (&self->settings, CLAMP (x, -1e15, 1e15), in, stretch, reach, (gsize) i, taps);
     }
