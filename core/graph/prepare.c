@@ -164,14 +164,21 @@ is_plain_order (HtGraph *self, HtNode *node)
 static gboolean
 is_inference_dropout (HtGraph *self, HtNode *node)
 {
-  for (guint i = 1; i < ht_node_get_n_outputs (node); i++)
-    {
-      const char *mask = ht_node_get_output (node, i);
-      if (*mask && (ht_graph_count_uses (self, mask) > 0 || ht_graph_is_output (self, mask)))
-        return FALSE;
-    }
   return ht_node_get_n_inputs (node) < 3 || *ht_node_get_input (node, 2) == '\0'
          || all_zero (self, ht_node_get_input (node, 2));
+}
+
+/* Dropout's mask, and whatever a broken file lists. */
+static gboolean
+uses_other_outputs (HtGraph *self, HtNode *node)
+{
+  for (guint i = 1; i < ht_node_get_n_outputs (node); i++)
+    {
+      const char *name = ht_node_get_output (node, i);
+      if (*name && (ht_graph_count_uses (self, name) > 0 || ht_graph_is_output (self, name)))
+        return TRUE;
+    }
+  return FALSE;
 }
 
 static gboolean
@@ -207,7 +214,8 @@ remove_if_idle (HtGraph *self, HtNode *node)
   if (ht_node_get_n_inputs (node) == 0 || ht_node_get_n_outputs (node) == 0)
     return FALSE;
   const char *input = ht_node_get_input (node, 0), *output = ht_node_get_output (node, 0);
-  if (*input == '\0' || *output == '\0' || g_str_equal (input, output) || !does_nothing (self, node))
+  if (*input == '\0' || *output == '\0' || g_str_equal (input, output) || uses_other_outputs (self, node)
+      || !does_nothing (self, node))
     return FALSE;
   guint before = ht_graph_get_n_nodes (self);
   ht_graph_bypass_node (self, node);
