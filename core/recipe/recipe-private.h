@@ -87,11 +87,7 @@ gboolean ht_recipe_read_count (HtRecipeReader *reader, HtLocatedNode *node, guin
 char *ht_recipe_read_path (HtRecipeReader *reader, HtLocatedNode *node, gboolean must_exist);
 char *ht_recipe_resolve (HtRecipe *recipe, const char *path);
 
-/**
- * HtRecipeSetFunc: (skip)
- *
- * Sets one checked parameter somewhere.
- */
+/* Sets one checked parameter somewhere. */
 typedef gboolean (*HtRecipeSetFunc) (gpointer target, const char *name, JsonNode *value, GError **error);
 gboolean ht_recipe_set_object_param (gpointer object, const char *name, JsonNode *value, GError **error);
 /* Reads a mapping of parameters, whose names, types and ranges are those of `klass`. `prefix` begins each message. */
