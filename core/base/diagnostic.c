@@ -69,6 +69,25 @@ mark_line (HtDiagnostic *self, const char *line, glong first, glong length)
   self->mark = g_string_free (mark, FALSE);
 }
 
+/* Names in messages come from the text and may hold what a terminal would act on. */
+static char *
+make_harmless (const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  GString *clean = g_string_new (NULL);
+
+  for (const char *p = valid; *p != '\0'; p = g_utf8_next_char (p))
+    {
+      gunichar c = g_utf8_get_char (p);
+
+      if (g_unichar_iscntrl (c))
+        g_string_append_printf (clean, "\\u%04x", c);
+      else
+        g_string_append_unichar (clean, c);
+    }
+  return g_string_free (clean, FALSE);
+}
+
 /**
  * ht_diagnostic_new:
  * @severity: how bad it is
@@ -80,7 +99,7 @@ mark_line (HtDiagnostic *self, const char *line, glong first, glong length)
  * @source_line: (nullable): the line without its end
  * @message: what is wrong, without the place
  *
- * Makes a diagnostic. Text that is not UTF-8 is replaced where it is shown.
+ * Makes a diagnostic. What is not UTF-8 is replaced, control characters are written as escapes.
  *
  * Returns: (transfer full): the diagnostic
  */
@@ -99,8 +118,8 @@ ht_diagnostic_new (HtSeverity severity, gint code, const char *file, guint line,
   self->code = code;
   self->line = line;
   self->column = column;
-  self->file = g_utf8_make_valid (file, -1);
-  self->message = g_utf8_make_valid (message, -1);
+  self->file = make_harmless (file);
+  self->message = make_harmless (message);
   if (source_line != NULL && line > 0 && column > 0)
     {
       g_autofree char *valid = g_utf8_make_valid (source_line, -1);

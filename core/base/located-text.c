@@ -66,6 +66,8 @@ unescape (const char *p, const char *end, GString *text)
         return "this text holds a NUL character";
       if (c < 0 || c > 0x10ffff || !g_unichar_validate ((gunichar) c))
         return "this text has an escape that is no character: write \\\\ for a backslash";
+      if (ht_source_is_unwanted ((gunichar) c))
+        return "this text has an escape for a character that is not allowed (a control character or line separator)";
       g_string_append_unichar (text, (gunichar) c);
     }
   return NULL;

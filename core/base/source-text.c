@@ -35,6 +35,12 @@ find_lines (HtSourceText *self)
     }
 }
 
+gboolean
+ht_source_is_unwanted (gunichar c)
+{
+  return (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff;
+}
+
 /* YAML forbids control characters, and terminals obey them. */
 static gboolean
 check_characters (HtSourceText *self, GPtrArray *problems)
@@ -46,11 +52,10 @@ check_characters (HtSourceText *self, GPtrArray *problems)
 
       if ((c >= 0x20 && c < 0x7f) || c == '\n' || c == '\r' || c == '\t')
         continue;
-      if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff)
+      if (c < 0x20 || ht_source_is_unwanted (c))
         {
           ht_source_text_report (self, problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_SYNTAX, offset, 1,
-                                 "the character U+%04X is not allowed here: remove it, or write it as \"\\u%04X\"", c,
-                                 c);
+                                 "the character U+%04X is not allowed here: remove it", c);
           return FALSE;
         }
     }

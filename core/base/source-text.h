@@ -23,6 +23,8 @@ typedef struct
 /* Beyond this the problems of a text are not even counted: whatever wrote it did not mean it. */
 #define HT_SOURCE_MAX_PROBLEMS 200
 
+/* Characters that no text of a user needs, not even as an escape: they look like nothing, and some like a line end. */
+gboolean ht_source_is_unwanted (gunichar c);
 /* Copies the text. NULL, with a problem added, where it is too large, not UTF-8 or holds control characters. */
 HtSourceText *ht_source_text_new (const char *text, gsize length, const char *file, GPtrArray *problems);
 void ht_source_text_free (HtSourceText *self);

@@ -47,6 +47,11 @@ TEST (Diagnostic, WithoutPlace)
   EXPECT_EQ (format (0, 0, 0, nullptr), "a.yaml: error: wrong");
 }
 
+TEST (Diagnostic, SendsNothingToTheTerminal)
+{
+  EXPECT_EQ (format (0, 0, 0, nullptr, "no 'a\x1b[2J\n'"), "a.yaml: error: no 'a\\u001b[2J\\u000a'");
+}
+
 TEST (Diagnostic, TakesAnyBytes)
 {
   std::string text = format (1, 2, 1, "\xff\xfe\xfd", "m\xff");

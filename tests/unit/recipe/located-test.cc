@@ -160,6 +160,8 @@ TEST (Located, RefusesStructuralMistakes)
   expect_refused ("a: \"x\\u0000y\"\n", "1:4 this text holds a NUL");
   expect_refused ("a: \"\\ud800\"\n", "1:");
   expect_refused ("a: \"\\ud800\\u0041\"\n", "1:");
+  expect_refused ("a: \"\\P\"\n", "1:4 this text has an escape for a character that is not allowed");
+  expect_refused ("a: \"\\u0085\"\n", "1:4 this text has an escape for a character that is not allowed");
   expect_refused ("a: \"\\q\"\n", "1:");
   expect_refused ("a: \"\\x4\"\n", "1:");
   expect_refused (std::string ("a: 1\nb: x\0y\n", 12), "2:5 a NUL byte follows");
