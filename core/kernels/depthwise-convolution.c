@@ -107,24 +107,44 @@ copy_strided (const float *from, gsize stride, float *to, gsize n)
       to[i] = from[i * stride];
 }
 
+/* Rows of at most one vector, which a call to memcpy() each would cost more than the copy: whole vectors are copied, what
+ * is too much is overwritten by the zeros behind the row and then by the next row. The last rows of the plane are left to
+ * the caller, since a whole vector would reach beyond it. Returns how many rows were done. */
+static gsize
+copy_narrow_rows (const float *from, gsize from_step, const float *end, gsize n_rows, gsize width, float *to,
+                  gsize to_step)
+{
+  gsize row = 0;
+
+  for (; row < n_rows && from + LANES <= end; row++, from += from_step, to += to_step)
+    {
+      *(Lanes *) to = *(const Lanes *) from;
+      *(Lanes *) (to + width) = (Lanes){ 0 };
+    }
+  return row;
+}
+
 static void
 copy_phase (const HtConvGeometry *g, const Layout *layout, const float *x, PhaseRange d, PhaseRange h, PhaseRange w,
             float *phase)
 {
+  const float *end = x + ht_conv_volume (g->in);
+  gsize width = w.last - w.first, from_step = g->stride[1] * g->in[2];
+
   for (gsize i = d.first; i < d.last; i++)
-    for (gsize k = h.first; k < h.last; k++)
-      {
-        const float *from = x
-                            + ((d.start + (i - d.first) * g->stride[0]) * g->in[1] + h.start
-                               + (k - h.first) * g->stride[1])
-                                  * g->in[2]
-                            + w.start;
-        float *to = phase + (i * layout->size[1] + k) * layout->size[2] + w.first;
+    {
+      gsize row = (d.start + (i - d.first) * g->stride[0]) * g->in[1] + h.start;
+      const float *from = x + row * g->in[2] + w.start;
+      float *to = phase + (i * layout->size[1] + h.first) * layout->size[2] + w.first;
+      gsize done = 0;
+      if (g->stride[2] == 1 && width <= LANES)
+        done = copy_narrow_rows (from, from_step, end, h.last - h.first, width, to, layout->size[2]);
+      for (gsize k = done; k < h.last - h.first; k++)
         if (g->stride[2] == 1)
-          memcpy (to, from, (w.last - w.first) * sizeof (float));
+          memcpy (to + k * layout->size[2], from + k * from_step, width * sizeof (float));
         else
-          copy_strided (from, g->stride[2], to, w.last - w.first);
-      }
+          copy_strided (from + k * from_step, g->stride[2], to + k * layout->size[2], width);
+    }
 }
 
 static void
@@ -167,6 +187,24 @@ typedef struct
   gsize slice;
 } Work;
 
+/* The rows of the long sum, closed up. Narrow ones in whole vectors, of which the next row overwrites what is too much. */
+static void
+drop_garbage (const HtConvGeometry *g, const Layout *layout, const float *sum, float *y)
+{
+  const float *end = y + ht_conv_volume (g->out);
+  gsize width = g->out[2];
+
+  for (gsize d = 0; d < g->out[0]; d++)
+    for (gsize h = 0; h < g->out[1]; h++, y += width)
+      {
+        const float *from = sum + (d * layout->size[1] + h) * layout->size[2];
+        if (width <= LANES && y + LANES <= end)
+          *(Lanes *) y = *(const Lanes *) from;
+        else
+          memcpy (y, from, width * sizeof (float));
+      }
+}
+
 /* One channel of one image: its plane serves all output channels of the group. */
 static void
 run_plane (const Work *work, gsize image, gsize group, float *plane, float *sum, const float **shifts)
@@ -188,9 +226,7 @@ run_plane (const Work *work, gsize image, gsize group, float *plane, float *sum,
       float *y = work->y + (image * g->out_channels + channel) * volume;
       sum_shifts (shifts, work->w + channel * taps, n_shifts, work->bias ? work->bias[channel] : 0.0f, sum,
                   layout->length);
-      for (gsize d = 0; d < g->out[0]; d++)
-        for (gsize h = 0; h < g->out[1]; h++, y += g->out[2])
-          memcpy (y, sum + (d * layout->size[1] + h) * layout->size[2], g->out[2] * sizeof (float));
+      drop_garbage (g, layout, sum, y);
     }
 }
 
