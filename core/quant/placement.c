@@ -3,6 +3,7 @@
  * a supergroup, what only moves values of one grid, what is not float32, and what only shape arithmetic asks for. */
 #include "quant/placement.h"
 
+#include "graph/graph-private.h"
 #include "graph/operator.h"
 #include "quant/operand.h"
 #include "quant/quantizer.h"
@@ -44,20 +45,14 @@ list_tensor (Context *context, const char *tensor, const char *format, ...)
 static void
 list_node (Context *context, HtNode *node, const char *format, ...)
 {
-  g_autofree char *text = NULL;
+  g_autofree char *text = NULL, *where = NULL;
   va_list args;
 
   va_start (args, format);
   text = g_strdup_vprintf (format, args);
   va_end (args);
-  g_ptr_array_add (context->result->skipped,
-                   g_strdup_printf ("node '%s' (%s): %s", ht_node_get_name (node), ht_node_get_op_type (node), text));
-}
-
-static char *
-describe_node (HtNode *node)
-{
-  return g_strdup_printf ("node '%s' (%s)", ht_node_get_name (node), ht_node_get_op_type (node));
+  where = ht_node_label (node);
+  g_ptr_array_add (context->result->skipped, g_strdup_printf ("%s: %s", where, text));
 }
 
 static gboolean
@@ -164,7 +159,7 @@ static gboolean
 place_constant (Context *context, HtNode *node, guint index, gboolean with_output, GError **error)
 {
   const char *tensor = ht_node_get_input (node, index);
-  g_autofree char *where = describe_node (node);
+  g_autofree char *where = ht_node_label (node);
   g_autofree char *reason = NULL;
   HtQuantizer *present = g_hash_table_lookup (context->placed, tensor);
   GPtrArray *chain = g_hash_table_lookup (context->groups, node);
@@ -178,8 +173,6 @@ place_constant (Context *context, HtNode *node, guint index, gboolean with_outpu
         list_node (context, node, "its weight '%s' is not float32", tensor);
       return TRUE;
     }
-  if (kind == HT_OPERAND_PARAMETER)
-    list_tensor (context, tensor, "left in floating point: a parameter of %s that has no quantizer in this target", where);
   if (kind != HT_OPERAND_WEIGHT && (kind != HT_OPERAND_ACTIVATION || !with_output))
     return TRUE;
   if (present)
@@ -205,6 +198,26 @@ place_constant (Context *context, HtNode *node, guint index, gboolean with_outpu
   if (kind == HT_OPERAND_WEIGHT)
     return place (context, tensor, kind, TRUE, axis, &node, 1, reason, error);
   return place (context, tensor, kind, TRUE, -1, (HtNode *const *) chain->pdata, chain->len, reason, error);
+}
+
+/* The parameters of a node that this target has no quantizers for, on one line. */
+static void
+list_parameters (Context *context, HtNode *node)
+{
+  g_autoptr (GString) names = g_string_new (NULL);
+
+  for (guint i = 0; i < ht_node_get_n_inputs (node); i++)
+    {
+      const char *input = ht_node_get_input (node, i);
+
+      if (input[0] != '\0' && classify (context, node, i, NULL) == HT_OPERAND_PARAMETER
+          && ht_graph_is_constant (context->graph, input)
+          && ht_graph_get_data_type (context->graph, input) == HT_DATA_TYPE_FLOAT)
+        g_string_append_printf (names, "%s'%s'", names->len > 0 ? ", " : "", input);
+    }
+  if (names->len > 0)
+    list_node (context, node, "its parameters %s stay in floating point: this target has no quantizers for them",
+               names->str);
 }
 
 static gboolean
@@ -265,7 +278,7 @@ describe_chain (GPtrArray *chain)
 
   for (guint i = 0; i < chain->len; i++)
     {
-      g_autofree char *where = describe_node (g_ptr_array_index (chain, i));
+      g_autofree char *where = ht_node_label (g_ptr_array_index (chain, i));
 
       g_string_append_printf (text, "%s%s", i == 0 ? "output of " : i == 1 ? " with " : " and ", where);
     }
@@ -349,6 +362,7 @@ place_node (Context *context, HtNode *node, GError **error)
   GPtrArray *chain = g_hash_table_lookup (context->groups, node);
   const char *domain = ht_node_get_domain (node);
   HtNode *left_out = find_skipped_member (context, chain);
+  g_autofree char *label = left_out ? ht_node_label (left_out) : NULL;
 
   list_subgraphs (context, node);
   if (makes_constant (context, node))
@@ -361,8 +375,9 @@ place_node (Context *context, HtNode *node, GError **error)
   if (ht_quantization_config_is_skipped (context->config, node))
     list_node (context, node, "a rule leaves it in floating point");
   else if (left_out && node == g_ptr_array_index (chain, chain->len - 1))
-    list_node (context, node, "its output stays in floating point, as a rule has it for node '%s', which belongs to it",
-               ht_node_get_name (left_out));
+    list_node (context, node, "its output stays in floating point, as a rule has it for %s, which it is quantized with",
+               label);
+  list_parameters (context, node);
   for (guint i = 0; i < ht_node_get_n_inputs (node); i++)
     {
       const char *input = ht_node_get_input (node, i);
