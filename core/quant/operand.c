@@ -158,6 +158,8 @@ ht_node_keeps_grid (HtGraph *graph, HtNode *node)
 
   if (!operator)
     return FALSE;
+  if (ht_node_is_op (node, "Concat"))
+    return TRUE;
   if (ht_node_is_op (node, "Resize") || ht_node_is_op (node, "Upsample"))
     return strcmp (ht_node_get_string (node, "mode", "nearest"), "nearest") == 0;
   if (ht_node_is_op (node, "Pad"))

@@ -95,24 +95,17 @@ find_groups (Context *context)
     }
 }
 
-/* A bias that a node of its own adds is a constant operand like any other, but for its place in the chain. */
-static gboolean
-is_inside_chain (Context *context, HtNode *node)
-{
-  GPtrArray *chain = g_hash_table_lookup (context->groups, node);
-
-  return chain && chain->len > 0 && g_ptr_array_index (chain, 0) != node;
-}
-
+/* Constants that a group adds or multiplies inside are its bias and its parameters, not data. */
 static HtOperandKind
 classify (Context *context, HtNode *node, guint index, gint *axis)
 {
   HtOperandKind kind = ht_operand_classify (context->graph, node, index, axis);
+  GPtrArray *chain = g_hash_table_lookup (context->groups, node);
 
-  if (kind == HT_OPERAND_ACTIVATION && ht_node_is_op (node, "Add") && is_inside_chain (context, node)
-      && ht_graph_is_constant (context->graph, ht_node_get_input (node, index)))
-    return HT_OPERAND_BIAS;
-  return kind;
+  if (kind != HT_OPERAND_ACTIVATION || !chain || g_ptr_array_index (chain, 0) == node
+      || !ht_graph_is_constant (context->graph, ht_node_get_input (node, index)))
+    return kind;
+  return ht_node_is_op (g_ptr_array_index (chain, 0), "ReduceMean") ? HT_OPERAND_PARAMETER : HT_OPERAND_BIAS;
 }
 
 /* A node that only makes a constant (a Transpose of a weight) is no place for quantizers: its result's uses are. */

@@ -88,6 +88,37 @@ TEST (Placement, ABiasThatIsAddedBelongsToItsLayer)
   EXPECT_FALSE (ht_quantizer_is_weight (ht_simulation_get_quantizer (simulation, "table")));
 }
 
+TEST (Placement, ALayerNormalizationWrittenOutIsOne)
+{
+  for (bool by_product : { false, true })
+    {
+      Net net;
+      net.input ("x", { 2, 5, 8 }).values_of ("two", {}, { 2 }).values_of ("eps", {}, { 1e-5f });
+      net.weight ("gain", { 8 }).weight ("bias", { 8 }).values_of ("half", {}, { 0.5f });
+      net.set (net.node ("ReduceMean", { "x" }, { "mean" }), "axes", std::vector<gint64>{ -1 });
+      net.node ("Sub", { "x", "mean" }, { "d" });
+      if (by_product)
+        net.node ("Mul", { "d", "d" }, { "square" });
+      else
+        net.node ("Pow", { "d", "two" }, { "square" });
+      net.set (net.node ("ReduceMean", { "square" }, { "var" }), "axes", std::vector<gint64>{ -1 });
+      net.node ("Add", { "var", "eps" }, { "safe" });
+      net.node ("Sqrt", { "safe" }, { "std" });
+      net.node ("Div", { "d", "std" }, { "normal" });
+      net.node ("Mul", { "normal", "gain" }, { "scaled" });
+      net.node ("Add", { "scaled", "bias" }, { "norm" });
+      net.node ("Mul", { "norm", "half" }, { "y" });
+      net.output ("y");
+      g_autoptr (HtSimulation) simulation = simulate (net);
+      EXPECT_EQ (quantized (simulation), (Names{ "x", "norm", "half", "y" }));
+      // Somebody else looks inside: no longer one.
+      net.output ("d");
+      g_autoptr (HtSimulation) open = simulate (net);
+      EXPECT_NE (ht_simulation_get_quantizer (open, "var"), nullptr);
+      EXPECT_NE (ht_simulation_get_quantizer (open, "d"), nullptr);
+    }
+}
+
 TEST (Placement, WhatOnlyMovesValuesKeepsTheirGrid)
 {
   Net net;
