@@ -6,8 +6,6 @@
 
 #include <halftone/error.h>
 
-#include <math.h>
-
 static HtEncoding *
 encoding_for (HtQuantizer *quantizer, gint axis, const double *minima, const double *maxima, gsize n_grids,
               GError **error)
@@ -213,56 +211,29 @@ create_observed_executor (HtSimulation *self, GHashTable *constants, GError **er
   return g_steal_pointer (&executor);
 }
 
-/* The number of samples that the network insists on, or 0 when any will do. */
-static guint
-get_fixed_batch (HtGraph *graph)
-{
-  const char *const *inputs = ht_graph_get_inputs (graph);
-
-  for (guint i = 0; inputs[i]; i++)
-    {
-      HtShape *shape = NULL;
-      gint64 dim;
-
-      if (ht_graph_is_constant (graph, inputs[i]))
-        continue;
-      shape = ht_graph_get_shape (graph, inputs[i]);
-      dim = shape && ht_shape_get_n_dims (shape) > 0 ? ht_shape_get_dim (shape, 0) : HT_DIM_UNKNOWN;
-      if (dim > 0 && dim <= G_MAXUINT)
-        return (guint) dim;
-      if (dim == HT_DIM_UNKNOWN)
-        return 0;
-    }
-  return 0;
-}
-
 static gboolean
 observe_batches (HtSimulation *self, HtExecutor *executor, HtDataset *dataset, guint batch,
                  const char *const *taps, Observation *observation, HtProgressFunc progress, gpointer user_data,
                  GCancellable *cancellable, GError **error)
 {
   guint n_samples = ht_dataset_get_n_samples (dataset);
-  guint fixed = get_fixed_batch (self->graph);
 
-  if (n_samples == 0 || (fixed > 0 && n_samples < fixed))
+  if (n_samples == 0)
     {
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
-                   "calibrating: found %u samples in the data set; expected at least %u", n_samples, MAX (fixed, 1));
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA, "calibrating: found no samples; expected at least one");
       return FALSE;
     }
-  if (fixed > 0)
-    batch = fixed;
+  /* A network of a fixed batch sees the last sample several times, which changes no range. */
+  batch = ht_dataset_get_batch_size (dataset, batch);
   for (guint first = 0; first < n_samples; first += MIN (batch, n_samples - first))
     {
       g_autoptr (GHashTable) inputs = NULL;
       g_autoptr (GHashTable) outputs = NULL;
       guint count = MIN (batch, n_samples - first);
-      /* A network of a fixed batch sees some samples of the last one twice, which changes no range. */
-      guint start = fixed > 0 ? MIN (first, n_samples - fixed) : first;
 
       if (g_cancellable_set_error_if_cancelled (cancellable, error))
         return FALSE;
-      inputs = ht_dataset_get_batch (dataset, start, fixed > 0 ? fixed : count, error);
+      inputs = ht_dataset_get_batch (dataset, first, count, error);
       if (!inputs)
         return FALSE;
       outputs = ht_executor_run_tapped (executor, inputs, NULL, taps, observe, observation, cancellable, error);
@@ -307,8 +278,8 @@ make_activation_encodings (HtSimulation *self, GHashTable *ranges, GHashTable *f
 /**
  * ht_simulation_calibrate:
  * @self: a simulation
- * @dataset: the calibration samples
- * @batch: how many samples run at once; a network of a fixed batch uses its own
+ * @dataset: the calibration samples; it is bound to the network
+ * @batch: how many samples run at once, 0 for a default; a network of a fixed batch uses its own
  * @progress: (nullable) (scope call): called after each batch
  * @user_data: passed to @progress
  * @cancellable: (nullable): stops the work
@@ -332,8 +303,10 @@ ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, Ht
   Observation observation = { NULL, NULL };
   gboolean ok;
 
-  g_return_val_if_fail (HT_IS_SIMULATION (self) && HT_IS_DATASET (dataset) && batch > 0, FALSE);
+  g_return_val_if_fail (HT_IS_SIMULATION (self) && HT_IS_DATASET (dataset), FALSE);
 
+  if (!ht_dataset_bind (dataset, self->graph, error))
+    return FALSE;
   found = new_encoding_table ();
   if (!calibrate_constants (self, found, error))
     return FALSE;

@@ -250,6 +250,7 @@ compare_with_aimet (const std::string &model, const std::string &encodings, cons
   ASSERT_TRUE (ht_object_set_param (G_OBJECT (preprocess), "mean", mean, &error)) << error->message;
   ASSERT_TRUE (ht_object_set_param (G_OBJECT (preprocess), "std", deviation, &error)) << error->message;
   ht_dataset_set_preprocess (dataset, preprocess);
+  ASSERT_TRUE (ht_dataset_bind (dataset, graph, &error)) << error->message;
   g_autoptr (HtExecutor) executor = ht_simulation_create_executor (simulation, &error);
   ASSERT_NO_GERROR (error);
   const char *output = ht_graph_get_outputs (ht_simulation_get_graph (simulation))[0];
@@ -309,7 +310,11 @@ TEST (EncodingsFile, OurWeightGridsAreThoseOfAimet)
       const double *b = ht_encoding_get_scales (ht_simulation_get_encoding (theirs, tensor), &n_b);
       ASSERT_EQ (n_a, n_b);
       for (gsize k = 0; k < n_a; k++)
-        EXPECT_NEAR (a[k], b[k], 1e-6 * b[k]) << tensor << " channel " << k;
+        // AIMET enlarges the steps of dead channels, so that their int32 biases fit.
+        if (b[k] < 2e-7)
+          EXPECT_LE (a[k], b[k]) << tensor << " channel " << k;
+        else
+          EXPECT_NEAR (a[k], b[k], 1e-6 * b[k]) << tensor << " channel " << k;
       n_weights++;
     }
   EXPECT_EQ (n_weights, 20u);
