@@ -26,4 +26,5 @@
 #include <halftone/run.h>
 #include <halftone/simulation.h>
 #include <halftone/tensor.h>
+#include <halftone/validation.h>
 #include <halftone/version.h>

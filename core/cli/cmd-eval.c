@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+
+#include <string.h>
+
+typedef struct
+{
+  HtPreprocess *preprocess;
+  GPtrArray *values; /* name, text, name, text, ... */
+} PreprocessOptions;
+
+static gboolean
+take_option (const char *option, const char *value, gpointer data, GError **error)
+{
+  PreprocessOptions *options = data;
+  const char *name = option + strspn (option, "-");
+  return ht_object_set_param_string (G_OBJECT (options->preprocess), name, value, error);
+}
+
+/* One option for each preprocessing parameter, with the parameter's own text. */
+static GOptionGroup *
+make_group (PreprocessOptions *options)
+{
+  g_autoptr (GPtrArray) params = ht_object_list_params (G_OBJECT_GET_CLASS (options->preprocess));
+  GOptionGroup *group = g_option_group_new ("preprocess", "Preprocessing:", "Preprocessing", options, NULL);
+  for (guint i = 0; i < params->len; i++)
+    {
+      GParamSpec *pspec = g_ptr_array_index (params, i);
+      GOptionEntry entries[] = { { g_param_spec_get_name (pspec), 0, 0, G_OPTION_ARG_CALLBACK, (gpointer) take_option,
+                                   g_param_spec_get_blurb (pspec), "VALUE" },
+                                 { NULL } };
+      g_option_group_add_entries (group, entries);
+    }
+  return group;
+}
+
+static gboolean
+add_data (HtDataset *dataset, char **files, GError **error)
+{
+  for (char **file = files; file != NULL && *file != NULL; file++)
+    {
+      const char *equals = strchr (*file, '=');
+      g_autofree char *input = equals != NULL ? g_strndup (*file, (gsize) (equals - *file)) : NULL;
+      if (!ht_dataset_add_file (dataset, input, equals != NULL ? equals + 1 : *file, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static JsonNode *
+metrics_to_json (HtMetrics *metrics)
+{
+  g_auto (GStrv) names = ht_metrics_list (metrics);
+  JsonObject *object = json_object_new ();
+  json_object_set_int_member (object, "samples", ht_metrics_get_n_samples (metrics));
+  for (char **name = names; *name != NULL; name++)
+    {
+      double value = ht_metrics_get (metrics, *name);
+      if (value - value == 0) /* finite: JSON has no other numbers */
+        json_object_set_double_member (object, *name, value);
+      else
+        json_object_set_string_member (object, *name, value > 0 ? "infinite" : "-infinite");
+    }
+  JsonNode *node = json_node_alloc ();
+  return json_node_init_object (node, object);
+}
+
+static HtMetrics *
+measure (const char *model, const char *encodings, HtDataset *dataset, guint batch, GError **error)
+{
+  GCancellable *cancellable = cli_watch_interrupts ();
+  g_autoptr (HtGraph) graph = ht_graph_load (model, error);
+  if (graph == NULL || !ht_graph_infer_shapes (graph, error) || !ht_dataset_bind (dataset, graph, error))
+    return NULL;
+  ht_graph_seal (graph);
+  g_autoptr (HtExecutor) executor = cli_open_executor (graph, encodings, error);
+  g_autoptr (HtExecutor) reference = executor != NULL && encodings != NULL ? ht_executor_new (graph, error) : NULL;
+  if (executor == NULL || (encodings != NULL && reference == NULL))
+    return NULL;
+  g_autoptr (CliProgress) progress = cli_progress_new ();
+  return ht_evaluate (executor, reference, dataset, batch, cli_progress_update, progress, cancellable, error);
+}
+
+int
+cli_eval (int argc, char **argv)
+{
+  g_auto (GStrv) data = NULL;
+  g_autofree char *labels = NULL, *encodings = NULL;
+  gboolean json = FALSE;
+  int batch = 0, samples = 0, threads = 0;
+  g_autoptr (HtPreprocess) preprocess = ht_preprocess_new ();
+  PreprocessOptions options = { preprocess, NULL };
+  GOptionEntry entries[]
+      = { { "data", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &data, "Samples, for one input or for INPUT", "[INPUT=]FILE" },
+          { "labels", 'l', 0, G_OPTION_ARG_FILENAME, &labels, "The class of each sample", "FILE" },
+          { "encodings", 'e', 0, G_OPTION_ARG_FILENAME, &encodings, "Measure the simulation with these encodings", "FILE" },
+          { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Samples at a time", "N" },
+          { "samples", 'n', 0, G_OPTION_ARG_INT, &samples, "Use only the first N samples", "N" },
+          { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },
+          { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the metrics as JSON", NULL },
+          { NULL } };
+  int code = cli_parse (&argc, &argv, "eval", "MODEL", "measure a network or its simulation on data", entries,
+                        make_group (&options), 1);
+  if (code >= 0)
+    return code;
+  if (data == NULL)
+    return cli_usage ("eval", "--data is missing");
+  if (batch < 0 || samples < 0)
+    return cli_usage ("eval", "--batch and --samples must be positive");
+  if (labels == NULL && encodings == NULL && !g_str_has_suffix (data[0], ".npz"))
+    return cli_usage ("eval", "nothing to measure: give --labels, or --encodings to compare with the network itself");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (HtDataset) dataset = ht_dataset_new ();
+  ht_dataset_set_preprocess (dataset, preprocess);
+  ht_dataset_set_limit (dataset, (guint) samples);
+  if (!cli_set_threads (threads, &error) || !add_data (dataset, data, &error)
+      || (labels != NULL && !ht_dataset_set_labels_file (dataset, labels, &error)))
+    return cli_fail (error);
+  g_autoptr (HtMetrics) metrics = measure (argv[1], encodings, dataset, (guint) batch, &error);
+  if (metrics == NULL)
+    return cli_fail (error);
+  if (json)
+    {
+      g_autoptr (JsonNode) node = metrics_to_json (metrics);
+      cli_print_json (node);
+      return CLI_DONE;
+    }
+  const char *stages[] = { encodings != NULL ? "simulation" : "float", NULL };
+  cli_print_metrics (stages, &metrics);
+  return CLI_DONE;
+}
