@@ -89,8 +89,8 @@ static gsize
 columns_floats (const Cut *cut)
 {
   if (cut->images > 1)
-    return cut->depth * cut->images * cut->positions;
-  return cut->pointwise ? 0 : cut->depth * MIN (cut->tile, cut->positions);
+    return cut->depth * cut->images * cut->positions + HT_IM2COL_SLACK;
+  return cut->pointwise ? 0 : cut->depth * MIN (cut->tile, cut->positions) + HT_IM2COL_SLACK;
 }
 
 static gsize

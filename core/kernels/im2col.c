@@ -15,10 +15,35 @@ valid_range (gint64 start, gint64 stride, gint64 in, gint64 out, gint64 *first, 
   *first = MIN (*first, *last);
 }
 
+/* Short rows are copied in whole vectors, since a call to memcpy() each would cost more than the copy. */
+#define LANES 16
+typedef float Lanes __attribute__ ((vector_size (LANES * sizeof (float)), aligned (sizeof (float)), may_alias));
+
+/* Where more than asked for may be read and written: what lies behind a row is written later. */
+typedef struct
+{
+  const float *end; /* of what may be read; NULL: write exactly */
+} Slack;
+
+static inline void
+copy_row (const float *from, gsize n, float *to, Slack slack)
+{
+  if (n <= 2 * LANES && slack.end && from + 2 * LANES <= slack.end)
+    {
+      *(Lanes *) to = *(const Lanes *) from;
+      if (n > LANES)
+        *(Lanes *) (to + LANES) = *(const Lanes *) (from + LANES);
+    }
+  else
+    {
+      memcpy (to, from, n * sizeof (float));
+    }
+}
+
 /* to[i - begin] = row[start + i * stride] where i is in [first, last), else 0, for i in [begin, end). */
 static inline void
 gather_row (const float *row, gint64 start, gint64 stride, gint64 first, gint64 last, gint64 begin, gint64 end,
-            float *to)
+            float *to, Slack slack)
 {
   first = CLAMP (first, begin, end);
   last = CLAMP (last, first, end);
@@ -26,7 +51,7 @@ gather_row (const float *row, gint64 start, gint64 stride, gint64 first, gint64 
     *to++ = 0.0f;
   row += start + first * stride;
   if (stride == 1)
-    memcpy (to, row, (gsize) (last - first) * sizeof (float));
+    copy_row (row, (gsize) (last - first), to, slack);
   else
     for (gint64 i = 0; i < last - first; i++)
       to[i] = row[i * stride];
@@ -42,9 +67,9 @@ input_position (const HtConvGeometry *g, int axis, gsize out, gsize kernel)
 }
 
 /* One row of the matrix: all output positions in [begin, end) for one channel and kernel position. */
-static void
+static inline void
 gather_positions (const HtConvGeometry *g, const float *x, const gsize k[HT_CONV_AXES], gsize begin, gsize end,
-                  float *to)
+                  float *to, Slack slack)
 {
   gint64 width = (gint64) g->out[2], start = input_position (g, 2, 0, k[2]), stride = (gint64) g->stride[2];
   gint64 column = (gint64) begin % width, first, last;
@@ -60,7 +85,7 @@ gather_positions (const HtConvGeometry *g, const float *x, const gsize k[HT_CONV
         memset (to, 0, (gsize) n * sizeof (float));
       else
         gather_row (x + ((gsize) d * g->in[1] + (gsize) h) * g->in[2], start, stride, first, last, column, column + n,
-                    to);
+                    to, slack);
       to += n;
       left -= n;
       column = 0;
@@ -81,12 +106,28 @@ is_copy (const HtConvGeometry *g)
   return TRUE;
 }
 
+HT_VECTORIZE static void
+gather (const HtConvGeometry *g, gsize channels, const float *x, gsize begin, gsize end, float *columns, gsize ld,
+        Slack slack)
+{
+  gsize volume = ht_conv_volume (g->in);
+  gsize k[HT_CONV_AXES];
+
+  for (gsize c = 0; c < channels; c++)
+    for (k[0] = 0; k[0] < g->kernel[0]; k[0]++)
+      for (k[1] = 0; k[1] < g->kernel[1]; k[1]++)
+        for (k[2] = 0; k[2] < g->kernel[2]; k[2]++, columns += ld)
+          gather_positions (g, x + c * volume, k, begin, end, columns, slack);
+}
+
 void
 ht_kernel_im2col (const HtConvGeometry *g, gsize channels, const float *x, gsize begin, gsize end, float *columns,
                   gsize ld)
 {
   gsize volume = ht_conv_volume (g->in);
-  gsize k[HT_CONV_AXES];
+  /* Rows that follow each other closely overwrite what was too much; with gaps between them somebody else's columns lie
+   * there. */
+  Slack slack = { ld == end - begin ? x + channels * volume : NULL };
 
   if (is_copy (g))
     {
@@ -94,11 +135,7 @@ ht_kernel_im2col (const HtConvGeometry *g, gsize channels, const float *x, gsize
         memcpy (columns, x + c * volume + begin, (end - begin) * sizeof (float));
       return;
     }
-  for (gsize c = 0; c < channels; c++)
-    for (k[0] = 0; k[0] < g->kernel[0]; k[0]++)
-      for (k[1] = 0; k[1] < g->kernel[1]; k[1]++)
-        for (k[2] = 0; k[2] < g->kernel[2]; k[2]++, columns += ld)
-          gather_positions (g, x + c * volume, k, begin, end, columns);
+  gather (g, channels, x, begin, end, columns, ld, slack);
 }
 
 HT_VECTORIZE static void
