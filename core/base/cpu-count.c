@@ -17,7 +17,7 @@ count_affinity (void)
         break;
       CPU_ZERO_S (size, set);
       gboolean ok = sched_getaffinity (0, size, set) == 0;
-      guint count = ok ? (guint) CPU_COUNT_S (size, set) : 0;
+      guint count = ok ? (guint)CPU_COUNT_S (size, set) : 0;
       CPU_FREE (set);
       if (ok && count > 0)
         return count;
@@ -36,7 +36,7 @@ ht_cpu_count_parse_quota (const char *line)
   guint64 period = g_ascii_strtoull (end, NULL, 10);
   if (quota == 0 || period == 0 || quota == G_MAXUINT64)
     return 0;
-  return (guint) MIN ((quota - 1) / period + 1, G_MAXUINT / 2);
+  return (guint)MIN ((quota - 1) / period + 1, G_MAXUINT / 2);
 }
 
 static guint

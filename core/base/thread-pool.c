@@ -31,7 +31,7 @@ static struct
   guint n_active; /* workers inside the job */
   guint n_started;
   guint n_sleeping;
-  atomic_uint generation; /* one more with every job */
+  atomic_uint generation;    /* one more with every job */
   atomic_uint n_active_seen; /* n_active, readable without the lock */
   atomic_uint size;          /* 0: not determined yet */
   atomic_bool set_by_caller;
@@ -46,7 +46,7 @@ cpu_relax (void)
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause ();
 #elif defined(__aarch64__)
-  __asm__ volatile ("yield");
+  __asm__ volatile("yield");
 #endif
 }
 
@@ -67,7 +67,7 @@ parse_environment (guint *size, GError **error)
                    text, HT_THREAD_POOL_MAX_SIZE);
       return FALSE;
     }
-  *size = (guint) value;
+  *size = (guint)value;
   return TRUE;
 }
 
@@ -210,7 +210,7 @@ ht_parallel_for_limited (gsize n_items, gsize grain, guint max_workers, HtParall
   if (n_items == 0)
     return;
   gsize n_chunks = (n_items - 1) / grain + 1;
-  guint n_workers = (guint) MIN (n_chunks, MIN (max_workers, ht_thread_pool_get_size ()));
+  guint n_workers = (guint)MIN (n_chunks, MIN (max_workers, ht_thread_pool_get_size ()));
   if (n_workers > 1 && inside == 0 && g_mutex_trylock (&pool.submit))
     {
       Job job = { func, user_data, n_items, grain, n_workers, 0 };

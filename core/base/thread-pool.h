@@ -6,7 +6,8 @@
 
 #define HT_THREAD_POOL_MAX_SIZE 256
 
-/* Handles items [begin, end). `worker` is below ht_thread_pool_get_size() and unique among the calls that run at once. */
+/* Handles items [begin, end). `worker` is below ht_thread_pool_get_size() and unique among the calls that run at once.
+ */
 typedef void (*HtParallelFunc) (gsize begin, gsize end, guint worker, gpointer user_data);
 
 guint ht_thread_pool_get_size (void);
@@ -16,5 +17,6 @@ gboolean ht_thread_pool_check_environment (GError **error);
 /* Calls func over [0, n_items) in chunks of `grain` items, the caller taking part; returns when all are done.
  * Called from inside a worker, or while another caller has the pool, it runs in the calling thread. */
 void ht_parallel_for (gsize n_items, gsize grain, HtParallelFunc func, gpointer user_data);
-/* The same with at most `max_workers` threads: `worker` is below it, as scratch memory cut into that many slices needs. */
+/* The same with at most `max_workers` threads: `worker` is below it, as scratch memory cut into that many slices needs.
+ */
 void ht_parallel_for_limited (gsize n_items, gsize grain, guint max_workers, HtParallelFunc func, gpointer user_data);

@@ -14,13 +14,14 @@ check_target (const char *name, HtEncoding *encoding, HtTensor *tensor, gsize n_
   if (ht_tensor_get_data_type (tensor) != HT_DATA_TYPE_FLOAT)
     {
       g_set_error (error, HT_ERROR, HT_ERROR_DATA_TYPE,
-                   "quantizing tensor '%s': found %s, expected 32-bit floating point; remove its encoding", name, found);
+                   "quantizing tensor '%s': found %s, expected 32-bit floating point; remove its encoding", name,
+                   found);
       return FALSE;
     }
   if (n_grids == 1)
     return TRUE;
-  if (axis >= 0 && (guint) axis < ht_tensor_get_n_dims (tensor)
-      && (gsize) ht_tensor_get_dim (tensor, (guint) axis) == n_grids)
+  if (axis >= 0 && (guint)axis < ht_tensor_get_n_dims (tensor)
+      && (gsize)ht_tensor_get_dim (tensor, (guint)axis) == n_grids)
     return TRUE;
   g_set_error (error, HT_ERROR, HT_ERROR_SHAPE,
                "quantizing tensor '%s': its encoding has %" G_GSIZE_FORMAT
@@ -35,7 +36,7 @@ ht_exec_fake_quantize (const char *name, HtEncoding *encoding, HtTensor *tensor,
   gsize n_grids, n_offsets, outer = 1, inner = 1;
   const double *scales = ht_encoding_get_scales (encoding, &n_grids);
   const gint64 *offsets = ht_encoding_get_offsets (encoding, &n_offsets);
-  float n_steps = (float) ht_encoding_get_n_steps (encoding);
+  float n_steps = (float)ht_encoding_get_n_steps (encoding);
   guint n_dims;
 
   if (!check_target (name, encoding, tensor, n_grids, error))
@@ -43,20 +44,20 @@ ht_exec_fake_quantize (const char *name, HtEncoding *encoding, HtTensor *tensor,
   const float *x = ht_tensor_get_data (tensor);
   if (n_grids == 1)
     {
-      ht_kernel_fake_quantize (x, y, ht_tensor_get_n_elements (tensor), (float) scales[0], (float) offsets[0], n_steps);
+      ht_kernel_fake_quantize (x, y, ht_tensor_get_n_elements (tensor), (float)scales[0], (float)offsets[0], n_steps);
       return TRUE;
     }
   const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
-  guint axis = (guint) ht_encoding_get_axis (encoding);
+  guint axis = (guint)ht_encoding_get_axis (encoding);
   for (guint i = 0; i < axis; i++)
-    outer *= (gsize) dims[i];
+    outer *= (gsize)dims[i];
   for (guint i = axis + 1; i < n_dims; i++)
-    inner *= (gsize) dims[i];
+    inner *= (gsize)dims[i];
   g_autofree float *grid = g_new (float, 2 * n_grids);
   for (gsize i = 0; i < n_grids; i++)
     {
-      grid[i] = (float) scales[i];
-      grid[n_grids + i] = (float) offsets[i];
+      grid[i] = (float)scales[i];
+      grid[n_grids + i] = (float)offsets[i];
     }
   ht_kernel_fake_quantize_channels (x, y, outer, n_grids, inner, grid, grid + n_grids, n_steps);
   return TRUE;

@@ -4,7 +4,7 @@
 
 #include "graph/tensor-private.h"
 
-#define ALIGNMENT ((gsize) 64)
+#define ALIGNMENT ((gsize)64)
 
 static gsize
 round_up (gsize size)
@@ -51,7 +51,7 @@ same_layout (const HtExecValue *a, const HtExecValue *b)
 static void
 share_of_step (HtExecPlan *self, gint index, GHashTable *encodings)
 {
-  HtExecStep *step = ht_exec_plan_step (self, (guint) index);
+  HtExecStep *step = ht_exec_plan_step (self, (guint)index);
 
   if (!step->is_static || step->n_outputs == 0 || !owns_arena (self, step->outputs[0]))
     return;
@@ -96,7 +96,7 @@ compare_blocks (gconstpointer a, gconstpointer b)
 static gint
 compare_offsets (gconstpointer a, gconstpointer b)
 {
-  const Block *left = *(const Block *const *) a, *right = *(const Block *const *) b;
+  const Block *left = *(const Block *const *)a, *right = *(const Block *const *)b;
   return *left->offset < *right->offset ? -1 : *left->offset > *right->offset ? 1 : 0;
 }
 
@@ -143,7 +143,7 @@ place_blocks (HtExecPlan *self)
       HtExecStep *step = ht_exec_plan_step (self, i);
       if (step->workspace_size > 0)
         {
-          Block block = { round_up (step->workspace_size), (gint) i, (gint) i, &step->workspace_offset, blocks->len };
+          Block block = { round_up (step->workspace_size), (gint)i, (gint)i, &step->workspace_offset, blocks->len };
           g_array_append_val (blocks, block);
         }
     }
@@ -172,15 +172,15 @@ find_lifetimes (HtExecPlan *self)
       HtExecStep *step = ht_exec_plan_step (self, i);
       for (guint k = 0; k < step->n_inputs; k++)
         if (step->inputs[k] != HT_EXEC_NONE)
-          ht_exec_plan_value (self, step->inputs[k])->last = (gint) i;
+          ht_exec_plan_value (self, step->inputs[k])->last = (gint)i;
       for (guint k = 0; k < step->n_captures; k++)
-        ht_exec_plan_value (self, step->captures[k])->last = (gint) i;
+        ht_exec_plan_value (self, step->captures[k])->last = (gint)i;
       for (guint k = 0; k < step->n_outputs; k++)
         if (step->outputs[k] != HT_EXEC_NONE)
           {
             HtExecValue *value = ht_exec_plan_value (self, step->outputs[k]);
-            value->first = (gint) i;
-            value->last = MAX (value->last, (gint) i);
+            value->first = (gint)i;
+            value->last = MAX (value->last, (gint)i);
           }
     }
   for (guint i = 0; i < self->values->len; i++)
@@ -195,9 +195,9 @@ find_releases (HtExecPlan *self)
   for (guint i = 0; i < self->values->len; i++)
     {
       HtExecValue *value = ht_exec_plan_value (self, i);
-      if (value->place == HT_EXEC_DYNAMIC && value->last >= 0 && value->last < (gint) self->steps->len)
+      if (value->place == HT_EXEC_DYNAMIC && value->last >= 0 && value->last < (gint)self->steps->len)
         {
-          HtExecStep *step = ht_exec_plan_step (self, (guint) value->last);
+          HtExecStep *step = ht_exec_plan_step (self, (guint)value->last);
           if (step->released == NULL)
             step->released = g_array_new (FALSE, FALSE, sizeof (guint));
           g_array_append_val (step->released, i);
@@ -210,7 +210,7 @@ ht_exec_plan_lay_out (HtExecPlan *self, GHashTable *encodings)
 {
   find_lifetimes (self);
   for (guint i = 0; i < self->steps->len; i++)
-    share_of_step (self, (gint) i, encodings);
+    share_of_step (self, (gint)i, encodings);
   place_blocks (self);
   find_releases (self);
 }
@@ -225,7 +225,7 @@ ht_exec_plan_bind (HtExecPlan *self, gpointer arena)
         continue;
       g_clear_pointer (&value->view, ht_tensor_unref);
       value->view = _ht_tensor_new_view (value->type, value->dims, value->n_dims,
-                                         (char *) arena + ht_exec_plan_value (self, value->root)->offset);
+                                         (char *)arena + ht_exec_plan_value (self, value->root)->offset);
     }
   self->bound = arena;
 }

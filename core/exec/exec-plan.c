@@ -20,7 +20,7 @@ typedef struct
 static gint
 compare_names (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
 }
 
 static void
@@ -48,8 +48,8 @@ ht_exec_request_make_signature (const HtExecRequest *request)
       HtTensor *tensor = g_hash_table_lookup (request->given, g_ptr_array_index (names, i));
       guint n_dims;
       const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
-      g_string_append_printf (text, "%s\x1f%d", (const char *) g_ptr_array_index (names, i),
-                              (int) ht_tensor_get_data_type (tensor));
+      g_string_append_printf (text, "%s\x1f%d", (const char *)g_ptr_array_index (names, i),
+                              (int)ht_tensor_get_data_type (tensor));
       for (guint k = 0; k < n_dims; k++)
         g_string_append_printf (text, ",%" G_GINT64_FORMAT, dims[k]);
       g_string_append_c (text, '\x1f');
@@ -77,8 +77,8 @@ find_constant (Builder *self, const char *name)
   return value ? value->constant : NULL;
 }
 
-/* A folded value forgets the encodings of what it was folded from; where there are any, its nodes run. What follows from
- * shapes alone does not depend on them. */
+/* A folded value forgets the encodings of what it was folded from; where there are any, its nodes run. What follows
+ * from shapes alone does not depend on them. */
 static void
 find_tainted (Builder *self)
 {
@@ -103,7 +103,7 @@ find_tainted (Builder *self)
           const char *name = ht_node_get_output (node, k);
           const HtInferValue *value = ht_value_table_lookup (self->table, name);
           if (value && value->constant)
-            g_hash_table_add (self->tainted, (gpointer) name);
+            g_hash_table_add (self->tainted, (gpointer)name);
         }
     }
 }
@@ -168,7 +168,7 @@ set_static (HtExecValue *value, HtDataType type, const gint64 *dims, guint n_dim
   if (size == 0 || type == HT_DATA_TYPE_STRING)
     return;
   for (guint i = 0; i < n_dims; i++)
-    if (dims[i] < 0 || !g_size_checked_mul (&size, size, (gsize) dims[i]))
+    if (dims[i] < 0 || !g_size_checked_mul (&size, size, (gsize)dims[i]))
       return;
   if (size > G_MAXSIZE / 2)
     return;
@@ -210,8 +210,8 @@ get_value (Builder *self, const char *name)
       value.is_given = TRUE;
       set_static (&value, ht_tensor_get_data_type (given), dims, n_dims);
       /* An encoded input becomes a copy: the caller's tensor is never written. */
-      value.place = value.is_static && g_hash_table_contains (self->request->encodings, name) ? HT_EXEC_ARENA
-                                                                                              : HT_EXEC_GIVEN;
+      value.place
+          = value.is_static && g_hash_table_contains (self->request->encodings, name) ? HT_EXEC_ARENA : HT_EXEC_GIVEN;
     }
   else if (constant)
     {
@@ -326,8 +326,13 @@ ask_workspace (Builder *self, HtExecStep *step)
       if (known)
         outputs[i] = *known; /* borrowed */
     }
-  HtInfer infer = { .graph = self->request->graph, .node = step->node, .opset = step->opset,
-                    .n_inputs = step->n_inputs, .inputs = inputs, .n_outputs = step->n_outputs, .outputs = outputs };
+  HtInfer infer = { .graph = self->request->graph,
+                    .node = step->node,
+                    .opset = step->opset,
+                    .n_inputs = step->n_inputs,
+                    .inputs = inputs,
+                    .n_outputs = step->n_outputs,
+                    .outputs = outputs };
   return step->op->workspace (&infer);
 }
 
@@ -409,7 +414,7 @@ add_step (Builder *self, HtNode *node, GHashTable *made, GError **error)
         step->outputs[i] = HT_EXEC_NONE;
       else
         step->outputs[i] = get_value (self, name);
-      g_hash_table_add (made, (gpointer) name);
+      g_hash_table_add (made, (gpointer)name);
     }
   choose_places (self, step);
   return TRUE;

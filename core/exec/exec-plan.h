@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A plan says, for one signature (given tensors with their shapes, wanted outputs, taps), which nodes run in which order
- * and where each value lives. It owns no tensor of a run: one plan serves many runs. */
+/* A plan says, for one signature (given tensors with their shapes, wanted outputs, taps), which nodes run in which
+ * order and where each value lives. It owns no tensor of a run: one plan serves many runs. */
 #pragma once
 
 #include "graph/operator.h"

@@ -66,9 +66,8 @@ take_given (State *state, guint index, GError **error)
       /* Only strings stay here with an encoding, which the call refuses. */
       return encoding == NULL || ht_exec_fake_quantize (value->name, encoding, given, NULL, error);
     }
-  state->tensors[index] = value->place == HT_EXEC_HEAP
-                              ? ht_tensor_new (value->type, value->dims, value->n_dims, error)
-                              : value->view;
+  state->tensors[index]
+      = value->place == HT_EXEC_HEAP ? ht_tensor_new (value->type, value->dims, value->n_dims, error) : value->view;
   return state->tensors[index]
          && ht_exec_fake_quantize (value->name, encoding, given, ht_tensor_get_writable_data (state->tensors[index]),
                                    error);
@@ -89,8 +88,7 @@ prepare_values (State *state, GError **error)
         }
       else if (value->place == HT_EXEC_CONSTANT)
         {
-          state->tensors[i]
-              = ht_executor_get_quantized_constant (state->executor, value->name, value->constant, error);
+          state->tensors[i] = ht_executor_get_quantized_constant (state->executor, value->name, value->constant, error);
           if (state->tensors[i] == NULL)
             return FALSE;
           show (state, i);
@@ -143,7 +141,7 @@ run_subgraph (const HtOpCall *call, HtGraph *subgraph, GHashTable *inputs, HtTen
       guint index = runner->step->captures[i];
       const char *captured = ht_exec_plan_value (state->plan, index)->name;
       if (g_hash_table_contains (captures, captured) && !ht_graph_get_initializer (child->snapshot, captured))
-        g_hash_table_insert (given, (gpointer) captured, state->tensors[index]);
+        g_hash_table_insert (given, (gpointer)captured, state->tensors[index]);
     }
   if (inputs)
     {
@@ -190,8 +188,8 @@ has_shape (HtTensor *tensor, const HtExecValue *value)
   return TRUE;
 }
 
-/* Takes over what an operator made by itself. It may have handed on its input, whose memory is not to be kept, and later
- * steps count on the shape that inference promised. */
+/* Takes over what an operator made by itself. It may have handed on its input, whose memory is not to be kept, and
+ * later steps count on the shape that inference promised. */
 static gboolean
 adopt_output (State *state, const HtOpCall *call, guint index, HtTensor *made /* transfer full */, GError **error)
 {
@@ -229,11 +227,10 @@ quantize_output (State *state, guint index, gboolean in_place, GError **error)
   if (encoding == NULL)
     return TRUE;
   if (in_place)
-    return ht_exec_fake_quantize (value->name, encoding, tensor, (float *) ht_tensor_get_data (tensor), error);
+    return ht_exec_fake_quantize (value->name, encoding, tensor, (float *)ht_tensor_get_data (tensor), error);
   const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
   g_autoptr (HtTensor) copy = ht_tensor_new (ht_tensor_get_data_type (tensor), dims, n_dims, error);
-  if (copy == NULL
-      || !ht_exec_fake_quantize (value->name, encoding, tensor, ht_tensor_get_writable_data (copy), error))
+  if (copy == NULL || !ht_exec_fake_quantize (value->name, encoding, tensor, ht_tensor_get_writable_data (copy), error))
     return FALSE;
   ht_tensor_unref (tensor);
   state->tensors[index] = g_steal_pointer (&copy);
@@ -262,8 +259,12 @@ infer_now (State *state, const HtExecStep *step, HtOpCall *call, gsize *workspac
   gboolean fine = ht_infer_node (state->executor->snapshot, step->node, inputs, outputs, error);
   if (fine && step->op->workspace)
     {
-      HtInfer infer = { .graph = state->executor->snapshot, .node = step->node, .opset = step->opset,
-                        .n_inputs = step->n_inputs, .inputs = inputs, .n_outputs = step->n_outputs,
+      HtInfer infer = { .graph = state->executor->snapshot,
+                        .node = step->node,
+                        .opset = step->opset,
+                        .n_inputs = step->n_inputs,
+                        .inputs = inputs,
+                        .n_outputs = step->n_outputs,
                         .outputs = outputs };
       *workspace_size = step->op->workspace (&infer);
     }
@@ -300,7 +301,7 @@ run_dynamic_step (State *state, const HtExecStep *step, HtOpCall *call, GError *
   gboolean fine = infer_now (state, step, call, &workspace_size, error);
   if (fine && workspace_size > 0)
     {
-      workspace = workspace_size < G_MAXSSIZE / 2 ? aligned_alloc (64, (workspace_size + 63) & ~(gsize) 63) : NULL;
+      workspace = workspace_size < G_MAXSSIZE / 2 ? aligned_alloc (64, (workspace_size + 63) & ~(gsize)63) : NULL;
       if (workspace == NULL)
         fine = ht_op_fail (call, error, "there is no memory for %" G_GSIZE_FORMAT " bytes of scratch", workspace_size);
     }
@@ -337,7 +338,7 @@ run_static_step (State *state, const HtExecStep *step, HtOpCall *call, GError **
       }
   if (step->workspace_size > 0)
     {
-      call->workspace = (char *) state->executor->arena + step->workspace_offset;
+      call->workspace = (char *)state->executor->arena + step->workspace_offset;
       call->workspace_size = step->workspace_size;
     }
   if (!step->op->forward (call, error))
@@ -392,15 +393,15 @@ static GHashTable *
 collect_results (State *state, GError **error)
 {
   g_autoptr (GHashTable) results
-      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) ht_tensor_unref);
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_tensor_unref);
 
   for (guint i = 0; i < state->plan->values->len; i++)
     {
       HtExecValue *value = ht_exec_plan_value (state->plan, i);
       if (!value->is_wanted)
         continue;
-      HtTensor *result = is_owned (value) ? g_steal_pointer (&state->tensors[i])
-                                          : ht_tensor_copy (state->tensors[i], error);
+      HtTensor *result
+          = is_owned (value) ? g_steal_pointer (&state->tensors[i]) : ht_tensor_copy (state->tensors[i], error);
       if (result == NULL)
         return NULL;
       g_hash_table_insert (results, g_strdup (value->name), result);
@@ -416,9 +417,9 @@ ht_executor_run_unchecked (HtExecutor *self, const HtExecRun *run, GError **erro
 
   for (gsize i = 0; run->taps && run->taps[i]; i++)
     if (ht_exec_graph_defines (self->snapshot, run->taps[i]))
-      g_ptr_array_add (taps, (gpointer) run->taps[i]);
+      g_ptr_array_add (taps, (gpointer)run->taps[i]);
   g_ptr_array_add (taps, NULL);
-  HtExecPlan *plan = ht_executor_get_plan (self, run, (const char *const *) taps->pdata, error);
+  HtExecPlan *plan = ht_executor_get_plan (self, run, (const char *const *)taps->pdata, error);
   if (plan == NULL)
     return NULL;
   g_autofree HtTensor **tensors = g_new0 (HtTensor *, plan->values->len + 1);

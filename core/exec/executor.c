@@ -7,15 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define N_PLANS 4
-#define ARENA_ALIGNMENT ((gsize) 64)
+#define N_PLANS         4
+#define ARENA_ALIGNMENT ((gsize)64)
 
 /**
  * HtExecutor:
  *
  * Runs a network. For each signature of a run (names and shapes of what is given, what is wanted, what is tapped) it
- * plans once: which nodes, in which order, in which memory. The last few plans are kept, and all of them use one stretch
- * of memory.
+ * plans once: which nodes, in which order, in which memory. The last few plans are kept, and all of them use one
+ * stretch of memory.
  *
  * A run may start at any tensor and end at any tensor. Encodings make it a simulation of the quantized network: an
  * encoded activation is fake-quantized right where it is made, an encoded constant once. Results do not depend on the
@@ -59,9 +59,9 @@ static void
 ht_executor_init (HtExecutor *self)
 {
   g_mutex_init (&self->lock);
-  self->encodings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) ht_encoding_unref);
-  self->quantized = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) ht_tensor_unref);
-  self->plans = g_ptr_array_new_with_free_func ((GDestroyNotify) ht_exec_plan_free);
+  self->encodings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_encoding_unref);
+  self->quantized = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_tensor_unref);
+  self->plans = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_exec_plan_free);
   self->children = g_hash_table_new_full (NULL, NULL, g_object_unref, g_object_unref);
 }
 
@@ -73,8 +73,8 @@ ht_executor_init (HtExecutor *self)
  * Makes an executor for @graph as it is now: later changes of a graph that is not sealed are not seen. Nothing is
  * planned yet; what the operators cannot do shows when they must run.
  *
- * Fails with %HT_ERROR_INVALID_MODEL when the nodes form a cycle and with %HT_ERROR_INVALID_ARGUMENT when the environment
- * variable `HALFTONE_THREADS` is not a number of threads.
+ * Fails with %HT_ERROR_INVALID_MODEL when the nodes form a cycle and with %HT_ERROR_INVALID_ARGUMENT when the
+ * environment variable `HALFTONE_THREADS` is not a number of threads.
  *
  * Returns: (transfer full): the executor, or %NULL with @error set
  */
@@ -160,8 +160,8 @@ forget_plans (HtExecutor *self)
  * @encoding: (nullable): the grid, or %NULL to leave the tensor as it is
  *
  * Simulates the quantization of @tensor in the runs to come. The grid applies wherever the tensor comes from: a given
- * tensor is copied, an initializer is quantized once, all others are quantized right after they are made. Tensors inside
- * subgraphs count by name as well. Only tensors of 32-bit floats can be quantized: a run fails on others.
+ * tensor is copied, an initializer is quantized once, all others are quantized right after they are made. Tensors
+ * inside subgraphs count by name as well. Only tensors of 32-bit floats can be quantized: a run fails on others.
  */
 void
 ht_executor_set_encoding (HtExecutor *self, const char *tensor, HtEncoding *encoding)
@@ -235,8 +235,8 @@ drop_oldest_plan (HtExecutor *self)
   guint oldest = 0;
 
   for (guint i = 1; i < self->plans->len; i++)
-    if (((HtExecPlan *) g_ptr_array_index (self->plans, i))->last_use
-        < ((HtExecPlan *) g_ptr_array_index (self->plans, oldest))->last_use)
+    if (((HtExecPlan *)g_ptr_array_index (self->plans, i))->last_use
+        < ((HtExecPlan *)g_ptr_array_index (self->plans, oldest))->last_use)
       oldest = i;
   g_ptr_array_remove_index_fast (self->plans, oldest);
 }
@@ -305,8 +305,8 @@ fail_unknown (HtExecutor *self, const char *what, const char *name, GError **err
 {
   const char *const *inputs = ht_graph_get_inputs (self->snapshot);
   const char *const *outputs = ht_graph_get_outputs (self->snapshot);
-  g_autofree char *input_list = inputs ? g_strjoinv ("', '", (char **) inputs) : g_strdup ("");
-  g_autofree char *output_list = outputs ? g_strjoinv ("', '", (char **) outputs) : g_strdup ("");
+  g_autofree char *input_list = inputs ? g_strjoinv ("', '", (char **)inputs) : g_strdup ("");
+  g_autofree char *output_list = outputs ? g_strjoinv ("', '", (char **)outputs) : g_strdup ("");
 
   g_set_error (error, HT_ERROR, HT_ERROR_NOT_FOUND,
                "running graph '%s': %s '%s' is no tensor of it; its inputs are '%s', its outputs '%s'",
@@ -381,8 +381,8 @@ check_request (HtExecutor *self, const HtExecRun *run, GError **error)
 /**
  * ht_executor_run:
  * @self: an executor
- * @inputs: (element-type utf8 HtTensor) (nullable): tensors by name. Besides inputs of the graph any tensor may be given:
- *   what only serves to compute it does not run
+ * @inputs: (element-type utf8 HtTensor) (nullable): tensors by name. Besides inputs of the graph any tensor may be
+ * given: what only serves to compute it does not run
  * @outputs: (array zero-terminated=1) (nullable): names of the wanted tensors, %NULL for the outputs of the graph
  * @cancellable: (nullable): stops between two nodes
  * @error: return location for an error
@@ -433,8 +433,12 @@ ht_executor_run_tapped (HtExecutor *self, GHashTable *inputs, const char *const 
       return NULL;
     }
   g_autoptr (GHashTable) nothing = inputs ? NULL : g_hash_table_new (g_str_hash, g_str_equal);
-  HtExecRun run = { inputs ? inputs : nothing, outputs ? outputs : ht_graph_get_outputs (self->snapshot),
-                    func ? taps : NULL, func, user_data, cancellable };
+  HtExecRun run = { inputs ? inputs : nothing,
+                    outputs ? outputs : ht_graph_get_outputs (self->snapshot),
+                    func ? taps : NULL,
+                    func,
+                    user_data,
+                    cancellable };
   GHashTable *results = NULL;
   g_mutex_lock (&self->lock);
   g_atomic_pointer_set (&self->running, g_thread_self ());

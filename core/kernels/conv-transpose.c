@@ -7,7 +7,7 @@
 #include "kernels/im2col.h"
 
 /* Floats of the product that a tile aims at. */
-#define TILE_FLOATS ((gsize) 256 * 1024)
+#define TILE_FLOATS ((gsize)256 * 1024)
 
 typedef struct
 {
@@ -38,7 +38,7 @@ cut (const HtConvGeometry *g, Work *work)
   work->channels = TILE_FLOATS / MAX (work->positions * work->kernel, 1);
   work->channels = CLAMP (work->channels, 1, MAX (work->group_out, 1));
   work->n_blocks = (work->group_out + work->channels - 1) / work->channels;
-  work->slice = (work->channels * work->kernel * work->positions * sizeof (float) + 63) & ~(gsize) 63;
+  work->slice = (work->channels * work->kernel * work->positions * sizeof (float) + 63) & ~(gsize)63;
 }
 
 gsize
@@ -54,7 +54,7 @@ static void
 run_blocks (gsize begin, gsize end, guint worker, gpointer user_data)
 {
   const Work *work = user_data;
-  float *columns = (float *) (gpointer) (work->scratch + worker * work->slice);
+  float *columns = (float *)(gpointer)(work->scratch + worker * work->slice);
 
   for (gsize item = begin; item < end; item++)
     {
@@ -67,8 +67,13 @@ run_blocks (gsize begin, gsize end, guint worker, gpointer user_data)
       const float *x = work->x + (image * work->groups + group) * work->group_in * work->positions;
       const float *w = work->w + group * work->group_in * row + block * work->kernel;
       float *y = work->y + (image * work->groups * work->group_out + channel) * work->volume_out;
-      HtGemmShape shape = { .transpose_a = TRUE, .m = n_channels * work->kernel, .n = work->positions,
-                            .k = work->group_in, .lda = row, .ldb = work->positions, .ldc = work->positions,
+      HtGemmShape shape = { .transpose_a = TRUE,
+                            .m = n_channels * work->kernel,
+                            .n = work->positions,
+                            .k = work->group_in,
+                            .lda = row,
+                            .ldb = work->positions,
+                            .ldc = work->positions,
                             .alpha = 1.0f };
       ht_kernel_gemm (&shape, w, x, columns);
       for (gsize c = 0; c < n_channels; c++)

@@ -11,14 +11,14 @@
 #include <string.h>
 
 /* Floats of the gathered matrix that a tile aims at: it should stay in the second-level cache. */
-#define TILE_FLOATS ((gsize) 128 * 1024)
-#define MIN_POSITIONS ((gsize) 64)
-#define MAX_POSITIONS ((gsize) 1024)
+#define TILE_FLOATS   ((gsize)64 * 1024)
+#define MIN_POSITIONS ((gsize)64)
+#define MAX_POSITIONS ((gsize)1024)
 /* Small images are taken several at a time, up to this many positions together. */
-#define MERGED_POSITIONS ((gsize) 192)
+#define MERGED_POSITIONS ((gsize)192)
 /* Fewer tiles than this are cut further, by output channels. */
-#define ENOUGH_TILES ((gsize) 16)
-#define MIN_CHANNELS ((gsize) 64)
+#define ENOUGH_TILES ((gsize)16)
+#define MIN_CHANNELS ((gsize)64)
 
 static gsize
 ceil_div (gsize a, gsize b)
@@ -136,12 +136,17 @@ run_part (const Work *work, gsize image, gsize group, gsize tile, gsize channel,
   gsize group_channels = g->in_channels / g->groups;
   const float *x = work->x + (image * g->in_channels + group * group_channels) * ht_conv_volume (g->in);
   float *y = work->y + (image * g->out_channels + channel) * cut->positions + begin;
-  HtGemmShape shape = { .m = n_channels, .n = n, .k = cut->depth, .lda = cut->depth, .ldc = cut->positions,
-                        .alpha = 1.0f, .beta = work->bias ? 1.0f : 0.0f };
+  HtGemmShape shape = { .m = n_channels,
+                        .n = n,
+                        .k = cut->depth,
+                        .lda = cut->depth,
+                        .ldc = cut->positions,
+                        .alpha = 1.0f,
+                        .beta = work->bias ? 1.0f : 0.0f };
 
   if (cut->pointwise)
     {
-      columns = (float *) x + begin;
+      columns = (float *)x + begin;
       shape.ldb = cut->positions;
     }
   else
@@ -163,8 +168,14 @@ run_merged (const Work *work, gsize first, gsize group, gsize channel, gsize n_c
   gsize n_images = MIN (cut->images, g->batch - first), n = n_images * cut->positions;
   gsize group_channels = g->in_channels / g->groups, volume = ht_conv_volume (g->in);
   float *result = columns + round_up (columns_floats (cut), 16);
-  HtGemmShape shape = { .m = n_channels, .n = n, .k = cut->depth, .lda = cut->depth, .ldb = n, .ldc = n,
-                        .alpha = 1.0f, .beta = work->bias ? 1.0f : 0.0f };
+  HtGemmShape shape = { .m = n_channels,
+                        .n = n,
+                        .k = cut->depth,
+                        .lda = cut->depth,
+                        .ldb = n,
+                        .ldc = n,
+                        .alpha = 1.0f,
+                        .beta = work->bias ? 1.0f : 0.0f };
 
   for (gsize i = 0; i < n_images; i++)
     {
@@ -185,7 +196,7 @@ run_tiles (gsize begin, gsize end, guint worker, gpointer user_data)
 {
   const Work *work = user_data;
   const Cut *cut = &work->cut;
-  float *columns = (float *) (gpointer) (work->scratch + worker * work->slice);
+  float *columns = (float *)(gpointer)(work->scratch + worker * work->slice);
 
   for (gsize item = begin; item < end; item++)
     {
@@ -221,7 +232,7 @@ ht_kernel_conv (const HtConvGeometry *g, const float *x, const float *w, const f
   work.cut = cut_of (g);
   work.slice = ht_kernel_conv_slice (g);
   gsize n_items = work.cut.n_images * g->groups * work.cut.n_tiles * work.cut.n_channels;
-  double flops = 2.0 * (double) (work.cut.images * work.cut.tile * work.cut.depth * work.cut.channels);
-  gsize grain = (gsize) CLAMP (1e6 / MAX (flops, 1.0), 1.0, 1e6);
+  double flops = 2.0 * (double)(work.cut.images * work.cut.tile * work.cut.depth * work.cut.channels);
+  gsize grain = (gsize)CLAMP (1e6 / MAX (flops, 1.0), 1.0, 1e6);
   ht_parallel_for_limited (n_items, grain, work.slice ? MAX (n_slices, 1) : HT_THREAD_POOL_MAX_SIZE, run_tiles, &work);
 }

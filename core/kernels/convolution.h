@@ -19,11 +19,13 @@ typedef struct
 
 /* Bytes of scratch memory for one worker. */
 gsize ht_kernel_conv_slice (const HtConvGeometry *geometry);
-/* y[n][o] = bias[o] + sum of w[o][c][k] * x[n][c]. `bias` may be NULL. `scratch` holds n_slices slices, at least one. */
+/* y[n][o] = bias[o] + sum of w[o][c][k] * x[n][c]. `bias` may be NULL. `scratch` holds n_slices slices, at least one.
+ */
 void ht_kernel_conv (const HtConvGeometry *geometry, const float *x, const float *w, const float *bias, float *y,
                      gpointer scratch, guint n_slices);
 
-/* The transposed operation: `in` and `in_channels` are those of x, w is [in_channels][out_channels / groups][kernel]. */
+/* The transposed operation: `in` and `in_channels` are those of x, w is [in_channels][out_channels / groups][kernel].
+ */
 gsize ht_kernel_conv_transpose_slice (const HtConvGeometry *geometry);
 void ht_kernel_conv_transpose (const HtConvGeometry *geometry, const float *x, const float *w, const float *bias,
                                float *y, gpointer scratch, guint n_slices);

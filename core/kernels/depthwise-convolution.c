@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-#define LANES 16
-#define BLOCK (2 * LANES)
+#define LANES         16
+#define BLOCK         (2 * LANES)
 #define LARGEST_PLANE 1e15
 
 typedef float Lanes __attribute__ ((vector_size (LANES * sizeof (float)), aligned (sizeof (float)), may_alias));
@@ -59,7 +59,7 @@ ht_kernel_depthwise_slice (const HtConvGeometry *g)
     return 0;
   /* Paddings and strides come from a file: products that overflow must not look small. */
   for (int axis = 0; axis < HT_CONV_AXES; axis++)
-    padded *= (double) g->out[axis] * (double) g->stride[axis] + (double) g->kernel[axis] * (double) g->dilation[axis];
+    padded *= (double)g->out[axis] * (double)g->stride[axis] + (double)g->kernel[axis] * (double)g->dilation[axis];
   if (padded > LARGEST_PLANE)
     return G_MAXSSIZE;
   Layout layout = layout_of (g);
@@ -86,14 +86,14 @@ typedef struct
 static PhaseRange
 range_of_phase (const HtConvGeometry *g, const Layout *layout, int axis, gsize phase)
 {
-  gint64 stride = (gint64) g->stride[axis], offset = (gint64) phase - g->pad[axis];
+  gint64 stride = (gint64)g->stride[axis], offset = (gint64)phase - g->pad[axis];
   gint64 first = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
-  gint64 last = offset >= (gint64) g->in[axis] ? 0 : ((gint64) g->in[axis] - offset + stride - 1) / stride;
+  gint64 last = offset >= (gint64)g->in[axis] ? 0 : ((gint64)g->in[axis] - offset + stride - 1) / stride;
 
-  last = MIN (last, (gint64) layout->size[axis]);
+  last = MIN (last, (gint64)layout->size[axis]);
   if (first >= last)
     return (PhaseRange){ 0, 0, 0 };
-  return (PhaseRange){ (gsize) first, (gsize) last, (gsize) (offset + first * stride) };
+  return (PhaseRange){ (gsize)first, (gsize)last, (gsize)(offset + first * stride) };
 }
 
 HT_VECTORIZE static void
@@ -107,9 +107,9 @@ copy_strided (const float *from, gsize stride, float *to, gsize n)
       to[i] = from[i * stride];
 }
 
-/* Rows of at most one vector, which a call to memcpy() each would cost more than the copy: whole vectors are copied, what
- * is too much is overwritten by the zeros behind the row and then by the next row. The last rows of the plane are left to
- * the caller, since a whole vector would reach beyond it. Returns how many rows were done. */
+/* Rows of at most one vector, which a call to memcpy() each would cost more than the copy: whole vectors are copied,
+ * what is too much is overwritten by the zeros behind the row and then by the next row. The last rows of the plane are
+ * left to the caller, since a whole vector would reach beyond it. Returns how many rows were done. */
 static gsize
 copy_narrow_rows (const float *from, gsize from_step, const float *end, gsize n_rows, gsize width, float *to,
                   gsize to_step)
@@ -118,8 +118,8 @@ copy_narrow_rows (const float *from, gsize from_step, const float *end, gsize n_
 
   for (; row < n_rows && from + LANES <= end; row++, from += from_step, to += to_step)
     {
-      *(Lanes *) to = *(const Lanes *) from;
-      *(Lanes *) (to + width) = (Lanes){ 0 };
+      *(Lanes *)to = *(const Lanes *)from;
+      *(Lanes *)(to + width) = (Lanes){ 0 };
     }
   return row;
 }
@@ -169,11 +169,11 @@ sum_shifts (const float *const *shifts, const float *weights, gsize n_shifts, fl
       for (gsize k = 0; k < n_shifts; k++)
         {
           const float *from = shifts[k] + i;
-          low += *(const Lanes *) from * weights[k];
-          high += *(const Lanes *) (from + LANES) * weights[k];
+          low += *(const Lanes *)from * weights[k];
+          high += *(const Lanes *)(from + LANES) * weights[k];
         }
-      *(Lanes *) (sum + i) = low;
-      *(Lanes *) (sum + i + LANES) = high;
+      *(Lanes *)(sum + i) = low;
+      *(Lanes *)(sum + i + LANES) = high;
     }
 }
 
@@ -187,7 +187,8 @@ typedef struct
   gsize slice;
 } Work;
 
-/* The rows of the long sum, closed up. Narrow ones in whole vectors, of which the next row overwrites what is too much. */
+/* The rows of the long sum, closed up. Narrow ones in whole vectors, of which the next row overwrites what is too much.
+ */
 static void
 drop_garbage (const HtConvGeometry *g, const Layout *layout, const float *sum, float *y)
 {
@@ -199,7 +200,7 @@ drop_garbage (const HtConvGeometry *g, const Layout *layout, const float *sum, f
       {
         const float *from = sum + (d * layout->size[1] + h) * layout->size[2];
         if (width <= LANES && y + LANES <= end)
-          *(Lanes *) y = *(const Lanes *) from;
+          *(Lanes *)y = *(const Lanes *)from;
         else
           memcpy (y, from, width * sizeof (float));
       }
@@ -218,8 +219,7 @@ run_plane (const Work *work, gsize image, gsize group, float *plane, float *sum,
   for (gsize kd = 0; kd < g->kernel[0]; kd++)
     for (gsize kh = 0; kh < g->kernel[1]; kh++)
       for (gsize kw = 0; kw < g->kernel[2]; kw++)
-        shifts[n_shifts++]
-            = plane + place (g, layout, kd * g->dilation[0], kh * g->dilation[1], kw * g->dilation[2]);
+        shifts[n_shifts++] = plane + place (g, layout, kd * g->dilation[0], kh * g->dilation[1], kw * g->dilation[2]);
   for (gsize m = 0; m < multiplier; m++)
     {
       gsize channel = group * multiplier + m;
@@ -234,9 +234,9 @@ static void
 run_planes (gsize begin, gsize end, guint worker, gpointer user_data)
 {
   const Work *work = user_data;
-  float *plane = (float *) (gpointer) (work->scratch + worker * work->slice);
+  float *plane = (float *)(gpointer)(work->scratch + worker * work->slice);
   float *sum = plane + plane_floats (&work->layout);
-  const float **shifts = (const float **) (gpointer) (sum + sum_floats (&work->layout));
+  const float **shifts = (const float **)(gpointer)(sum + sum_floats (&work->layout));
 
   for (gsize item = begin; item < end; item++)
     run_plane (work, item / work->geometry->groups, item % work->geometry->groups, plane, sum, shifts);

@@ -23,7 +23,7 @@ ht_exp (float x)
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  gint32 whole = (gint32) n, half = whole >> 1;
+  gint32 whole = (gint32)n, half = whole >> 1;
   gint32 low_bits = (half + 127) << 23, high_bits = (whole - half + 127) << 23;
   float low, high;
   memcpy (&low, &low_bits, sizeof low);

@@ -7,7 +7,7 @@
 #include <math.h>
 
 /* The comparison in this order sends NaN and -0 to +0, as one max instruction does. */
-#define CODE(x) (rintf ((x) / scale) - offset)
+#define CODE(x)       (rintf ((x) / scale) - offset)
 #define CLAMP_CODE(q) ((q) > 0.0f ? ((q) < n_steps ? (q) : n_steps) : 0.0f)
 
 HT_VECTORIZE static void
@@ -28,7 +28,7 @@ quantize_run_uint8 (const float *x, guint8 *codes, gsize n, float scale, float o
     {
       float q = CODE (x[i]);
       q = CLAMP_CODE (q);
-      codes[i] = (guint8) (gint32) q;
+      codes[i] = (guint8)(gint32)q;
     }
 }
 
@@ -39,7 +39,7 @@ quantize_run_int32 (const float *x, gint32 *codes, gsize n, float scale, float o
     {
       float q = CODE (x[i]);
       q = CLAMP_CODE (q);
-      codes[i] = (gint32) q + shift;
+      codes[i] = (gint32)q + shift;
     }
 }
 
@@ -81,8 +81,8 @@ run_rows (gsize begin, gsize end, guint worker, gpointer user_data)
       gsize channel = row % work->channels;
       gsize start = row * work->inner;
       if (work->y)
-        fake_quantize_run (work->x + start, work->y + start, work->inner, work->scales[channel],
-                           work->offsets[channel], work->n_steps);
+        fake_quantize_run (work->x + start, work->y + start, work->inner, work->scales[channel], work->offsets[channel],
+                           work->n_steps);
       else
         quantize_run_int32 (work->x + start, work->codes + start, work->inner, work->scales[channel],
                             work->offsets[channel], work->n_steps, work->shift);
@@ -130,8 +130,9 @@ void
 ht_kernel_fake_quantize_channels (const float *x, float *y, gsize outer, gsize channels, gsize inner,
                                   const float *scales, const float *offsets, float n_steps)
 {
-  Work work = { .x = x, .y = y, .channels = channels, .inner = inner, .scales = scales, .offsets = offsets,
-                .n_steps = n_steps };
+  Work work = {
+    .x = x, .y = y, .channels = channels, .inner = inner, .scales = scales, .offsets = offsets, .n_steps = n_steps
+  };
   if (inner == 1)
     ht_parallel_for (outer, grain_for (channels), run_interleaved, &work);
   else
@@ -156,7 +157,13 @@ void
 ht_kernel_quantize_channels_int32 (const float *x, gint32 *q, gsize outer, gsize channels, gsize inner,
                                    const float *scales, const float *offsets, float n_steps, gint32 shift)
 {
-  Work work = { .x = x, .codes = q, .channels = channels, .inner = inner, .scales = scales, .offsets = offsets,
-                .n_steps = n_steps, .shift = shift };
+  Work work = { .x = x,
+                .codes = q,
+                .channels = channels,
+                .inner = inner,
+                .scales = scales,
+                .offsets = offsets,
+                .n_steps = n_steps,
+                .shift = shift };
   ht_parallel_for (outer * channels, grain_for (inner), run_rows, &work);
 }

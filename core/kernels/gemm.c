@@ -6,11 +6,12 @@
 #include <cblas.h>
 
 /* A tile is worth a thread from about this many floating-point operations on. */
-#define TILE_FLOPS 4e6
-#define MAX_TILES 64
-#define MIN_TILE_SIDE ((gsize) 64)
+#define TILE_FLOPS    4e6
+#define MAX_TILES     64
+#define MIN_TILE_SIDE ((gsize)64)
 
-/* Our pool is the only one: threads inside OpenBLAS would compete with it, and their number would show in the results. */
+/* Our pool is the only one: threads inside OpenBLAS would compete with it, and their number would show in the results.
+ */
 static void
 initialize_blas (void)
 {
@@ -40,8 +41,8 @@ scale_only (const HtGemmShape *shape, float *c)
 void
 ht_kernel_gemm (const HtGemmShape *shape, const float *a, const float *b, float *c)
 {
-  int m = (int) shape->m, n = (int) shape->n, k = (int) shape->k;
-  int lda = (int) MAX (shape->lda, 1), ldb = (int) MAX (shape->ldb, 1), ldc = (int) MAX (shape->ldc, 1);
+  int m = (int)shape->m, n = (int)shape->n, k = (int)shape->k;
+  int lda = (int)MAX (shape->lda, 1), ldb = (int)MAX (shape->ldb, 1), ldc = (int)MAX (shape->ldc, 1);
 
   initialize_blas ();
   if (m == 0 || n == 0)
@@ -54,7 +55,8 @@ ht_kernel_gemm (const HtGemmShape *shape, const float *a, const float *b, float 
                  shape->transpose_b ? k : n, shape->alpha, b, ldb, a, shape->transpose_a ? lda : 1, shape->beta, c, 1);
   else if (n == 1)
     cblas_sgemv (CblasRowMajor, shape->transpose_a ? CblasTrans : CblasNoTrans, shape->transpose_a ? k : m,
-                 shape->transpose_a ? m : k, shape->alpha, a, lda, b, shape->transpose_b ? 1 : ldb, shape->beta, c, ldc);
+                 shape->transpose_a ? m : k, shape->alpha, a, lda, b, shape->transpose_b ? 1 : ldb, shape->beta, c,
+                 ldc);
   else
     cblas_sgemm (CblasRowMajor, shape->transpose_a ? CblasTrans : CblasNoTrans,
                  shape->transpose_b ? CblasTrans : CblasNoTrans, m, n, k, shape->alpha, a, lda, b, ldb, shape->beta, c,
@@ -74,7 +76,7 @@ typedef struct
 static gsize
 halve (gsize side)
 {
-  return ((side + 1) / 2 + 15) & ~(gsize) 15;
+  return ((side + 1) / 2 + 15) & ~(gsize)15;
 }
 
 /* A function of the shape alone: the partition is part of the result. */
@@ -82,7 +84,7 @@ static void
 choose_tiles (Work *work)
 {
   const HtGemmShape *s = work->shape;
-  double wanted = 2.0 * (double) s->m * (double) s->n * (double) s->k / TILE_FLOPS;
+  double wanted = 2.0 * (double)s->m * (double)s->n * (double)s->k / TILE_FLOPS;
 
   work->tile_m = s->m;
   work->tile_n = s->n;
@@ -90,7 +92,7 @@ choose_tiles (Work *work)
     {
       work->n_tiles_m = (s->m + work->tile_m - 1) / work->tile_m;
       work->n_tiles_n = (s->n + work->tile_n - 1) / work->tile_n;
-      if ((double) (work->n_tiles_m * work->n_tiles_n) >= MIN (wanted, MAX_TILES)
+      if ((double)(work->n_tiles_m * work->n_tiles_n) >= MIN (wanted, MAX_TILES)
           || MAX (work->tile_m, work->tile_n) <= MIN_TILE_SIDE)
         break;
       if (work->tile_m >= work->tile_n)
@@ -126,13 +128,14 @@ void
 ht_kernel_gemm_batch (const HtGemmShape *shape, gsize n_batch, const float *a, const gsize *a_offsets, const float *b,
                       const gsize *b_offsets, float *c, gsize c_stride)
 {
-  Work work = { .shape = shape, .a = a, .b = b, .c = c, .a_offsets = a_offsets, .b_offsets = b_offsets,
-                .c_stride = c_stride };
+  Work work = {
+    .shape = shape, .a = a, .b = b, .c = c, .a_offsets = a_offsets, .b_offsets = b_offsets, .c_stride = c_stride
+  };
 
   if (n_batch == 0 || shape->m == 0 || shape->n == 0)
     return;
   choose_tiles (&work);
-  double tile_flops = 2.0 * (double) work.tile_m * (double) work.tile_n * (double) shape->k;
-  gsize grain = (gsize) CLAMP (TILE_FLOPS / 4 / MAX (tile_flops, 1.0), 1.0, 1e6);
+  double tile_flops = 2.0 * (double)work.tile_m * (double)work.tile_n * (double)shape->k;
+  gsize grain = (gsize)CLAMP (TILE_FLOPS / 4 / MAX (tile_flops, 1.0), 1.0, 1e6);
   ht_parallel_for (n_batch * work.n_tiles_m * work.n_tiles_n, grain, run_tiles, &work);
 }

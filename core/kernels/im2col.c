@@ -30,9 +30,9 @@ copy_row (const float *from, gsize n, float *to, Slack slack)
 {
   if (n <= 2 * LANES && slack.end && from + 2 * LANES <= slack.end)
     {
-      *(Lanes *) to = *(const Lanes *) from;
+      *(Lanes *)to = *(const Lanes *)from;
       if (n > LANES)
-        *(Lanes *) (to + LANES) = *(const Lanes *) (from + LANES);
+        *(Lanes *)(to + LANES) = *(const Lanes *)(from + LANES);
     }
   else
     {
@@ -51,7 +51,7 @@ gather_row (const float *row, gint64 start, gint64 stride, gint64 first, gint64 
     *to++ = 0.0f;
   row += start + first * stride;
   if (stride == 1)
-    copy_row (row, (gsize) (last - first), to, slack);
+    copy_row (row, (gsize)(last - first), to, slack);
   else
     for (gint64 i = 0; i < last - first; i++)
       to[i] = row[i * stride];
@@ -63,7 +63,7 @@ gather_row (const float *row, gint64 start, gint64 stride, gint64 first, gint64 
 static gint64
 input_position (const HtConvGeometry *g, int axis, gsize out, gsize kernel)
 {
-  return (gint64) (out * g->stride[axis]) + (gint64) (kernel * g->dilation[axis]) - g->pad[axis];
+  return (gint64)(out * g->stride[axis]) + (gint64)(kernel * g->dilation[axis]) - g->pad[axis];
 }
 
 /* One row of the matrix: all output positions in [begin, end) for one channel and kernel position. */
@@ -71,21 +71,21 @@ static inline void
 gather_positions (const HtConvGeometry *g, const float *x, const gsize k[HT_CONV_AXES], gsize begin, gsize end,
                   float *to, Slack slack)
 {
-  gint64 width = (gint64) g->out[2], start = input_position (g, 2, 0, k[2]), stride = (gint64) g->stride[2];
-  gint64 column = (gint64) begin % width, first, last;
-  gsize row = begin / (gsize) width, h_out = row % g->out[1], d_out = row / g->out[1];
-  gint64 left = (gint64) (end - begin);
+  gint64 width = (gint64)g->out[2], start = input_position (g, 2, 0, k[2]), stride = (gint64)g->stride[2];
+  gint64 column = (gint64)begin % width, first, last;
+  gsize row = begin / (gsize)width, h_out = row % g->out[1], d_out = row / g->out[1];
+  gint64 left = (gint64)(end - begin);
 
-  valid_range (start, stride, (gint64) g->in[2], width, &first, &last);
+  valid_range (start, stride, (gint64)g->in[2], width, &first, &last);
   while (left > 0)
     {
       gint64 n = MIN (left, width - column);
       gint64 d = input_position (g, 0, d_out, k[0]), h = input_position (g, 1, h_out, k[1]);
-      if (d < 0 || h < 0 || d >= (gint64) g->in[0] || h >= (gint64) g->in[1])
-        memset (to, 0, (gsize) n * sizeof (float));
+      if (d < 0 || h < 0 || d >= (gint64)g->in[0] || h >= (gint64)g->in[1])
+        memset (to, 0, (gsize)n * sizeof (float));
       else
-        gather_row (x + ((gsize) d * g->in[1] + (gsize) h) * g->in[2], start, stride, first, last, column, column + n,
-                    to, slack);
+        gather_row (x + ((gsize)d * g->in[1] + (gsize)h) * g->in[2], start, stride, first, last, column, column + n, to,
+                    slack);
       to += n;
       left -= n;
       column = 0;
@@ -148,18 +148,18 @@ add_row (const float *from, float *to, gsize n)
 static void
 scatter_positions (const HtConvGeometry *g, float *y, const gsize k[HT_CONV_AXES], const float *from)
 {
-  gint64 start = input_position (g, 2, 0, k[2]), stride = (gint64) g->stride[2], first, last;
+  gint64 start = input_position (g, 2, 0, k[2]), stride = (gint64)g->stride[2], first, last;
 
-  valid_range (start, stride, (gint64) g->in[2], (gint64) g->out[2], &first, &last);
+  valid_range (start, stride, (gint64)g->in[2], (gint64)g->out[2], &first, &last);
   for (gsize row = 0; row < g->out[0] * g->out[1]; row++, from += g->out[2])
     {
       gint64 d = input_position (g, 0, row / g->out[1], k[0]);
       gint64 h = input_position (g, 1, row % g->out[1], k[1]);
-      if (d < 0 || h < 0 || d >= (gint64) g->in[0] || h >= (gint64) g->in[1] || first >= last)
+      if (d < 0 || h < 0 || d >= (gint64)g->in[0] || h >= (gint64)g->in[1] || first >= last)
         continue;
-      float *to = y + ((gsize) d * g->in[1] + (gsize) h) * g->in[2] + (start + first * stride);
+      float *to = y + ((gsize)d * g->in[1] + (gsize)h) * g->in[2] + (start + first * stride);
       if (stride == 1)
-        add_row (from + first, to, (gsize) (last - first));
+        add_row (from + first, to, (gsize)(last - first));
       else
         for (gint64 i = first; i < last; i++, to += stride)
           *to += from[i];

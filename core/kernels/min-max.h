@@ -6,8 +6,8 @@
 
 typedef struct
 {
-  float minimum; /* +inf when there is no finite element */
-  float maximum; /* -inf likewise */
+  float minimum;      /* +inf when there is no finite element */
+  float maximum;      /* -inf likewise */
   gsize n_not_finite; /* NaN and infinities, which the range leaves out */
 } HtKernelRange;
 

@@ -77,10 +77,10 @@ statistics (const float *x, gsize n, float *mean, float *variance)
 {
   float sum, squares;
   HT_REDUCE_SUM (sum, n, x[i_]);
-  float m = sum / (float) n;
+  float m = sum / (float)n;
   HT_REDUCE_SUM (squares, n, (x[i_] - m) * (x[i_] - m));
   *mean = m;
-  *variance = squares / (float) n;
+  *variance = squares / (float)n;
 }
 
 HT_VECTORIZE static void

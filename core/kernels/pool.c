@@ -12,11 +12,11 @@
 static inline void
 clip_window (gint64 start, gsize kernel, gsize dilation, gint64 size, gsize *first, gsize *last)
 {
-  gint64 step = (gint64) dilation;
+  gint64 step = (gint64)dilation;
   gint64 begin = start >= 0 ? 0 : (-start + step - 1) / step;
   gint64 end = start >= size ? 0 : (size - start + step - 1) / step;
-  *first = (gsize) MIN (begin, (gint64) kernel);
-  *last = (gsize) CLAMP (end, (gint64) *first, (gint64) kernel);
+  *first = (gsize)MIN (begin, (gint64)kernel);
+  *last = (gsize)CLAMP (end, (gint64)*first, (gint64)kernel);
 }
 
 typedef struct
@@ -39,8 +39,8 @@ window_at (const HtConvGeometry *g, const gsize out[HT_CONV_AXES], Window *windo
 {
   for (int axis = 0; axis < HT_CONV_AXES; axis++)
     {
-      window->start[axis] = (gint64) (out[axis] * g->stride[axis]) - g->pad[axis];
-      clip_window (window->start[axis], g->kernel[axis], g->dilation[axis], (gint64) g->in[axis], &window->first[axis],
+      window->start[axis] = (gint64)(out[axis] * g->stride[axis]) - g->pad[axis];
+      clip_window (window->start[axis], g->kernel[axis], g->dilation[axis], (gint64)g->in[axis], &window->first[axis],
                    &window->last[axis]);
     }
 }
@@ -51,7 +51,7 @@ position_of (const HtConvGeometry *g, const Window *window, const gsize k[HT_CON
 {
   gsize position = 0;
   for (int axis = 0; axis < HT_CONV_AXES; axis++)
-    position = position * g->in[axis] + (gsize) (window->start[axis] + (gint64) (k[axis] * g->dilation[axis]));
+    position = position * g->in[axis] + (gsize)(window->start[axis] + (gint64)(k[axis] * g->dilation[axis]));
   return position;
 }
 
@@ -59,7 +59,7 @@ static inline gint64
 column_major (const HtConvGeometry *g, gsize position)
 {
   gsize w = position % g->in[2], h = position / g->in[2] % g->in[1], d = position / g->in[2] / g->in[1];
-  return (gint64) ((w * g->in[1] + h) * g->in[0] + d);
+  return (gint64)((w * g->in[1] + h) * g->in[0] + d);
 }
 
 #define FOR_WINDOW(window, k)                                                                                          \
@@ -81,8 +81,8 @@ column_major (const HtConvGeometry *g, gsize position)
     gsize in = ht_conv_volume (g->in), volume = ht_conv_volume (g->out);                                               \
     for (gsize plane = begin; plane < end; plane++)                                                                    \
       {                                                                                                                \
-        const type *x = (const type *) work->x + plane * in;                                                           \
-        type *y = (type *) work->y + plane * volume;                                                                   \
+        const type *x = (const type *)work->x + plane * in;                                                            \
+        type *y = (type *)work->y + plane * volume;                                                                    \
         gint64 *indices = work->indices ? work->indices + plane * volume : NULL;                                       \
         gsize out[HT_CONV_AXES], k[HT_CONV_AXES];                                                                      \
         FOR_OUTPUT (g, out)                                                                                            \
@@ -105,12 +105,11 @@ column_major (const HtConvGeometry *g, gsize position)
           }                                                                                                            \
           *y++ = best;                                                                                                 \
           if (indices)                                                                                                 \
-            *indices++ = (gint64) (plane * in)                                                                         \
-                         + (work->pool->column_major ? column_major (g, where) : (gint64) where);                      \
+            *indices++ = (gint64)(plane * in) + (work->pool->column_major ? column_major (g, where) : (gint64)where);  \
         }                                                                                                              \
       }                                                                                                                \
   }                                                                                                                    \
-  linkage void ht_kernel_max_pool_##name (const HtPoolGeometry *pool, const type *x, type *y, gint64 *indices)                 \
+  linkage void ht_kernel_max_pool_##name (const HtPoolGeometry *pool, const type *x, type *y, gint64 *indices)         \
   {                                                                                                                    \
     Work work = { pool, x, y, indices };                                                                               \
     run_planes (&work, run_max_##name);                                                                                \
@@ -169,16 +168,16 @@ combine_row (const HtConvGeometry *g, const float *x, gsize d, gsize h, float *y
     for (gsize kh = window.first[1]; kh < window.last[1]; kh++)
       {
         const float *row = x
-                           + ((gsize) (window.start[0] + (gint64) (kd * g->dilation[0])) * g->in[1]
-                              + (gsize) (window.start[1] + (gint64) (kh * g->dilation[1])))
+                           + ((gsize)(window.start[0] + (gint64)(kd * g->dilation[0])) * g->in[1]
+                              + (gsize)(window.start[1] + (gint64)(kh * g->dilation[1])))
                                  * g->in[2];
         for (gsize kw = 0; kw < g->kernel[2]; kw++)
           {
-            gint64 start = (gint64) (kw * g->dilation[2]) - g->pad[2];
+            gint64 start = (gint64)(kw * g->dilation[2]) - g->pad[2];
             gsize first, last;
-            clip_window (start, g->out[2], g->stride[2], (gint64) g->in[2], &first, &last);
+            clip_window (start, g->out[2], g->stride[2], (gint64)g->in[2], &first, &last);
             if (first < last)
-              func (row + (start + (gint64) (first * g->stride[2])), g->stride[2], y + first, last - first);
+              func (row + (start + (gint64)(first * g->stride[2])), g->stride[2], y + first, last - first);
           }
       }
 }
@@ -191,8 +190,8 @@ run_max_rows (gsize begin, gsize end, guint worker, gpointer user_data)
 
   for (gsize plane = begin; plane < end; plane++)
     {
-      const float *x = (const float *) work->x + plane * ht_conv_volume (g->in);
-      float *y = (float *) work->y + plane * ht_conv_volume (g->out);
+      const float *x = (const float *)work->x + plane * ht_conv_volume (g->in);
+      float *y = (float *)work->y + plane * ht_conv_volume (g->out);
       for (gsize d = 0; d < g->out[0]; d++)
         for (gsize h = 0; h < g->out[1]; h++, y += g->out[2])
           {
@@ -218,13 +217,13 @@ static inline gsize
 count_axis (const HtPoolGeometry *pool, int axis, gsize out)
 {
   const HtConvGeometry *g = &pool->geometry;
-  gint64 start = (gint64) (out * g->stride[axis]) - g->pad[axis], low = 0, size = (gint64) g->in[axis];
+  gint64 start = (gint64)(out * g->stride[axis]) - g->pad[axis], low = 0, size = (gint64)g->in[axis];
   gsize first, last;
 
   if (pool->count_padding)
     {
       low = -g->pad[axis];
-      size += (gint64) pool->pad_end[axis];
+      size += (gint64)pool->pad_end[axis];
     }
   clip_window (start - low, g->kernel[axis], g->dilation[axis], size - low, &first, &last);
   return last - first;
@@ -238,8 +237,8 @@ run_average_rows (gsize begin, gsize end, guint worker, gpointer user_data)
 
   for (gsize plane = begin; plane < end; plane++)
     {
-      const float *x = (const float *) work->x + plane * ht_conv_volume (g->in);
-      float *y = (float *) work->y + plane * ht_conv_volume (g->out);
+      const float *x = (const float *)work->x + plane * ht_conv_volume (g->in);
+      float *y = (float *)work->y + plane * ht_conv_volume (g->out);
       for (gsize d = 0; d < g->out[0]; d++)
         for (gsize h = 0; h < g->out[1]; h++, y += g->out[2])
           {
@@ -250,7 +249,7 @@ run_average_rows (gsize begin, gsize end, guint worker, gpointer user_data)
             for (gsize i = 0; i < g->out[2]; i++)
               {
                 gsize count = outer * count_axis (work->pool, 2, i);
-                y[i] = count > 0 ? y[i] / (float) count : 0.0f;
+                y[i] = count > 0 ? y[i] / (float)count : 0.0f;
               }
           }
     }
@@ -283,7 +282,7 @@ run_means (gsize begin, gsize end, guint worker, gpointer user_data)
 {
   const Rows *rows = user_data;
   for (gsize row = begin; row < end; row++)
-    rows->results[row] = sum_of (rows->x + row * rows->n, rows->n) / (float) rows->n;
+    rows->results[row] = sum_of (rows->x + row * rows->n, rows->n) / (float)rows->n;
 }
 
 static void

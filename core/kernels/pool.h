@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Pooling of planes: `geometry` as for convolutions, in_channels planes an image; groups and out_channels are not used. */
+/* Pooling of planes: `geometry` as for convolutions, in_channels planes an image; groups and out_channels are not used.
+ */
 #pragma once
 
 #include "kernels/convolution.h"

@@ -9,7 +9,7 @@
 #include <math.h>
 
 /* Columns that are handled side by side when the axis is not the innermost one. */
-#define BLOCK ((gsize) 64)
+#define BLOCK ((gsize)64)
 
 typedef struct
 {

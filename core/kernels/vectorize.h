@@ -13,4 +13,4 @@
 #endif
 
 /* Enough elements for a thread to be worth waking. Part of the fixed partition: never depends on the machine. */
-#define HT_KERNEL_GRAIN ((gsize) 32768)
+#define HT_KERNEL_GRAIN ((gsize)32768)

@@ -26,14 +26,16 @@ check_operands (HtNode *node, gboolean transposed, const gint64 *x, guint n_x, c
   if (o->group < 1 || o->group > G_MAXINT32)
     return g_strdup_printf ("the attribute group is %" G_GINT64_FORMAT ", expected at least 1", o->group);
   if (!transposed && x[1] >= 0 && w[1] >= 0 && (x[1] % o->group != 0 || x[1] / o->group != w[1]))
-    return g_strdup_printf ("X has %" G_GINT64_FORMAT " channels, but W takes %" G_GINT64_FORMAT " in each of %"
-                            G_GINT64_FORMAT " groups", x[1], w[1], o->group);
+    return g_strdup_printf ("X has %" G_GINT64_FORMAT " channels, but W takes %" G_GINT64_FORMAT
+                            " in each of %" G_GINT64_FORMAT " groups",
+                            x[1], w[1], o->group);
   if (transposed && x[1] >= 0 && w[0] >= 0 && (x[1] != w[0] || x[1] % o->group != 0))
     return g_strdup_printf ("X has %" G_GINT64_FORMAT " channels, but W takes %" G_GINT64_FORMAT " in %" G_GINT64_FORMAT
-                            " groups", x[1], w[0], o->group);
+                            " groups",
+                            x[1], w[0], o->group);
   if (!transposed && w[0] >= 0 && w[0] % o->group != 0)
-    return g_strdup_printf ("W makes %" G_GINT64_FORMAT " channels, which is no multiple of %" G_GINT64_FORMAT " groups",
-                            w[0], o->group);
+    return g_strdup_printf (
+        "W makes %" G_GINT64_FORMAT " channels, which is no multiple of %" G_GINT64_FORMAT " groups", w[0], o->group);
   o->channels = transposed ? -1 : w[0];
   if (transposed && w[1] >= 0 && __builtin_mul_overflow (w[1], o->group, &o->channels))
     return g_strdup ("it makes more channels than can be counted");
@@ -46,8 +48,9 @@ check_operands (HtNode *node, gboolean transposed, const gint64 *x, guint n_x, c
       o->in[i] = x[i + 2];
       o->kernel[i] = w[i + 2] >= 0 ? w[i + 2] : has_kernel ? named[i] : -1;
       if (has_kernel && w[i + 2] >= 0 && named[i] != w[i + 2])
-        return g_strdup_printf ("the attribute kernel_shape says %" G_GINT64_FORMAT " on axis %u, but W has %"
-                                G_GINT64_FORMAT, named[i], i + 2, w[i + 2]);
+        return g_strdup_printf ("the attribute kernel_shape says %" G_GINT64_FORMAT
+                                " on axis %u, but W has %" G_GINT64_FORMAT,
+                                named[i], i + 2, w[i + 2]);
     }
   return NULL;
 }
@@ -114,10 +117,10 @@ static void
 make_geometry (const HtWindow *window, const Operands *o, gint64 in_channels, HtConvGeometry *geometry)
 {
   ht_window_to_geometry (window, geometry);
-  geometry->batch = (gsize) o->batch;
-  geometry->groups = (gsize) o->group;
-  geometry->in_channels = (gsize) in_channels;
-  geometry->out_channels = (gsize) o->channels;
+  geometry->batch = (gsize)o->batch;
+  geometry->groups = (gsize)o->group;
+  geometry->in_channels = (gsize)in_channels;
+  geometry->out_channels = (gsize)o->channels;
 }
 
 /* A stride that takes no second step does not matter, and the scratch memory should not depend on it. */
@@ -191,13 +194,13 @@ forward (const HtOpCall *call, gboolean transposed, GError **error)
     {
       gsize slice = ht_kernel_conv_transpose_slice (&geometry);
       ht_kernel_conv_transpose (&geometry, ht_tensor_get_data (x), ht_tensor_get_data (w), b, y, call->workspace,
-                                slice ? (guint) (call->workspace_size / slice) : 1);
+                                slice ? (guint)(call->workspace_size / slice) : 1);
       return TRUE;
     }
   drop_idle_strides (&geometry);
   gsize slice = ht_kernel_conv_slice (&geometry);
   ht_kernel_conv (&geometry, ht_tensor_get_data (x), ht_tensor_get_data (w), b, y, call->workspace,
-                  slice ? (guint) (call->workspace_size / slice) : HT_THREAD_POOL_MAX_SIZE);
+                  slice ? (guint)(call->workspace_size / slice) : HT_THREAD_POOL_MAX_SIZE);
   return TRUE;
 }
 

@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-#define TYPES                                                                                                          \
-  (HT_TYPES_FLOAT | HT_TYPE_BIT (INT32) | HT_TYPE_BIT (INT64) | HT_TYPE_BIT (UINT32) | HT_TYPE_BIT (UINT64))
+#define TYPES (HT_TYPES_FLOAT | HT_TYPE_BIT (INT32) | HT_TYPE_BIT (INT64) | HT_TYPE_BIT (UINT32) | HT_TYPE_BIT (UINT64))
 
 /* Products of other types are rare and small: plain loops. Integers wrap, as unsigned arithmetic does. */
 #define DEFINE_PLAIN(name, type)                                                                                       \
@@ -96,7 +95,7 @@ read_addend (HtTensor *c, gsize *row_stride, gsize *column_stride)
 {
   guint n_dims;
   const gint64 *dims = ht_tensor_get_dims (c, &n_dims);
-  gsize columns = n_dims >= 1 ? (gsize) dims[n_dims - 1] : 1;
+  gsize columns = n_dims >= 1 ? (gsize)dims[n_dims - 1] : 1;
 
   *column_stride = columns > 1 ? 1 : 0;
   *row_stride = n_dims == 2 && dims[0] > 1 ? columns : 0;
@@ -106,7 +105,7 @@ static void
 gemm_float (const HtOpCall *call, const HtGemmShape *product, HtTensor *c)
 {
   HtGemmShape shape = *product;
-  float beta = (float) ht_node_get_float (call->node, "beta", 1.0);
+  float beta = (float)ht_node_get_float (call->node, "beta", 1.0);
   float *y = ht_tensor_get_writable_data (call->outputs[0]);
 
   if (c && beta != 0.0f)
@@ -119,7 +118,7 @@ gemm_float (const HtOpCall *call, const HtGemmShape *product, HtTensor *c)
           y[i * shape.n + j] = beta * from[i * row_stride + j * column_stride];
       shape.beta = 1.0f;
     }
-  shape.alpha = (float) ht_node_get_float (call->node, "alpha", 1.0);
+  shape.alpha = (float)ht_node_get_float (call->node, "alpha", 1.0);
   ht_kernel_gemm_batch (&shape, 1, ht_tensor_get_data (call->inputs[0]), NULL, ht_tensor_get_data (call->inputs[1]),
                         NULL, y, 0);
 }
@@ -140,11 +139,11 @@ gemm_scale (const HtOpCall *call, HtTensor *c, HtTensor *y, gsize m, gsize n)
       double addend = c ? ht_tensor_get_double (c, i / n * row_stride + i % n * column_stride) : 0.0;
       double value = alpha * ht_tensor_get_double (y, i) + (c ? beta * addend : 0.0);
       if (type == HT_DATA_TYPE_DOUBLE)
-        ((double *) data)[i] = value;
+        ((double *)data)[i] = value;
       else if (type == HT_DATA_TYPE_INT32 || type == HT_DATA_TYPE_UINT32)
-        ((guint32 *) data)[i] = (guint32) (gint64) value;
+        ((guint32 *)data)[i] = (guint32)(gint64)value;
       else
-        ((gint64 *) data)[i] = (gint64) value;
+        ((gint64 *)data)[i] = (gint64)value;
     }
 }
 
@@ -161,12 +160,12 @@ gemm_forward (const HtOpCall *call, GError **error)
   HtGemmShape shape = {
     .transpose_a = transpose_a,
     .transpose_b = transpose_b,
-    .m = (gsize) ht_tensor_get_dim (y, 0),
-    .n = (gsize) ht_tensor_get_dim (y, 1),
-    .k = (gsize) ht_tensor_get_dim (a, transpose_a ? 0 : 1),
-    .lda = (gsize) ht_tensor_get_dim (a, 1),
-    .ldb = (gsize) ht_tensor_get_dim (b, 1),
-    .ldc = (gsize) ht_tensor_get_dim (y, 1),
+    .m = (gsize)ht_tensor_get_dim (y, 0),
+    .n = (gsize)ht_tensor_get_dim (y, 1),
+    .k = (gsize)ht_tensor_get_dim (a, transpose_a ? 0 : 1),
+    .lda = (gsize)ht_tensor_get_dim (a, 1),
+    .ldb = (gsize)ht_tensor_get_dim (b, 1),
+    .ldc = (gsize)ht_tensor_get_dim (y, 1),
     .alpha = 1.0f,
   };
   if (!ht_kernel_gemm_fits (&shape))
@@ -207,8 +206,7 @@ matmul_infer (HtInfer *infer, GError **error)
   HtDims a, b, batch, out = { 0 };
 
   if (!ht_infer_check_arity (infer, 2, 2, error) || !ht_infer_check_type (infer, 0, TYPES, error)
-      || !ht_infer_check_same_type (infer, 0, 1, error)
-      || !ht_infer_check_rank (infer, 0, 1, HT_TENSOR_MAX_DIMS, error)
+      || !ht_infer_check_same_type (infer, 0, 1, error) || !ht_infer_check_rank (infer, 0, 1, HT_TENSOR_MAX_DIMS, error)
       || !ht_infer_check_rank (infer, 1, 1, HT_TENSOR_MAX_DIMS, error))
     return FALSE;
   ht_infer_set_output (infer, 0, ht_infer_get_type (infer, 0), NULL);
@@ -249,11 +247,11 @@ batch_offsets (const HtDims *batch, const gint64 *dims, guint n_dims, gsize matr
       for (guint k = 0; k < batch->n; k++)
         {
           guint axis = batch->n - 1 - k;
-          gsize index = rest % (gsize) batch->dim[axis];
-          rest /= (gsize) batch->dim[axis];
+          gsize index = rest % (gsize)batch->dim[axis];
+          rest /= (gsize)batch->dim[axis];
           if (k >= n_dims)
             continue;
-          gsize size = (gsize) dims[n_dims - 1 - k];
+          gsize size = (gsize)dims[n_dims - 1 - k];
           offset += size > 1 ? index * stride : 0;
           stride *= size;
         }
@@ -281,9 +279,9 @@ read_product (const HtOpCall *call, Product *p)
     ht_dims_append (&p->b, b[i], NULL);
   promote (&p->a, TRUE);
   promote (&p->b, FALSE);
-  p->m = (gsize) p->a.dim[p->a.n - 2];
-  p->k = (gsize) p->a.dim[p->a.n - 1];
-  p->n = (gsize) p->b.dim[p->b.n - 1];
+  p->m = (gsize)p->a.dim[p->a.n - 2];
+  p->k = (gsize)p->a.dim[p->a.n - 1];
+  p->n = (gsize)p->b.dim[p->b.n - 1];
   p->a.n -= 2;
   p->b.n -= 2;
   p->n_batch = 1;
@@ -293,11 +291,11 @@ read_product (const HtOpCall *call, Product *p)
       gint64 left = i + p->a.n >= n ? p->a.dim[i + p->a.n - n] : 1;
       gint64 right = i + p->b.n >= n ? p->b.dim[i + p->b.n - n] : 1;
       ht_dims_append (&p->batch, left == 1 ? right : left, NULL);
-      p->n_batch *= (gsize) p->batch.dim[i];
+      p->n_batch *= (gsize)p->batch.dim[i];
     }
   /* One matrix on the right of all: the left ones are one tall matrix. */
   if (p->n_batch > 0 && ht_dims_product (&p->b, 0, p->b.n) == 1
-      && (gsize) ht_dims_product (&p->a, 0, p->a.n) == p->n_batch)
+      && (gsize)ht_dims_product (&p->a, 0, p->a.n) == p->n_batch)
     {
       p->m *= p->n_batch;
       p->n_batch = 1;
@@ -325,14 +323,14 @@ matmul_forward (const HtOpCall *call, GError **error)
     return ht_op_fail (call, error, "its matrices have more than %d rows or columns", G_MAXINT);
   if (type == HT_DATA_TYPE_FLOAT)
     {
-      ht_kernel_gemm_batch (&shape, p.n_batch, (const float *) (gconstpointer) a, a_offsets,
-                            (const float *) (gconstpointer) b, b_offsets, y, p.m * p.n);
+      ht_kernel_gemm_batch (&shape, p.n_batch, (const float *)(gconstpointer)a, a_offsets,
+                            (const float *)(gconstpointer)b, b_offsets, y, p.m * p.n);
       return TRUE;
     }
   gsize size = ht_element_size (type);
   for (gsize i = 0; i < p.n_batch; i++)
     if (!multiply_plain (type, a + a_offsets[i] * size, p.k, 1, b + b_offsets[i] * size, p.n, 1,
-                         (char *) y + i * p.m * p.n * size, p.m, p.n, p.k))
+                         (char *)y + i * p.m * p.n * size, p.m, p.n, p.k))
       return ht_op_fail_type (call, type, error);
   return TRUE;
 }

@@ -63,25 +63,26 @@ batch_norm_forward (const HtOpCall *call, GError **error)
   if (ht_op_is_half (call))
     return ht_op_widen (call, batch_norm_forward, error);
   if (ht_node_get_int (call->node, "training_mode", 0) != 0)
-    return ht_op_fail (call, error, "it is in training mode, only inference can be run; export the model for inference");
+    return ht_op_fail (call, error,
+                       "it is in training mode, only inference can be run; export the model for inference");
   for (guint i = 0; i < 5; i++)
     if (ht_tensor_get_data_type (call->inputs[i]) != HT_DATA_TYPE_FLOAT)
       return ht_op_fail_type (call, ht_tensor_get_data_type (call->inputs[i]), error);
   gboolean spatial = call->opset >= 9 || ht_node_get_int (call->node, "spatial", 1) != 0;
   for (guint i = 0; i < n_dims; i++)
     if (i == 0)
-      outer = (gsize) dims[i];
+      outer = (gsize)dims[i];
     else if (i == 1 || !spatial)
-      channels *= (gsize) dims[i];
+      channels *= (gsize)dims[i];
     else
-      inner *= (gsize) dims[i];
+      inner *= (gsize)dims[i];
   for (guint i = 1; i < 5; i++)
     if (ht_tensor_get_n_elements (call->inputs[i]) != channels)
       return ht_op_fail (call, error, "input %u has %" G_GSIZE_FORMAT " elements, expected %" G_GSIZE_FORMAT, i,
                          ht_tensor_get_n_elements (call->inputs[i]), channels);
   const float *scale = ht_tensor_get_data (call->inputs[1]), *bias = ht_tensor_get_data (call->inputs[2]);
   const float *mean = ht_tensor_get_data (call->inputs[3]), *variance = ht_tensor_get_data (call->inputs[4]);
-  float epsilon = (float) ht_node_get_float (call->node, "epsilon", 1e-5);
+  float epsilon = (float)ht_node_get_float (call->node, "epsilon", 1e-5);
   g_autofree float *factor = g_new (float, 2 * MAX (channels, 1));
   float *term = factor + channels;
   for (gsize i = 0; i < channels; i++)
@@ -105,10 +106,11 @@ layer_norm_infer (HtInfer *infer, GError **error)
   guint axis;
 
   if (!ht_infer_check_arity (infer, 2, 3, error) || !ht_infer_check_type (infer, 0, HT_TYPES_FLOAT, error)
-      || !ht_infer_check_same_type (infer, 0, 1, error) || !ht_infer_check_rank (infer, 0, 1, HT_TENSOR_MAX_DIMS, error))
+      || !ht_infer_check_same_type (infer, 0, 1, error)
+      || !ht_infer_check_rank (infer, 0, 1, HT_TENSOR_MAX_DIMS, error))
     return FALSE;
   ht_infer_copy_input (infer, 0, 0, FALSE);
-  HtDataType stash = (HtDataType) ht_node_get_int (infer->node, "stash_type", HT_DATA_TYPE_FLOAT);
+  HtDataType stash = (HtDataType)ht_node_get_int (infer->node, "stash_type", HT_DATA_TYPE_FLOAT);
   for (guint i = 1; i < infer->n_outputs; i++)
     ht_infer_set_output (infer, i, stash, NULL);
   if (!ht_infer_read_dims (infer, 0, &x))
@@ -123,8 +125,9 @@ layer_norm_infer (HtInfer *infer, GError **error)
         continue;
       if (ht_dims_product (&scale, 0, scale.n) != n)
         return ht_infer_fail (infer, error,
-                              "input %u has %" G_GINT64_FORMAT " elements, expected one for each of the %"
-                              G_GINT64_FORMAT " that are normalized together",
+                              "input %u has %" G_GINT64_FORMAT
+                              " elements, expected one for each of the %" G_GINT64_FORMAT
+                              " that are normalized together",
                               i, ht_dims_product (&scale, 0, scale.n), n);
     }
   for (guint i = axis; i < x.n; i++)
@@ -170,11 +173,11 @@ layer_norm_forward (const HtOpCall *call, GError **error)
   if (axis < 0)
     axis += n_dims;
   for (guint i = 0; i < n_dims; i++)
-    *((gint64) i < axis ? &norm.n_rows : &norm.n) *= (gsize) dims[i];
+    *((gint64)i < axis ? &norm.n_rows : &norm.n) *= (gsize)dims[i];
   norm.factor_count = norm.n;
   norm.factor = ht_tensor_get_data (call->inputs[1]);
   norm.term = call->n_inputs > 2 && call->inputs[2] ? ht_tensor_get_data (call->inputs[2]) : NULL;
-  norm.epsilon = (float) ht_node_get_float (call->node, "epsilon", 1e-5);
+  norm.epsilon = (float)ht_node_get_float (call->node, "epsilon", 1e-5);
   norm.means = optional_output (call, 1);
   norm.inverses = optional_output (call, 2);
   ht_kernel_row_norm (&norm, ht_tensor_get_data (call->inputs[0]), ht_tensor_get_writable_data (call->outputs[0]));
@@ -205,17 +208,17 @@ instance_norm_forward (const HtOpCall *call, GError **error)
     return ht_op_widen (call, instance_norm_forward, error);
   if (!check_float (call, error))
     return FALSE;
-  gsize rows = (gsize) ht_tensor_get_dim (x, 0) * (gsize) ht_tensor_get_dim (x, 1);
+  gsize rows = (gsize)ht_tensor_get_dim (x, 0) * (gsize)ht_tensor_get_dim (x, 1);
   if (ht_tensor_get_n_elements (x) == 0)
     return TRUE;
   HtRowNorm norm = {
     .n_rows = rows,
     .n = ht_tensor_get_n_elements (x) / rows,
-    .factor_rows = (gsize) ht_tensor_get_dim (x, 1),
+    .factor_rows = (gsize)ht_tensor_get_dim (x, 1),
     .factor_count = 1,
     .factor = ht_tensor_get_data (call->inputs[1]),
     .term = ht_tensor_get_data (call->inputs[2]),
-    .epsilon = (float) ht_node_get_float (call->node, "epsilon", 1e-5),
+    .epsilon = (float)ht_node_get_float (call->node, "epsilon", 1e-5),
   };
   ht_kernel_row_norm (&norm, ht_tensor_get_data (x), ht_tensor_get_writable_data (call->outputs[0]));
   return TRUE;
@@ -235,13 +238,14 @@ group_norm_infer (HtInfer *infer, GError **error)
     return FALSE;
   ht_infer_copy_input (infer, 0, 0, FALSE);
   if (groups < 1)
-    return ht_infer_fail (infer, error, "the attribute num_groups is %" G_GINT64_FORMAT ", expected at least 1", groups);
+    return ht_infer_fail (infer, error, "the attribute num_groups is %" G_GINT64_FORMAT ", expected at least 1",
+                          groups);
   if (!ht_infer_read_dims (infer, 0, &x))
     return TRUE;
   if (x.dim[1] >= 0 && x.dim[1] % groups != 0)
     return ht_infer_fail (infer, error,
-                          "%" G_GINT64_FORMAT " channels cannot be cut into %" G_GINT64_FORMAT " equal groups", x.dim[1],
-                          groups);
+                          "%" G_GINT64_FORMAT " channels cannot be cut into %" G_GINT64_FORMAT " equal groups",
+                          x.dim[1], groups);
   return check_vectors (infer, 1, 3, infer->opset >= 21 ? x.dim[1] : groups, error);
 }
 
@@ -249,7 +253,7 @@ static gboolean
 group_norm_forward (const HtOpCall *call, GError **error)
 {
   HtTensor *x = call->inputs[0];
-  gsize groups = (gsize) ht_node_get_int (call->node, "num_groups", 1);
+  gsize groups = (gsize)ht_node_get_int (call->node, "num_groups", 1);
 
   if (ht_op_is_half (call))
     return ht_op_widen (call, group_norm_forward, error);
@@ -257,15 +261,15 @@ group_norm_forward (const HtOpCall *call, GError **error)
     return FALSE;
   if (ht_tensor_get_n_elements (x) == 0)
     return TRUE;
-  gsize rows = (gsize) ht_tensor_get_dim (x, 0) * groups;
+  gsize rows = (gsize)ht_tensor_get_dim (x, 0) * groups;
   HtRowNorm norm = {
     .n_rows = rows,
     .n = ht_tensor_get_n_elements (x) / rows,
     .factor_rows = groups,
-    .factor_count = call->opset >= 21 ? (gsize) ht_tensor_get_dim (x, 1) / groups : 1,
+    .factor_count = call->opset >= 21 ? (gsize)ht_tensor_get_dim (x, 1) / groups : 1,
     .factor = ht_tensor_get_data (call->inputs[1]),
     .term = ht_tensor_get_data (call->inputs[2]),
-    .epsilon = (float) ht_node_get_float (call->node, "epsilon", 1e-5),
+    .epsilon = (float)ht_node_get_float (call->node, "epsilon", 1e-5),
   };
   ht_kernel_row_norm (&norm, ht_tensor_get_data (x), ht_tensor_get_writable_data (call->outputs[0]));
   return TRUE;
@@ -274,12 +278,21 @@ group_norm_forward (const HtOpCall *call, GError **error)
 /* Not in place where an input of the size of x is read after y is begun: the factors of a later row. With rows of x the
  * size of the factors there is only one row, so none is later. */
 static const HtOperator operators[] = {
-  { .op_type = "BatchNormalization", .since_version = 7, .flags = HT_OP_IN_PLACE, .infer = batch_norm_infer,
+  { .op_type = "BatchNormalization",
+    .since_version = 7,
+    .flags = HT_OP_IN_PLACE,
+    .infer = batch_norm_infer,
     .forward = batch_norm_forward },
   { .op_type = "GroupNormalization", .since_version = 18, .infer = group_norm_infer, .forward = group_norm_forward },
-  { .op_type = "InstanceNormalization", .since_version = 6, .flags = HT_OP_IN_PLACE, .infer = instance_norm_infer,
+  { .op_type = "InstanceNormalization",
+    .since_version = 6,
+    .flags = HT_OP_IN_PLACE,
+    .infer = instance_norm_infer,
     .forward = instance_norm_forward },
-  { .op_type = "LayerNormalization", .since_version = 17, .flags = HT_OP_IN_PLACE, .infer = layer_norm_infer,
+  { .op_type = "LayerNormalization",
+    .since_version = 17,
+    .flags = HT_OP_IN_PLACE,
+    .infer = layer_norm_infer,
     .forward = layer_norm_forward },
 };
 

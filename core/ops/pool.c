@@ -66,12 +66,12 @@ read_pool (const HtOpCall *call, HtPoolGeometry *pool, GError **error)
   if (problem)
     return ht_op_fail (call, error, "%s", problem);
   ht_window_to_geometry (&window, &pool->geometry);
-  pool->geometry.batch = (gsize) dims[0];
-  pool->geometry.in_channels = (gsize) dims[1];
+  pool->geometry.batch = (gsize)dims[0];
+  pool->geometry.in_channels = (gsize)dims[1];
   for (guint i = 0; i < HT_CONV_AXES; i++)
     {
       guint skip = HT_CONV_AXES - (n_dims - 2);
-      pool->pad_end[i] = i >= skip ? (gsize) window.pad_end[i - skip] : 0;
+      pool->pad_end[i] = i >= skip ? (gsize)window.pad_end[i - skip] : 0;
     }
   pool->count_padding = ht_node_get_int (call->node, "count_include_pad", 0) != 0;
   pool->column_major = ht_node_get_int (call->node, "storage_order", 0) != 0;
@@ -174,9 +174,15 @@ global_max_forward (const HtOpCall *call, GError **error)
 static const HtOperator operators[] = {
   { .op_type = "AveragePool", .since_version = 1, .infer = average_pool_infer, .forward = average_pool_forward },
   { .op_type = "GlobalAveragePool", .since_version = 1, .infer = global_infer, .forward = global_average_forward },
-  { .op_type = "GlobalMaxPool", .since_version = 1, .flags = HT_OP_KEEPS_GRID, .infer = global_infer,
+  { .op_type = "GlobalMaxPool",
+    .since_version = 1,
+    .flags = HT_OP_KEEPS_GRID,
+    .infer = global_infer,
     .forward = global_max_forward },
-  { .op_type = "MaxPool", .since_version = 1, .flags = HT_OP_KEEPS_GRID, .infer = max_pool_infer,
+  { .op_type = "MaxPool",
+    .since_version = 1,
+    .flags = HT_OP_KEEPS_GRID,
+    .infer = max_pool_infer,
     .forward = max_pool_forward },
 };
 

@@ -79,8 +79,7 @@ check_operands (const HtInfer *infer, const HtDims *x, gint64 directions, gint64
   return expect_dims (infer, 1, 3, w, error) && expect_dims (infer, 2, 3, r, error)
          && expect_dims (infer, 3, 2, b, error) && expect_dims (infer, 4, 1, &batch, error)
          && expect_dims (infer, 5, 3, state, error)
-         && (gates != 4
-             || (expect_dims (infer, 6, 3, state, error) && expect_dims (infer, 7, 2, p, error)));
+         && (gates != 4 || (expect_dims (infer, 6, 3, state, error) && expect_dims (infer, 7, 2, p, error)));
 }
 
 static gboolean
@@ -95,8 +94,7 @@ rnn_infer (HtInfer *infer, GError **error)
 
   if (!ht_infer_check_arity (infer, 3, cell == CELL_LSTM ? 8 : 6, error)
       || !ht_infer_check_type (infer, 0, HT_TYPES_FLOAT, error) || !ht_infer_check_rank (infer, 0, 3, 3, error)
-      || !ht_infer_check_rank (infer, 2, 3, 3, error)
-      || !ht_infer_check_type (infer, 4, HT_TYPE_BIT (INT32), error))
+      || !ht_infer_check_rank (infer, 2, 3, 3, error) || !ht_infer_check_type (infer, 4, HT_TYPE_BIT (INT32), error))
     return FALSE;
   for (guint i = 1; i < infer->n_inputs; i++)
     if (i != 4 && !ht_infer_check_same_type (infer, 0, i, error))
@@ -247,9 +245,9 @@ choose_activations (const HtOpCall *call, guint directions, Chosen *chosen, GErr
   const float *alpha = ht_node_get_floats (call->node, "activation_alpha", &n_alpha);
   const float *beta = ht_node_get_floats (call->node, "activation_beta", &n_beta);
 
-  if (names && g_strv_length ((char **) names) != n)
+  if (names && g_strv_length ((char **)names) != n)
     return ht_op_fail (call, error, "the attribute activations has %u names, expected %u",
-                       g_strv_length ((char **) names), n);
+                       g_strv_length ((char **)names), n);
   for (guint i = 0; i < n; i++)
     {
       const char *name = names ? names[i] : cells[cell_of (call->node)].defaults[i % (n / directions)];
@@ -277,14 +275,14 @@ typedef struct
   Cell cell;
   gsize time, batch, input, hidden, gates, directions;
   gboolean batch_first, linear_before_reset, couple_input_forget;
-  float clip;               /* 0: none */
-  const gint32 *lengths;    /* NULL: all have the full length */
+  float clip;            /* 0: none */
+  const gint32 *lengths; /* NULL: all have the full length */
   const float *x;
-  float *projected;         /* [time x batch][gates x hidden] (or batch x time): x times the weights, with the biases */
-  float *sums;              /* [batch][gates x hidden] of a step */
-  float *h, *c;             /* [batch][hidden] */
-  float *reset;             /* [batch][hidden], GRU */
-  float *bias;              /* [gates x hidden] */
+  float *projected; /* [time x batch][gates x hidden] (or batch x time): x times the weights, with the biases */
+  float *sums;      /* [batch][gates x hidden] of a step */
+  float *h, *c;     /* [batch][hidden] */
+  float *reset;     /* [batch][hidden], GRU */
+  float *bias;      /* [gates x hidden] */
 } Run;
 
 typedef struct
@@ -308,8 +306,15 @@ project (Run *run, const Direction *d)
   gsize n = run->gates * run->hidden, rows = run->time * run->batch;
   /* The bias of the GRU's new state on the recurrent side stands apart where the reset gate multiplies it. */
   gsize apart = run->cell == CELL_GRU && run->linear_before_reset ? 2 * run->hidden : n;
-  HtGemmShape shape = { .transpose_b = TRUE, .m = rows, .n = n, .k = run->input, .lda = run->input, .ldb = run->input,
-                        .ldc = n, .alpha = 1.0f, .beta = 1.0f };
+  HtGemmShape shape = { .transpose_b = TRUE,
+                        .m = rows,
+                        .n = n,
+                        .k = run->input,
+                        .lda = run->input,
+                        .ldb = run->input,
+                        .ldc = n,
+                        .alpha = 1.0f,
+                        .beta = 1.0f };
 
   for (gsize i = 0; i < n; i++)
     run->bias[i] = d->b ? d->b[i] + (i < apart ? d->b[n + i] : 0.0f) : 0.0f;
@@ -323,7 +328,7 @@ static gboolean
 begin_row (const Run *run, const Direction *d, gsize step, gsize batch, gsize *time)
 {
   gsize n = run->gates * run->hidden;
-  gsize length = run->lengths ? (gsize) CLAMP (run->lengths[batch], 0, (gint32) run->time) : run->time;
+  gsize length = run->lengths ? (gsize)CLAMP (run->lengths[batch], 0, (gint32)run->time) : run->time;
 
   if (step >= length)
     {
@@ -341,8 +346,15 @@ static void
 add_recurrence (const Run *run, const float *state, const float *r, gsize first, gsize n_gates)
 {
   gsize n = run->gates * run->hidden;
-  HtGemmShape shape = { .transpose_b = TRUE, .m = run->batch, .n = n_gates * run->hidden, .k = run->hidden,
-                        .lda = run->hidden, .ldb = run->hidden, .ldc = n, .alpha = 1.0f, .beta = 1.0f };
+  HtGemmShape shape = { .transpose_b = TRUE,
+                        .m = run->batch,
+                        .n = n_gates * run->hidden,
+                        .k = run->hidden,
+                        .lda = run->hidden,
+                        .ldb = run->hidden,
+                        .ldc = n,
+                        .alpha = 1.0f,
+                        .beta = 1.0f };
   ht_kernel_gemm_batch (&shape, 1, state, NULL, r + first * run->hidden * run->hidden, NULL,
                         run->sums + first * run->hidden, 0);
 }
@@ -497,9 +509,9 @@ rnn_workspace (const HtInfer *infer)
 
   if (!ht_infer_read_dims (infer, 0, &x) || !ht_infer_read_dims (infer, 2, &r) || x.n != 3 || r.n != 3)
     return 0;
-  gsize batch = (gsize) x.dim[batch_first ? 0 : 1];
-  gsize floats = count_floats ((gsize) x.dim[batch_first ? 1 : 0], batch, (gsize) r.dim[2],
-                               cells[cell_of (infer->node)].n_gates);
+  gsize batch = (gsize)x.dim[batch_first ? 0 : 1];
+  gsize floats
+      = count_floats ((gsize)x.dim[batch_first ? 1 : 0], batch, (gsize)r.dim[2], cells[cell_of (infer->node)].n_gates);
   return floats * sizeof (float) + batch * (sizeof (gboolean) + sizeof (gsize)) + 64;
 }
 
@@ -524,13 +536,13 @@ set_up (const HtOpCall *call, Run *run)
   run->gates = cells[run->cell].n_gates;
   run->directions = count_directions (call->node);
   run->batch_first = ht_node_get_int (call->node, "layout", 0) != 0;
-  run->time = (gsize) x[run->batch_first ? 1 : 0];
-  run->batch = (gsize) x[run->batch_first ? 0 : 1];
-  run->input = (gsize) x[2];
-  run->hidden = (gsize) ht_tensor_get_dim (call->inputs[2], 2);
+  run->time = (gsize)x[run->batch_first ? 1 : 0];
+  run->batch = (gsize)x[run->batch_first ? 0 : 1];
+  run->input = (gsize)x[2];
+  run->hidden = (gsize)ht_tensor_get_dim (call->inputs[2], 2);
   run->linear_before_reset = ht_node_get_int (call->node, "linear_before_reset", 0) != 0;
   run->couple_input_forget = ht_node_get_int (call->node, "input_forget", 0) != 0;
-  run->clip = (float) ht_node_get_float (call->node, "clip", 0.0);
+  run->clip = (float)ht_node_get_float (call->node, "clip", 0.0);
   run->x = ht_tensor_get_data (call->inputs[0]);
   run->lengths = call->n_inputs > 4 && call->inputs[4] ? ht_tensor_get_data (call->inputs[4]) : NULL;
   run->projected = call->workspace;
@@ -557,16 +569,16 @@ rnn_forward (const HtOpCall *call, GError **error)
   gboolean reverse = strcmp (ht_node_get_string (call->node, "direction", "forward"), "reverse") == 0;
   gsize matrix = run.gates * run.hidden;
   float *y = optional_output (call, 0);
-  gsize *times = (gsize *) (gpointer) (((guintptr) (run.bias + matrix) + 63) & ~(guintptr) 63);
-  gboolean *running = (gboolean *) (gpointer) (times + run.batch);
+  gsize *times = (gsize *)(gpointer)(((guintptr)(run.bias + matrix) + 63) & ~(guintptr)63);
+  gboolean *running = (gboolean *)(gpointer)(times + run.batch);
   if (y)
     memset (y, 0, ht_tensor_get_size (call->outputs[0]));
   for (gsize i = 0; i < run.directions; i++)
     {
       const float *b = optional_input (call, 3), *p = run.cell == CELL_LSTM ? optional_input (call, 7) : NULL;
       Direction d = {
-        .w = (const float *) ht_tensor_get_data (call->inputs[1]) + i * matrix * run.input,
-        .r = (const float *) ht_tensor_get_data (call->inputs[2]) + i * matrix * run.hidden,
+        .w = (const float *)ht_tensor_get_data (call->inputs[1]) + i * matrix * run.input,
+        .r = (const float *)ht_tensor_get_data (call->inputs[2]) + i * matrix * run.hidden,
         .b = b ? b + i * 2 * matrix : NULL,
         .p = p ? p + i * 3 * run.hidden : NULL,
         .act = chosen + i * cells[run.cell].n_activations,

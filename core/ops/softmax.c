@@ -23,7 +23,7 @@ softmax_infer (HtInfer *infer, GError **error)
   gint64 fallback = infer->opset >= SINGLE_AXIS_OPSET ? -1 : 1;
   gint64 given = ht_node_get_int (infer->node, "axis", fallback);
   /* The old form may cut behind the last axis. */
-  if (infer->opset < SINGLE_AXIS_OPSET && given == (gint64) ht_shape_get_n_dims (shape))
+  if (infer->opset < SINGLE_AXIS_OPSET && given == (gint64)ht_shape_get_n_dims (shape))
     return TRUE;
   return ht_infer_get_axis (infer, given, ht_shape_get_n_dims (shape), &axis, error);
 }
@@ -60,12 +60,12 @@ run (const HtOpCall *call, gboolean logarithm, GError **error)
   if (axis < 0)
     axis += n_dims;
   for (guint i = 0; i < n_dims; i++)
-    if ((gint64) i < axis)
-      outer *= (gsize) dims[i];
-    else if ((gint64) i == axis || !single)
-      n *= (gsize) dims[i];
+    if ((gint64)i < axis)
+      outer *= (gsize)dims[i];
+    else if ((gint64)i == axis || !single)
+      n *= (gsize)dims[i];
     else
-      inner *= (gsize) dims[i];
+      inner *= (gsize)dims[i];
   switch (ht_tensor_get_data_type (x))
     {
     case HT_DATA_TYPE_FLOAT:
@@ -93,9 +93,15 @@ log_softmax_forward (const HtOpCall *call, GError **error)
 
 /* In place: the last read of an element is the one that computes its result. */
 static const HtOperator operators[] = {
-  { .op_type = "LogSoftmax", .since_version = 1, .flags = HT_OP_IN_PLACE, .infer = softmax_infer,
+  { .op_type = "LogSoftmax",
+    .since_version = 1,
+    .flags = HT_OP_IN_PLACE,
+    .infer = softmax_infer,
     .forward = log_softmax_forward },
-  { .op_type = "Softmax", .since_version = 1, .flags = HT_OP_IN_PLACE, .infer = softmax_infer,
+  { .op_type = "Softmax",
+    .since_version = 1,
+    .flags = HT_OP_IN_PLACE,
+    .infer = softmax_infer,
     .forward = softmax_forward },
 };
 

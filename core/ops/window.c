@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define LARGEST ((gint64) G_MAXINT32)
+#define LARGEST ((gint64)G_MAXINT32)
 
 gboolean
 ht_window_read_kernel (HtNode *node, guint n_axes, gint64 *kernel)
@@ -58,7 +58,7 @@ read_auto_pad (HtNode *node, AutoPad *auto_pad)
   for (guint i = 0; i < G_N_ELEMENTS (words); i++)
     if (strcmp (text, words[i]) == 0 || (i == 0 && text[0] == '\0'))
       {
-        *auto_pad = (AutoPad) i;
+        *auto_pad = (AutoPad)i;
         return NULL;
       }
   return g_strdup_printf ("the attribute auto_pad is '%s', expected NOTSET, SAME_UPPER, SAME_LOWER or VALID", text);
@@ -100,7 +100,8 @@ size_of_axis (HtWindow *self, guint axis, AutoPad auto_pad, gboolean ceil_mode)
     return NULL;
   gint64 room = in + self->pad_begin[axis] + self->pad_end[axis] - extent;
   if (room < 0)
-    return g_strdup_printf ("on axis %u the kernel spans %" G_GINT64_FORMAT " positions, but the input with its padding "
+    return g_strdup_printf ("on axis %u the kernel spans %" G_GINT64_FORMAT
+                            " positions, but the input with its padding "
                             "has only %" G_GINT64_FORMAT,
                             axis + 2, extent, room + extent);
   self->out[axis] = (ceil_mode ? room + stride - 1 : room) / stride + 1;
@@ -168,7 +169,7 @@ ht_window_read (HtWindow *self, HtNode *node, HtWindowKind kind, guint n_axes, c
       return g_strdup_printf ("the kernel has %" G_GINT64_FORMAT " positions on axis %u", kernel[i], i + 2);
   if ((problem = read_list (node, "strides", n_axes, 1, 1, self->stride))
       || (problem = read_list (node, "dilations", n_axes, 1, 1, self->dilation))
-      || (problem = read_list (node, "pads", 2 * (gsize) n_axes, 0, -LARGEST, pads))
+      || (problem = read_list (node, "pads", 2 * (gsize)n_axes, 0, -LARGEST, pads))
       || (problem = read_list (node, "output_padding", n_axes, 0, 0, output_padding))
       || (problem = read_auto_pad (node, &auto_pad)))
     return problem;
@@ -179,8 +180,8 @@ ht_window_read (HtWindow *self, HtNode *node, HtWindowKind kind, guint n_axes, c
       if (kind == HT_WINDOW_TRANSPOSED)
         problem = size_transposed_axis (self, node, i, auto_pad, output_padding);
       else
-        problem = size_of_axis (self, i, auto_pad,
-                                kind == HT_WINDOW_POOL && ht_node_get_int (node, "ceil_mode", 0) != 0);
+        problem
+            = size_of_axis (self, i, auto_pad, kind == HT_WINDOW_POOL && ht_node_get_int (node, "ceil_mode", 0) != 0);
     }
   if (problem == NULL && kind == HT_WINDOW_POOL)
     problem = check_pool (self);
@@ -208,11 +209,11 @@ ht_window_to_geometry (const HtWindow *self, HtConvGeometry *geometry)
     {
       guint axis = i - skip;
       gboolean real = i >= skip;
-      geometry->in[i] = real ? (gsize) self->in[axis] : 1;
-      geometry->out[i] = real ? (gsize) self->out[axis] : 1;
-      geometry->kernel[i] = real ? (gsize) self->kernel[axis] : 1;
-      geometry->dilation[i] = real && self->kernel[axis] > 1 ? (gsize) self->dilation[axis] : 1;
-      geometry->stride[i] = real ? (gsize) self->stride[axis] : 1;
+      geometry->in[i] = real ? (gsize)self->in[axis] : 1;
+      geometry->out[i] = real ? (gsize)self->out[axis] : 1;
+      geometry->kernel[i] = real ? (gsize)self->kernel[axis] : 1;
+      geometry->dilation[i] = real && self->kernel[axis] > 1 ? (gsize)self->dilation[axis] : 1;
+      geometry->stride[i] = real ? (gsize)self->stride[axis] : 1;
       geometry->pad[i] = real ? self->pad_begin[axis] : 0;
     }
 }

@@ -16,11 +16,11 @@ namespace
 
 struct Count
 {
-  std::vector<std::atomic<int>> seen;
+  std::vector<std::atomic<int> > seen;
   std::atomic<bool> bad{ false };
   size_t grain;
   guint limit;
-  std::vector<std::atomic<int>> inside;
+  std::vector<std::atomic<int> > inside;
   Count (size_t n, size_t grain_, guint limit_) : seen (n), grain (grain_), limit (limit_), inside (256) {}
 };
 

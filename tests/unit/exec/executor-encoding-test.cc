@@ -147,8 +147,8 @@ TEST (ExecutorEncoding, ChannelsAlongAnAxis)
       in.add ("x", floats ({ 2, 2 }, { 0.6f, 0.6f, 0.6f, 0.6f }));
       Table out (ht_executor_run (executor, in, nullptr, nullptr, &error));
       ASSERT_NO_GERROR (error);
-      EXPECT_EQ (values (out["y"]), axis == 0 ? (std::vector<float>{ 1, 1, 0.5f, 0.5f })
-                                              : (std::vector<float>{ 1, 0.5f, 1, 0.5f }));
+      EXPECT_EQ (values (out["y"]),
+                 axis == 0 ? (std::vector<float>{ 1, 1, 0.5f, 0.5f }) : (std::vector<float>{ 1, 0.5f, 1, 0.5f }));
     }
 }
 

@@ -167,9 +167,9 @@ TEST (Executor, SharingMemoryNeverShows)
   b.input ("x", { -1, 2 }).constant ("flat", ht_tensor_new_int64s (flat, 1)).constant ("one", floats ({}, { 1 }));
   b.node ("Add", { "x", "one" }, { "a" });
   b.node ("Reshape", { "a", "flat" }, { "v" });
-  b.node ("Neg", { "v" }, { "n" });    // v lives on: it is added below
+  b.node ("Neg", { "v" }, { "n" }); // v lives on: it is added below
   b.node ("Add", { "v", "n" }, { "zero" });
-  b.node ("Relu", { "a" }, { "r" });   // the last use of a, but v shares its memory
+  b.node ("Relu", { "a" }, { "r" }); // the last use of a, but v shares its memory
   b.node ("Identity", { "v" }, { "i" });
   b.node ("Mul", { "i", "i" }, { "square" });
   b.node ("Add", { "square", "zero" }, { "y" });
@@ -191,7 +191,7 @@ TEST (Executor, SharingMemoryNeverShows)
 struct Seen
 {
   std::vector<std::string> names;
-  std::vector<std::vector<float>> contents;
+  std::vector<std::vector<float> > contents;
 };
 
 void
@@ -372,8 +372,8 @@ TEST (Executor, BranchesReadWhatIsAroundThem)
         Seen seen;
         Table out (ht_executor_run_tapped (executor, in, nullptr, taps, remember, &seen, nullptr, &error));
         ASSERT_NO_GERROR (error);
-        EXPECT_EQ (values (out["y"]), which ? (std::vector<float>{ -10, -22, -10, -24 })
-                                            : (std::vector<float>{ 0, 4, 0, 16 }));
+        EXPECT_EQ (values (out["y"]),
+                   which ? (std::vector<float>{ -10, -22, -10, -24 }) : (std::vector<float>{ 0, 4, 0, 16 }));
         EXPECT_EQ (seen.names.size (), which ? 0u : 1u);
       }
 }

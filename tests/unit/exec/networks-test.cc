@@ -97,10 +97,11 @@ TEST_P (Networks, BytesDoNotDependOnThreadsNorOnCuts)
 }
 
 INSTANTIATE_TEST_SUITE_P (All, Networks,
-                          testing::Values ("autoencoder_ad01_mlperftiny", "dscnn_kws_mlperftiny", "kwt1_speechcommands12",
-                                           "kwt1_speechcommands12_op17", "mnist_cnn_opset8", "mobilenetv1_025_vww96",
-                                           "mobilenetv1_100_trunk_cifar10", "resnet20_cifar10", "resnet20_cifar10_raw",
-                                           "resnet32_cifar10", "squeezenet1_1_imagenet", "ultraface_rfb320"));
+                          testing::Values ("autoencoder_ad01_mlperftiny", "dscnn_kws_mlperftiny",
+                                           "kwt1_speechcommands12", "kwt1_speechcommands12_op17", "mnist_cnn_opset8",
+                                           "mobilenetv1_025_vww96", "mobilenetv1_100_trunk_cifar10", "resnet20_cifar10",
+                                           "resnet20_cifar10_raw", "resnet32_cifar10", "squeezenet1_1_imagenet",
+                                           "ultraface_rfb320"));
 
 // The array of a little-endian .npy file of version 1.
 template <typename T>

@@ -146,8 +146,8 @@ TEST_P (ConvAxes, GeneralAndGrouped)
 {
   std::mt19937 engine (GetParam ());
   for (int i = 0; i < 60; i++)
-    check_conv (random_shape (engine, GetParam (), draw (engine, 1, 3), draw (engine, 1, 5), draw (engine, 1, 6)), engine,
-                i % 2);
+    check_conv (random_shape (engine, GetParam (), draw (engine, 1, 3), draw (engine, 1, 5), draw (engine, 1, 6)),
+                engine, i % 2);
 }
 
 TEST_P (ConvAxes, Depthwise)
@@ -165,8 +165,18 @@ TEST (Conv, TileBoundaries)
   std::mt19937 engine (5);
   auto square = [&] (gint64 batch, gint64 in, gint64 out, gint64 size, gint64 kernel, gint64 stride) {
     gint64 pad = kernel / 2;
-    check_conv ({ 2, batch, 1, in, out, { size, size }, { kernel, kernel }, { stride, stride }, { 1, 1 },
-                  { pad, pad }, { pad, pad } }, engine, true);
+    check_conv ({ 2,
+                  batch,
+                  1,
+                  in,
+                  out,
+                  { size, size },
+                  { kernel, kernel },
+                  { stride, stride },
+                  { 1, 1 },
+                  { pad, pad },
+                  { pad, pad } },
+                engine, true);
   };
   square (1, 3, 16, 67, 3, 2);
   square (2, 70, 40, 33, 3, 1);
@@ -196,7 +206,8 @@ TEST (Conv, AutoPadFollowsTheSpecification)
   auto lower = OneNode ("Conv", 11).input (x).input (even).text ("auto_pad", "SAME_LOWER").run (&error);
   ASSERT_NO_GERROR (error);
   EXPECT_EQ (lower[0].values, (std::vector<float>{ 1, 2, 2, 2, 2 }));
-  auto valid = OneNode ("Conv", 11).input (x).input (even).text ("auto_pad", "VALID").ints ("strides", { 2 }).run (&error);
+  auto valid
+      = OneNode ("Conv", 11).input (x).input (even).text ("auto_pad", "VALID").ints ("strides", { 2 }).run (&error);
   ASSERT_NO_GERROR (error);
   EXPECT_EQ (valid[0].values, (std::vector<float>{ 2, 2 }));
 }
@@ -233,10 +244,16 @@ TEST (Conv, AbsurdAttributesFailCleanly)
   Array x = support::random_array ({ 1, 4, 6, 6 }, engine), w = support::random_array ({ 4, 1, 1, 1 }, engine);
   const gint64 large = G_MAXINT32;
   GError *error = nullptr;
-  auto found = OneNode ("Conv", 11).input (x).input (w).number ("group", 4).ints ("strides", { large, large }).run (&error);
+  auto found
+      = OneNode ("Conv", 11).input (x).input (w).number ("group", 4).ints ("strides", { large, large }).run (&error);
   ASSERT_NO_GERROR (error);
   EXPECT_EQ (found[0].dims, (std::vector<gint64>{ 1, 4, 1, 1 }));
-  OneNode ("Conv", 11).input (x).input (w).number ("group", 4).ints ("pads", { large, large, large, large }).run (&error);
+  OneNode ("Conv", 11)
+      .input (x)
+      .input (w)
+      .number ("group", 4)
+      .ints ("pads", { large, large, large, large })
+      .run (&error);
   ASSERT_NE (error, nullptr);
   g_clear_error (&error);
   OneNode ("Conv", 11)
@@ -257,8 +274,8 @@ check_transposed (const Shape &s, const std::vector<gint64> &output_padding, std
   gint64 n_in = 1, n_out = 1, n_kernel = 1;
   for (int i = 0; i < s.axes; i++)
     {
-      out.push_back (s.stride[i] * (s.in[i] - 1) + output_padding[i] + (s.kernel[i] - 1) * s.dilation[i] + 1 - s.begin[i]
-                     - s.end[i]);
+      out.push_back (s.stride[i] * (s.in[i] - 1) + output_padding[i] + (s.kernel[i] - 1) * s.dilation[i] + 1
+                     - s.begin[i] - s.end[i]);
       if (out[i] <= 0)
         return;
       n_in *= s.in[i];

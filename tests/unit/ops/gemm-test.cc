@@ -29,7 +29,8 @@ check_gemm (gint64 m, gint64 n, gint64 k, bool ta, bool tb, float alpha, float b
         double sum = 0;
         for (gint64 l = 0; l < k; l++)
           {
-            double term = static_cast<double> (a.values[ta ? l * m + i : i * k + l]) * b.values[tb ? j * k + l : l * n + j];
+            double term
+                = static_cast<double> (a.values[ta ? l * m + i : i * k + l]) * b.values[tb ? j * k + l : l * n + j];
             sum += term;
             magnitude[i * n + j] += std::abs (alpha * term);
           }
@@ -37,7 +38,13 @@ check_gemm (gint64 m, gint64 n, gint64 k, bool ta, bool tb, float alpha, float b
         expected[i * n + j] = alpha * sum + beta * c.values[c_index];
       }
   OneNode node ("Gemm", 13);
-  node.input (a).input (b).input (c).number ("transA", ta).number ("transB", tb).real ("alpha", alpha).real ("beta", beta);
+  node.input (a)
+      .input (b)
+      .input (c)
+      .number ("transA", ta)
+      .number ("transB", tb)
+      .real ("alpha", alpha)
+      .real ("beta", beta);
   GError *error = nullptr;
   auto found = node.run (&error);
   ASSERT_NO_GERROR (error);
@@ -50,7 +57,7 @@ TEST (Gemm, AllFormsOfTheAddend)
   for (int i = 0; i < 120; i++)
     {
       gint64 m = draw (engine, 1, 40), n = draw (engine, 1, 40), k = draw (engine, 1, 50);
-      std::vector<std::vector<gint64>> forms = { { m, n }, { 1, n }, { n }, { m, 1 }, { 1, 1 }, { 1 }, {} };
+      std::vector<std::vector<gint64> > forms = { { m, n }, { 1, n }, { n }, { m, 1 }, { 1, 1 }, { 1 }, {} };
       check_gemm (m, n, k, i & 1, i & 2, i % 3 ? 1.0f : 0.5f, i % 5 ? 1.0f : -2.0f, forms[i % forms.size ()], engine);
     }
 }
@@ -164,7 +171,8 @@ TEST (MatMul, IntegersAreExact)
   const gint64 dims[] = { 2, 2 };
   const gint64 large = G_GINT64_CONSTANT (1) << 40;
   GError *error = nullptr;
-  HtTensor *a = ht_tensor_new (HT_DATA_TYPE_INT64, dims, 2, nullptr), *b = ht_tensor_new (HT_DATA_TYPE_INT64, dims, 2, nullptr);
+  HtTensor *a = ht_tensor_new (HT_DATA_TYPE_INT64, dims, 2, nullptr),
+           *b = ht_tensor_new (HT_DATA_TYPE_INT64, dims, 2, nullptr);
   const gint64 left[] = { large, 1, 2, 3 }, right[] = { 5, 6, 7, 8 };
   memcpy (ht_tensor_get_writable_data (a), left, sizeof left);
   memcpy (ht_tensor_get_writable_data (b), right, sizeof right);

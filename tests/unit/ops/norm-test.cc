@@ -41,8 +41,8 @@ TEST (BatchNormalization, IsAffine)
       for (size_t i = 0; i < x.size (); i++)
         {
           size_t c = i / inner % 5;
-          expected.push_back ((static_cast<double> (x.values[i]) - mean.values[c]) / std::sqrt (variance.values[c] + 1e-3)
-                                  * scale.values[c]
+          expected.push_back ((static_cast<double> (x.values[i]) - mean.values[c])
+                                  / std::sqrt (variance.values[c] + 1e-3) * scale.values[c]
                               + bias.values[c]);
         }
       support::expect_close (found[0], dims, expected, {}, 1e-5, "batch norm");
@@ -83,8 +83,12 @@ TEST (LayerNormalization, MeansAndDeviationsToo)
       for (float &value : x.values)
         value = value * 0.01f + 100.0f; // a mean much larger than the deviation
       GError *error = nullptr;
-      auto found
-          = OneNode ("LayerNormalization", 17, 3).input (x).input (scale).input (bias).real ("epsilon", 1e-4).run (&error);
+      auto found = OneNode ("LayerNormalization", 17, 3)
+                       .input (x)
+                       .input (scale)
+                       .input (bias)
+                       .real ("epsilon", 1e-4)
+                       .run (&error);
       ASSERT_NO_GERROR (error);
       for (size_t row = 0; row < 6; row++)
         {
@@ -97,22 +101,22 @@ TEST (LayerNormalization, MeansAndDeviationsToo)
           EXPECT_NEAR (found[1].values[row], mean, 1e-4);
           EXPECT_NEAR (found[2].values[row], inverse, 0.01 * inverse);
           for (size_t i = 0; i < n; i++)
-            ASSERT_NEAR (found[0].values[row * n + i], (x.values[row * n + i] - mean) * inverse * scale.values[i] + bias.values[i],
-                         5e-3);
+            ASSERT_NEAR (found[0].values[row * n + i],
+                         (x.values[row * n + i] - mean) * inverse * scale.values[i] + bias.values[i], 5e-3);
         }
     }
 }
 
 void
-check_softmax (std::vector<gint64> dims, gint64 axis, gint64 opset, size_t outer, size_t n, size_t inner, bool logarithm)
+check_softmax (std::vector<gint64> dims, gint64 axis, gint64 opset, size_t outer, size_t n, size_t inner,
+               bool logarithm)
 {
   std::mt19937 engine (4);
   Array x = support::random_array (dims, engine);
   for (float &value : x.values)
     value *= 8;
   GError *error = nullptr;
-  auto found
-      = OneNode (logarithm ? "LogSoftmax" : "Softmax", opset).input (x).number ("axis", axis).run (&error);
+  auto found = OneNode (logarithm ? "LogSoftmax" : "Softmax", opset).input (x).number ("axis", axis).run (&error);
   ASSERT_NO_GERROR (error);
   std::vector<double> expected (x.size ());
   for (size_t c = 0; c < outer * inner; c++)

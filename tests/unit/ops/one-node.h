@@ -16,8 +16,7 @@ struct Array
   std::vector<gint64> dims;
   std::vector<float> values;
 
-  size_t
-  size () const
+  size_t size () const
   {
     size_t n = 1;
     for (gint64 dim : dims)
@@ -69,54 +68,45 @@ public:
         ht_tensor_unref (tensor);
   }
 
-  OneNode &
-  input (const Array &array)
+  OneNode &input (const Array &array)
   {
     inputs_.push_back (to_tensor (array));
     return *this;
   }
-  OneNode &
-  input (HtTensor *tensor /* transfer full */)
+  OneNode &input (HtTensor *tensor /* transfer full */)
   {
     inputs_.push_back (tensor);
     return *this;
   }
-  OneNode &
-  absent ()
+  OneNode &absent ()
   {
     inputs_.push_back (nullptr);
     return *this;
   }
-  OneNode &
-  with (std::function<void (HtGraph *, HtNode *)> edit)
+  OneNode &with (std::function<void (HtGraph *, HtNode *)> edit)
   {
     edits_.push_back (std::move (edit));
     return *this;
   }
-  OneNode &
-  ints (const char *name, std::vector<gint64> values)
+  OneNode &ints (const char *name, std::vector<gint64> values)
   {
     return with ([=] (HtGraph *g, HtNode *n) { ht_graph_set_ints (g, n, name, values.data (), values.size ()); });
   }
-  OneNode &
-  number (const char *name, gint64 value)
+  OneNode &number (const char *name, gint64 value)
   {
     return with ([=] (HtGraph *g, HtNode *n) { ht_graph_set_int (g, n, name, value); });
   }
-  OneNode &
-  real (const char *name, double value)
+  OneNode &real (const char *name, double value)
   {
     return with ([=] (HtGraph *g, HtNode *n) { ht_graph_set_float (g, n, name, value); });
   }
-  OneNode &
-  text (const char *name, const char *value)
+  OneNode &text (const char *name, const char *value)
   {
     return with ([=] (HtGraph *g, HtNode *n) { ht_graph_set_string (g, n, name, value); });
   }
 
   // The outputs; empty with *error set when something failed.
-  std::vector<Array>
-  run (GError **error)
+  std::vector<Array> run (GError **error)
   {
     std::vector<HtTensor *> tensors = run_tensors (error);
     std::vector<Array> arrays;
@@ -128,8 +118,7 @@ public:
     return arrays;
   }
 
-  std::vector<HtTensor *>
-  run_tensors (GError **error)
+  std::vector<HtTensor *> run_tensors (GError **error)
   {
     g_autoptr (HtGraph) graph = ht_graph_new ("one-node");
     g_autoptr (GHashTable) given = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, nullptr);
@@ -173,7 +162,7 @@ private:
   gint64 opset_;
   guint n_outputs_;
   std::vector<HtTensor *> inputs_;
-  std::vector<std::function<void (HtGraph *, HtNode *)>> edits_;
+  std::vector<std::function<void (HtGraph *, HtNode *)> > edits_;
 };
 
 // Largest difference, against the size of what was summed to get there.

@@ -103,7 +103,11 @@ check_pool (std::mt19937 &engine, size_t n_axes, bool maximum, bool ceil_mode, b
   std::vector<gint64> pads = begins;
   pads.insert (pads.end (), ends.begin (), ends.end ());
   OneNode node (maximum ? "MaxPool" : "AveragePool", 19);
-  node.input (x).ints ("kernel_shape", kernel).ints ("strides", strides).ints ("dilations", dilations).ints ("pads", pads);
+  node.input (x)
+      .ints ("kernel_shape", kernel)
+      .ints ("strides", strides)
+      .ints ("dilations", dilations)
+      .ints ("pads", pads);
   node.number ("ceil_mode", ceil_mode);
   if (!maximum)
     node.number ("count_include_pad", count_padding);

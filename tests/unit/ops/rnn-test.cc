@@ -54,7 +54,8 @@ input_part (const Model &m, size_t gates, size_t d, size_t t, size_t n, size_t r
   size_t rows = gates * m.hidden;
   double sum = m.b.values[d * 2 * rows + row];
   for (size_t i = 0; i < m.input; i++)
-    sum += static_cast<double> (m.x.values[(t * m.batch + n) * m.input + i]) * m.w.values[(d * rows + row) * m.input + i];
+    sum += static_cast<double> (m.x.values[(t * m.batch + n) * m.input + i])
+           * m.w.values[(d * rows + row) * m.input + i];
   return sum;
 }
 
@@ -74,7 +75,8 @@ lstm_step (const Model &m, size_t d, size_t t, size_t n, std::vector<double> &h,
   size_t k = m.hidden;
   std::vector<double> new_h (k);
   const float *p = &m.p.values[d * 3 * k];
-  auto gate = [&] (size_t g, size_t i) { return input_part (m, 4, d, t, n, g * k + i) + state_part (m, 4, d, h, g * k + i); };
+  auto gate
+      = [&] (size_t g, size_t i) { return input_part (m, 4, d, t, n, g * k + i) + state_part (m, 4, d, h, g * k + i); };
   for (size_t i = 0; i < k; i++)
     {
       double in = sigmoid (gate (0, i) + p[i] * c[i]), forget = sigmoid (gate (2, i) + p[2 * k + i] * c[i]);
