@@ -31,6 +31,8 @@ typedef struct _HtPassContext HtPassContext;
  * @HT_RULE_CARRIES_ENCODINGS: the step's effects carry the encodings along; the subject is the effect
  * @HT_RULE_AFTER: soft order: better after a provider of the fact
  * @HT_RULE_BEFORE: soft order: better before a provider of the fact
+ *
+ * What a rule declares. Every rule gives a reason; see ht_pass_class_add_rule().
  */
 typedef enum
 {

@@ -158,6 +158,7 @@ protected:
       n += finding[0] == letter;
     return n;
   }
+  std::string nth (size_t index) { return index < findings.size () ? findings[index] : "(no such finding)"; }
   std::string all ()
   {
     std::string text;
@@ -187,13 +188,13 @@ TEST_F (PlanTest, RoundingAndBiasCorrectionExcludeEachOtherInEitherOrder)
 {
   EXPECT_FALSE (check ({ "fold", "round", "correct" }));
   EXPECT_EQ (count ('E'), 1u) << all ();
-  EXPECT_EQ (findings[0], "E1/2 step 'round' and step 'correct' exclude each other in either order, as after the latter "
+  EXPECT_EQ (nth (0), "E1/2 step 'round' and step 'correct' exclude each other in either order, as after the latter "
                           "the biases are corrected: both correct the same error [AIMET]");
   EXPECT_TRUE (g_error_matches (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_CONFLICT));
   EXPECT_FALSE (check ({ "fold", "correct", "round" }));
   EXPECT_EQ (count ('E'), 1u) << all ();
-  EXPECT_NE (findings[0].find ("both correct the same error"), std::string::npos);
-  EXPECT_EQ (findings[0].substr (0, 4), "E2/1");
+  EXPECT_NE (nth (0).find ("both correct the same error"), std::string::npos);
+  EXPECT_EQ (nth (0).substr (0, 4), "E2/1");
   build ({ "round" });
   ht_plan_set_initial_fact (plan, HT_FACT_BIAS_CORRECTED, HT_FACT_TRUE);
   EXPECT_FALSE (recheck ()) << "true at the start is anywhere too";
@@ -203,8 +204,8 @@ TEST_F (PlanTest, OneProviderOfRoundedWeights)
 {
   EXPECT_FALSE (check ({ "fold", "round", "rescale-round" }));
   EXPECT_EQ (count ('E'), 1u) << all ();
-  EXPECT_EQ (findings[0].substr (0, 4), "E2/1");
-  EXPECT_NE (findings[0].find ("both provide 'weights-rounded', which one step of a pipeline may do"), std::string::npos);
+  EXPECT_EQ (nth (0).substr (0, 4), "E2/1");
+  EXPECT_NE (nth (0).find ("both provide 'weights-rounded', which one step of a pipeline may do"), std::string::npos);
   EXPECT_FALSE (check ({ "rescale-round", "fold", "round" }));
   EXPECT_FALSE (check ({ "a=round", "b=round" })) << "the same technique twice";
   EXPECT_TRUE (check ({ "polish", "again=polish" })) << "only some facts have one provider" << all ();
@@ -214,7 +215,7 @@ TEST_F (PlanTest, AfterRoundingWeightsStay)
 {
   EXPECT_FALSE (check ({ "round", "change" }));
   EXPECT_EQ (count ('E'), 1u) << all ();
-  EXPECT_EQ (findings[0],
+  EXPECT_EQ (nth (0),
              "E1/0 step 'change' changes-weights after step 'round', when the weights are rounded, but it neither "
              "continues 'weights-rounded' nor carries the encodings along: it would undo the rounding; move it before "
              "that step");
@@ -253,13 +254,13 @@ TEST_F (PlanTest, FixedWeightEncodingsKeepTheirGrid)
 TEST_F (PlanTest, EqualizationNeedsFoldedBatchNorms)
 {
   EXPECT_FALSE (check ({ "equalize" }));
-  EXPECT_EQ (findings[0], "E0/-1 step 'equalize' requires that the model has no live batch norms, but the model has live "
+  EXPECT_EQ (nth (0), "E0/-1 step 'equalize' requires that the model has no live batch norms, but the model has live "
                           "batch norms: a batch norm undoes the scaling [Nagel 2019]");
   EXPECT_TRUE (g_error_matches (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_UNSATISFIED));
   EXPECT_TRUE (check ({ "equalize" }, HT_FACT_FALSE)) << all ();
   EXPECT_FALSE (check ({ "equalize", "fold" }));
-  EXPECT_EQ (findings[0].substr (0, 4), "E0/1");
-  EXPECT_NE (findings[0].find ("step 'fold' brings that about, move it to the front"), std::string::npos) << all ();
+  EXPECT_EQ (nth (0).substr (0, 4), "E0/1");
+  EXPECT_NE (nth (0).find ("step 'fold' brings that about, move it to the front"), std::string::npos) << all ();
 }
 
 TEST_F (PlanTest, HighBiasesNeedEqualizationAndStatistics)
@@ -279,8 +280,8 @@ TEST_F (PlanTest, ReestimationNeedsLiveBatchNormsLearnedRangesAndChannels)
   EXPECT_FALSE (check ({ "reestimate" }));
   EXPECT_EQ (count ('E'), 1u) << all ();
   EXPECT_FALSE (check ({ "fold", "tune", "reestimate" }));
-  EXPECT_EQ (findings[0].substr (0, 4), "E2/0");
-  EXPECT_NE (findings[0].find ("but after step 'fold' the model has no live batch norms"), std::string::npos) << all ();
+  EXPECT_EQ (nth (0).substr (0, 4), "E2/0");
+  EXPECT_NE (nth (0).find ("but after step 'fold' the model has no live batch norms"), std::string::npos) << all ();
   set_weights ("granularity", "tensor");
   EXPECT_FALSE (check ({ "tune", "reestimate" }));
   EXPECT_NE (all ().find ("step 'reestimate' requires per-channel weights (weights.granularity = channel): the result is "
@@ -295,8 +296,8 @@ TEST_F (PlanTest, EqualizationWithReestimationIsRefusedEvenWithoutAModel)
   EXPECT_FALSE (check ({ "equalize", "tune", "reestimate" }, HT_FACT_UNKNOWN));
   EXPECT_EQ (count ('E'), 1u) << all ();
   EXPECT_EQ (count ('W'), 1u) << all ();
-  EXPECT_EQ (findings[0].substr (0, 50), "W0/-1 legal if the model has no live batch norms: ");
-  EXPECT_NE (findings[1].find ("but step 'equalize' is legal only if the model has no live batch norms"),
+  EXPECT_EQ (nth (0).substr (0, 50), "W0/-1 legal if the model has no live batch norms: ");
+  EXPECT_NE (nth (1).find ("but step 'equalize' is legal only if the model has no live batch norms"),
              std::string::npos)
       << all ();
   EXPECT_FALSE (check ({ "tune", "reestimate", "equalize" }, HT_FACT_UNKNOWN));
@@ -306,7 +307,7 @@ TEST_F (PlanTest, EqualizationWithReestimationIsRefusedEvenWithoutAModel)
 TEST_F (PlanTest, WithoutAModelItIsLegalIf)
 {
   EXPECT_TRUE (check ({ "equalize" }, HT_FACT_UNKNOWN));
-  EXPECT_EQ (findings[0], "W0/-1 legal if the model has no live batch norms: step 'equalize' requires that: a batch norm "
+  EXPECT_EQ (nth (0), "W0/-1 legal if the model has no live batch norms: step 'equalize' requires that: a batch norm "
                           "undoes the scaling [Nagel 2019]");
   EXPECT_TRUE (check ({ "fold", "equalize" }, HT_FACT_UNKNOWN));
   EXPECT_EQ (all (), "") << "folding settles it";
@@ -360,7 +361,7 @@ TEST_F (PlanTest, FactsOfOthersWorkTheSameWay)
 {
   EXPECT_TRUE (check ({ "polish", "needs-polish" })) << all ();
   EXPECT_FALSE (check ({ "needs-polish" }));
-  EXPECT_EQ (findings[0], "E0/-1 step 'needs-polish' requires that 'polished' is true, but 'polished' is false, and no "
+  EXPECT_EQ (nth (0), "E0/-1 step 'needs-polish' requires that 'polished' is true, but 'polished' is false, and no "
                           "step before it brings that about: rough ones break");
 }
 
