@@ -212,3 +212,62 @@ TEST (Qdq, RefusesWhatOnnxCannotSay)
   EXPECT_EQ (graph, nullptr);
   EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, "5 bits");
 }
+
+TEST (Qdq, ComputesWhatTheSimulationComputes)
+{
+  g_autoptr (GError) error = nullptr;
+  for (guint bits : { 8u, 16u })
+    for (gint64 opset : { 8, 13 })
+      {
+        SCOPED_TRACE (testing::Message () << bits << " bits, opset " << opset);
+        Net net (opset);
+        net.input ("x", { 1, 2, 4, 4 }).weight ("w", { 3, 2, 3, 3 }).weight ("k", { 3, 1, 1 }).weight ("t", { 3, 2, 2, 2 });
+        net.node ("Conv", { "x", "w" }, { "conv" });
+        net.node ("Relu", { "conv" }, { "relu" });
+        net.node ("Mul", { "relu", "k" }, { "scaled" });
+        net.node ("ConvTranspose", { "scaled", "t" }, { "up" });
+        net.set (net.node ("Softmax", { "up" }, { "soft" }), "axis", 1);
+        net.set (net.node ("Flatten", { "soft" }, { "flat" }), "axis", 1);
+        net.weight ("v", { 5, 18 });
+        net.set (net.node ("Transpose", { "v" }, { "vt" }), "perm", std::vector<gint64>{ 1, 0 });
+        net.node ("MatMul", { "flat", "vt" }, { "y" });
+        net.output ("scaled").output ("y");
+        g_autoptr (HtSimulation) simulation = simulate (net);
+        fill (simulation, bits);
+        g_autoptr (HtGraph) graph = ht_simulation_to_qdq (simulation, &error);
+        ASSERT_NO_GERROR (error);
+        g_autoptr (HtExecutor) simulated = ht_simulation_create_executor (simulation, &error);
+        g_autoptr (HtExecutor) exported = ht_executor_new (graph, &error);
+        ASSERT_NO_GERROR (error);
+        std::vector<float> values;
+        for (int i = 0; i < 32; i++)
+          values.push_back (std::sin ((float) i) * 2);
+        g_autoptr (HtTensor) x = tensor_of (values, { 1, 2, 4, 4 });
+        std::vector<float> expected = run (simulated, "x", x);
+        EXPECT_EQ (expected.size (), 12u + 5);
+        EXPECT_EQ (run (exported, "x", x), expected);
+      }
+}
+
+TEST (Qdq, WithBiasesItIsWithinOneStep)
+{
+  g_autoptr (GError) error = nullptr;
+  Net net;
+  build (net);
+  g_autoptr (HtSimulation) simulation = simulate (net);
+  fill (simulation);
+  g_autoptr (HtGraph) graph = ht_simulation_to_qdq (simulation, &error);
+  ASSERT_NO_GERROR (error);
+  g_autoptr (HtExecutor) simulated = ht_simulation_create_executor (simulation, &error);
+  g_autoptr (HtExecutor) exported = ht_executor_new (graph, &error);
+  ASSERT_NO_GERROR (error);
+  std::vector<float> values;
+  for (int i = 0; i < 32; i++)
+    values.push_back (std::cos ((float) i));
+  g_autoptr (HtTensor) x = tensor_of (values, { 1, 2, 4, 4 });
+  std::vector<float> expected = run (simulated, "x", x), found = run (exported, "x", x);
+  double step = ht_encoding_get_scales (ht_simulation_get_encoding (simulation, "y"), nullptr)[0];
+  ASSERT_EQ (found.size (), expected.size ());
+  for (size_t i = 0; i < found.size (); i++)
+    EXPECT_NEAR (found[i], expected[i], step * 1.01);
+}
