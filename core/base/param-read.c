@@ -17,8 +17,8 @@ integer_to_json (const GValue *value)
     json_node_set_int (node, g_value_get_uint (value));
   else if (G_VALUE_HOLDS_INT64 (value))
     json_node_set_int (node, g_value_get_int64 (value));
-  else if (g_value_get_uint64 (value) <= (guint64) G_MAXINT64)
-    json_node_set_int (node, (gint64) g_value_get_uint64 (value));
+  else if (g_value_get_uint64 (value) <= (guint64)G_MAXINT64)
+    json_node_set_int (node, (gint64)g_value_get_uint64 (value));
   else
     g_clear_pointer (&node, json_node_unref);
   return node;
@@ -130,8 +130,8 @@ ht_param_value_to_json (GParamSpec *pspec, const GValue *value)
  * @name: the name of a parameter
  * @error: return location for an error
  *
- * Reads a parameter, in the form that ht_object_set_param() takes. Fails with %HT_ERROR_NOT_FOUND where there is no such
- * parameter and with %HT_ERROR_FAILED where its value has no JSON form.
+ * Reads a parameter, in the form that ht_object_set_param() takes. Fails with %HT_ERROR_NOT_FOUND where there is no
+ * such parameter and with %HT_ERROR_FAILED where its value has no JSON form.
  *
  * Returns: (transfer full) (nullable): the value, or %NULL on failure
  */
@@ -163,8 +163,8 @@ ht_object_get_param (GObject *object, const char *name, GError **error)
  * ht_object_params_to_json:
  * @object: an object with parameters
  *
- * Collects all parameters with their values, defaults included, in the order of ht_object_list_params(). A value without
- * a JSON form is null.
+ * Collects all parameters with their values, defaults included, in the order of ht_object_list_params(). A value
+ * without a JSON form is null.
  *
  * Returns: (transfer full): a JSON object
  */

@@ -106,8 +106,8 @@ ht_param_spec_get_integer_range (GParamSpec *pspec, gint64 *minimum, gint64 *max
     }
   else
     {
-      *minimum = (gint64) MIN (G_PARAM_SPEC_UINT64 (pspec)->minimum, (guint64) G_MAXINT64);
-      *maximum = (gint64) MIN (G_PARAM_SPEC_UINT64 (pspec)->maximum, (guint64) G_MAXINT64);
+      *minimum = (gint64)MIN (G_PARAM_SPEC_UINT64 (pspec)->minimum, (guint64)G_MAXINT64);
+      *maximum = (gint64)MIN (G_PARAM_SPEC_UINT64 (pspec)->maximum, (guint64)G_MAXINT64);
     }
 }
 
@@ -133,7 +133,7 @@ is_integer_type_limit (GParamSpec *pspec, gint64 value, gboolean upper)
   if (G_IS_PARAM_SPEC_INT (pspec))
     return value == (upper ? G_MAXINT : G_MININT);
   if (G_IS_PARAM_SPEC_UINT (pspec))
-    return upper && value == (gint64) G_MAXUINT;
+    return upper && value == (gint64)G_MAXUINT;
   if (G_IS_PARAM_SPEC_INT64 (pspec))
     return value == (upper ? G_MAXINT64 : G_MININT64);
   return upper && value == G_MAXINT64;
@@ -275,8 +275,8 @@ is_param (GParamSpec *pspec)
  * @klass: (type GObject.ObjectClass): a class with parameters
  * @name: the name of a parameter; `num_iterations` and `num-iterations` are the same one
  *
- * Finds a parameter of a class. Parameters are the properties, inherited ones included, that can be read and that can be
- * written at any time; what a class keeps for itself is read-only or set at construction only.
+ * Finds a parameter of a class. Parameters are the properties, inherited ones included, that can be read and that can
+ * be written at any time; what a class keeps for itself is read-only or set at construction only.
  *
  * Returns: (transfer none) (nullable): the parameter, or %NULL where there is none of this name
  */
@@ -353,8 +353,8 @@ find_nick_problem (GParamSpec *pspec)
 {
   g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
   gboolean is_enum = G_IS_PARAM_SPEC_ENUM (pspec);
-  guint n_values = is_enum ? G_PARAM_SPEC_ENUM (pspec)->enum_class->n_values
-                           : G_PARAM_SPEC_FLAGS (pspec)->flags_class->n_values;
+  guint n_values
+      = is_enum ? G_PARAM_SPEC_ENUM (pspec)->enum_class->n_values : G_PARAM_SPEC_FLAGS (pspec)->flags_class->n_values;
 
   for (guint i = 0; i < n_values; i++)
     {
@@ -365,7 +365,7 @@ find_nick_problem (GParamSpec *pspec)
       for (const char *p = nick; *p != '\0'; p++)
         if (!g_ascii_islower (*p) && !g_ascii_isdigit (*p) && *p != '-')
           return "has a nick with other characters than a-z, 0-9 and '-'";
-      if (!g_hash_table_add (seen, (gpointer) nick))
+      if (!g_hash_table_add (seen, (gpointer)nick))
         return "has two values with the same nick";
     }
   return n_values == 0 ? "has no values" : NULL;
@@ -381,7 +381,7 @@ find_default_problem (GParamSpec *pspec)
       && (isnan (G_PARAM_SPEC_DOUBLE (pspec)->minimum) || isnan (G_PARAM_SPEC_DOUBLE (pspec)->maximum)
           || !isfinite (G_PARAM_SPEC_DOUBLE (pspec)->default_value)))
     return "has a limit or default that is not a finite number";
-  if (G_IS_PARAM_SPEC_UINT64 (pspec) && G_PARAM_SPEC_UINT64 (pspec)->maximum > (guint64) G_MAXINT64)
+  if (G_IS_PARAM_SPEC_UINT64 (pspec) && G_PARAM_SPEC_UINT64 (pspec)->maximum > (guint64)G_MAXINT64)
     return "has a maximum that does not fit a signed 64-bit integer, the largest that recipes hold";
   if (!g_param_value_is_valid (pspec, fallback))
     return "has a default outside its range";
@@ -402,7 +402,8 @@ find_problem (GParamSpec *pspec)
   if ((pspec->flags & G_PARAM_CONSTRUCT_ONLY) != 0)
     return "can be set at construction only; make it with HT_PARAM_RW";
   if (kind == HT_PARAM_KIND_UNSUPPORTED)
-    return "is of a type that parameters cannot have (allowed: boolean, int, uint, int64, uint64, double, string, enum, "
+    return "is of a type that parameters cannot have (allowed: boolean, int, uint, int64, uint64, double, string, "
+           "enum, "
            "flags, strv and the variants ai, ad, as)";
   if ((problem = find_text_problem (pspec)) != NULL)
     return problem;
@@ -418,8 +419,8 @@ find_problem (GParamSpec *pspec)
  * @error: return location for an error
  *
  * Checks that a property can be a parameter: its name, a description of at most 80 characters without a period at the
- * end, a type that recipes can express, nicks that recipes can write, and a default inside its range. Every parameter of
- * a technique passes through here when its plugin is loaded. Fails with %HT_PLUGIN_ERROR_BAD_PASS.
+ * end, a type that recipes can express, nicks that recipes can write, and a default inside its range. Every parameter
+ * of a technique passes through here when its plugin is loaded. Fails with %HT_PLUGIN_ERROR_BAD_PASS.
  *
  * Returns: whether it can be
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Recipe values to properties and back. GObject itself narrows and clamps without a word: 4294967301 becomes 5 in an int
- * property, 7.9 becomes 7, 7 becomes TRUE. So the exact value is checked here, against the range that the GParamSpec
- * gives, before anything is stored. */
+/* Recipe values to properties and back. GObject itself narrows and clamps without a word: 4294967301 becomes 5 in an
+ * int property, 7.9 becomes 7, 7 becomes TRUE. So the exact value is checked here, against the range that the
+ * GParamSpec gives, before anything is stored. */
 #include "base/param-private.h"
 
 #include <halftone/error.h>
@@ -141,13 +141,13 @@ set_integer (const Target *target, JsonNode *node, GValue *value, GError **error
   if (given < minimum || given > maximum)
     return refuse (target, HT_RECIPE_ERROR_OUT_OF_RANGE, node, NULL, error);
   if (G_VALUE_HOLDS_INT (value))
-    g_value_set_int (value, (gint) given);
+    g_value_set_int (value, (gint)given);
   else if (G_VALUE_HOLDS_UINT (value))
-    g_value_set_uint (value, (guint) given);
+    g_value_set_uint (value, (guint)given);
   else if (G_VALUE_HOLDS_INT64 (value))
     g_value_set_int64 (value, given);
   else
-    g_value_set_uint64 (value, (guint64) given);
+    g_value_set_uint64 (value, (guint64)given);
   return TRUE;
 }
 
@@ -156,7 +156,7 @@ static gboolean
 read_number (const Target *target, JsonNode *node, double *number, GError **error)
 {
   if (is_value_of (node, G_TYPE_INT64))
-    *number = (double) json_node_get_int (node);
+    *number = (double)json_node_get_int (node);
   else if (is_value_of (node, G_TYPE_DOUBLE))
     *number = json_node_get_double (node);
   else
@@ -216,9 +216,9 @@ set_enum (const Target *target, JsonNode *node, GValue *value, GError **error)
     {
       g_autoptr (GPtrArray) nicks = g_ptr_array_new ();
       for (guint i = 0; i < klass->n_values; i++)
-        g_ptr_array_add (nicks, (gpointer) klass->values[i].value_nick);
+        g_ptr_array_add (nicks, (gpointer)klass->values[i].value_nick);
       g_ptr_array_add (nicks, NULL);
-      const char *suggestion = ht_suggest (nick, (const char *const *) nicks->pdata);
+      const char *suggestion = ht_suggest (nick, (const char *const *)nicks->pdata);
       return refuse (target, HT_RECIPE_ERROR_UNKNOWN_VALUE, node, suggestion, error);
     }
   g_value_set_enum (value, found->value);
@@ -255,9 +255,9 @@ add_flag (const Target *target, JsonNode *node, guint *flags, GError **error)
       g_autoptr (GPtrArray) nicks = g_ptr_array_new ();
       for (guint i = 0; i < klass->n_values; i++)
         if (klass->values[i].value != 0)
-          g_ptr_array_add (nicks, (gpointer) klass->values[i].value_nick);
+          g_ptr_array_add (nicks, (gpointer)klass->values[i].value_nick);
       g_ptr_array_add (nicks, NULL);
-      const char *suggestion = ht_suggest (nick, (const char *const *) nicks->pdata);
+      const char *suggestion = ht_suggest (nick, (const char *const *)nicks->pdata);
       return refuse (target, HT_RECIPE_ERROR_UNKNOWN_VALUE, node, suggestion, error);
     }
   if ((*flags & found->value) == found->value)
@@ -280,7 +280,7 @@ set_flags (const Target *target, JsonNode *node, GValue *value, GError **error)
     return FALSE;
   for (guint i = 0; i < json_array_get_length (list); i++)
     {
-      Target item = { target->pspec, target->name, (gint) i };
+      Target item = { target->pspec, target->name, (gint)i };
       if (!add_flag (&item, json_array_get_element (list, i), &flags, error))
         return FALSE;
     }
@@ -332,7 +332,7 @@ set_list (const Target *target, HtParamKind kind, JsonNode *node, GValue *value,
   guint length = json_array_get_length (list);
   for (guint i = 0; i < length; i++)
     {
-      Target item = { target->pspec, target->name, (gint) i };
+      Target item = { target->pspec, target->name, (gint)i };
       if (!check_item (&item, kind, json_array_get_element (list, i), error))
         return FALSE;
     }
@@ -351,10 +351,10 @@ set_list (const Target *target, HtParamKind kind, JsonNode *node, GValue *value,
     {
       JsonNode *item = json_array_get_element (list, i);
       if (kind == HT_PARAM_KIND_LIST_INTEGER)
-        g_variant_builder_add (&builder, "i", (gint32) json_node_get_int (item));
+        g_variant_builder_add (&builder, "i", (gint32)json_node_get_int (item));
       else if (kind == HT_PARAM_KIND_LIST_NUMBER)
         g_variant_builder_add (&builder, "d",
-                               is_value_of (item, G_TYPE_INT64) ? (double) json_node_get_int (item)
+                               is_value_of (item, G_TYPE_INT64) ? (double)json_node_get_int (item)
                                                                 : json_node_get_double (item));
       else
         g_variant_builder_add (&builder, "s", json_node_get_string (item));
@@ -412,14 +412,14 @@ find_or_fail (GObject *object, const char *name, GError **error)
   params = ht_object_list_params (klass);
   names = g_ptr_array_new ();
   for (guint i = 0; i < params->len; i++)
-    g_ptr_array_add (names, (gpointer) ((GParamSpec *) g_ptr_array_index (params, i))->name);
+    g_ptr_array_add (names, (gpointer)((GParamSpec *)g_ptr_array_index (params, i))->name);
   g_ptr_array_add (names, NULL);
-  g_autofree char *known = g_strjoinv (", ", (char **) names->pdata);
-  const char *suggestion = ht_suggest (name, (const char *const *) names->pdata);
+  g_autofree char *known = g_strjoinv (", ", (char **)names->pdata);
+  const char *suggestion = ht_suggest (name, (const char *const *)names->pdata);
   g_autofree char *shown = describe_text (name);
   if (suggestion != NULL)
-    g_set_error (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_UNKNOWN_KEY,
-                 "there is no parameter %s; did you mean '%s'?", shown, suggestion);
+    g_set_error (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_UNKNOWN_KEY, "there is no parameter %s; did you mean '%s'?",
+                 shown, suggestion);
   else
     g_set_error (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_UNKNOWN_KEY, "there is no parameter %s (known: %s)", shown,
                  params->len > 0 ? known : "none at all");

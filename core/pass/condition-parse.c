@@ -167,7 +167,7 @@ advance (Parser *self)
     {
       self->next = p + 1;
     }
-  self->length = (gsize) (self->next - self->start);
+  self->length = (gsize)(self->next - self->start);
 }
 
 static HtConditionNode *
@@ -180,9 +180,9 @@ fail (Parser *self, const char *expected, GError **error)
   else if (*self->start == '"' && self->kind == TOKEN_BAD)
     found = g_strdup ("a text without a closing '\"'");
   else
-    found = g_strdup_printf ("'%.*s'", (int) MIN (self->length, 40), self->start);
+    found = g_strdup_printf ("'%.*s'", (int)MIN (self->length, 40), self->start);
   g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "condition '%s': found %s at character %ld, expected %s",
-               self->text, found, (long) (self->start - self->text) + 1, expected);
+               self->text, found, (long)(self->start - self->text) + 1, expected);
   return NULL;
 }
 
@@ -190,17 +190,17 @@ static gboolean
 read_number (Parser *self, HtConditionLiteral *literal, GError **error)
 {
   const char *end = skip_number (self->start);
-  g_autofree char *digits = g_strndup (self->start, (gsize) (end - self->start));
+  g_autofree char *digits = g_strndup (self->start, (gsize)(end - self->start));
 
   literal->text = g_strndup (self->start, self->length);
   if (end < self->next)
-    literal->unit = g_strndup (end, (gsize) (self->next - end));
+    literal->unit = g_strndup (end, (gsize)(self->next - end));
   errno = 0;
   if (strpbrk (digits, ".eE") == NULL)
     {
       literal->kind = HT_CONDITION_INTEGER;
       literal->integer = g_ascii_strtoll (digits, NULL, 10);
-      literal->number = (double) literal->integer;
+      literal->number = (double)literal->integer;
     }
   else
     {

@@ -22,8 +22,8 @@ refuse (const HtCondition *self, const HtConditionNode *node, const char *expect
                  node->name, expected);
   else
     g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
-                 "condition '%s': '%s' is %s and cannot be compared with '%s' this way", self->text, node->name, expected,
-                 node->literal.text);
+                 "condition '%s': '%s' is %s and cannot be compared with '%s' this way", self->text, node->name,
+                 expected, node->literal.text);
   return FALSE;
 }
 
@@ -106,7 +106,7 @@ compare_integer (gint64 a, const HtConditionLiteral *literal)
 {
   if (literal->kind == HT_CONDITION_INTEGER)
     return (a > literal->integer) - (a < literal->integer);
-  return ((double) a > literal->number) - ((double) a < literal->number);
+  return ((double)a > literal->number) - ((double)a < literal->number);
 }
 
 static gint
@@ -132,12 +132,12 @@ compare (GParamSpec *pspec, const GValue *value, const HtConditionLiteral *liter
         return compare_integer (g_value_get_uint (value), literal);
       if (G_VALUE_HOLDS_INT64 (value))
         return compare_integer (g_value_get_int64 (value), literal);
-      return compare_integer ((gint64) MIN (g_value_get_uint64 (value), (guint64) G_MAXINT64), literal);
+      return compare_integer ((gint64)MIN (g_value_get_uint64 (value), (guint64)G_MAXINT64), literal);
     case HT_PARAM_KIND_NUMBER:
       return compare_number (g_value_get_double (value), literal);
     case HT_PARAM_KIND_ENUM:
-      enum_value = g_enum_get_value (G_PARAM_SPEC_ENUM (ht_param_spec_resolve (pspec))->enum_class,
-                                     g_value_get_enum (value));
+      enum_value
+          = g_enum_get_value (G_PARAM_SPEC_ENUM (ht_param_spec_resolve (pspec))->enum_class, g_value_get_enum (value));
       return enum_value != NULL && g_str_equal (enum_value->value_nick, literal->text) ? 0 : 1;
     default:
       return g_strcmp0 (g_value_get_string (value), literal->text) == 0 ? 0 : 1;

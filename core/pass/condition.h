@@ -6,8 +6,8 @@
  *   operator   = "=" | "==" | "!=" | "<" | "<=" | ">" | ">="
  *   name       = word | word "(" word ")"      literal = number [unit] | word | "text" | true | false
  *
- * A bare name is a switch that must be on. Words are [A-Za-z_][A-Za-z0-9_.-]*. What a name means is the scope's business:
- * a step's own parameters and the quantization settings for the rules of a technique. */
+ * A bare name is a switch that must be on. Words are [A-Za-z_][A-Za-z0-9_.-]*. What a name means is the scope's
+ * business: a step's own parameters and the quantization settings for the rules of a technique. */
 #pragma once
 
 #include <halftone/plan.h>

@@ -49,8 +49,8 @@ ht_effect_from_name (const char *name)
 {
   for (guint i = 0; effects[i] != NULL; i++)
     if (g_str_equal (effects[i], name))
-      return (HtEffect) (1u << i);
-  return (HtEffect) 0;
+      return (HtEffect)(1u << i);
+  return (HtEffect)0;
 }
 
 const char *

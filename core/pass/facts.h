@@ -16,8 +16,8 @@ typedef enum
 typedef struct
 {
   const char *name;
-  HtFactValue initial;   /* of a model that nobody has looked at */
-  const char *if_true;   /* "the model has live batch norms" */
+  HtFactValue initial; /* of a model that nobody has looked at */
+  const char *if_true; /* "the model has live batch norms" */
   const char *if_false;
   gboolean one_provider; /* two steps of a pipeline may not both provide it, unless the later one continues it */
   guint broken_by;       /* effects that a later step may not have, unless it continues the fact ... */

@@ -37,8 +37,8 @@ struct _HtPassContext
 /**
  * HtPassContext:
  *
- * What a running pass is given: the data and settings that it declared to read, random seeds, progress and cancellation,
- * and the report of its step. The pass manager makes one for each step.
+ * What a running pass is given: the data and settings that it declared to read, random seeds, progress and
+ * cancellation, and the report of its step. The pass manager makes one for each step.
  */
 G_DEFINE_FINAL_TYPE (HtPassContext, ht_pass_context, G_TYPE_OBJECT)
 
@@ -152,7 +152,7 @@ ht_pass_context_progress (HtPassContext *self, guint64 done, guint64 total, GErr
     return FALSE;
   if (self->progress == NULL)
     return TRUE;
-  double fraction = total > 0 ? (double) MIN (done, total) / (double) total : 1.0;
+  double fraction = total > 0 ? (double)MIN (done, total) / (double)total : 1.0;
   gint64 now = g_get_monotonic_time ();
   gboolean finished = fraction >= 1.0 && self->told_fraction < 1.0;
   if (finished || fraction - self->told_fraction >= PROGRESS_SHARE || now - self->told_time >= PROGRESS_INTERVAL)
@@ -295,9 +295,9 @@ ht_pass_context_get_reference (HtPassContext *self, HtModelState *state, GError 
  * @self: a context
  * @tensor: the name of a tensor
  *
- * Derives the seed of a random stream from the seed of the run, the id of the step and @tensor, so that neither the order
- * of the layers nor the number of threads matters: the first eight bytes, least significant first, of the SHA-256 of
- * the seed (eight bytes, likewise), the id with its terminator and the name with its terminator.
+ * Derives the seed of a random stream from the seed of the run, the id of the step and @tensor, so that neither the
+ * order of the layers nor the number of threads matters: the first eight bytes, least significant first, of the SHA-256
+ * of the seed (eight bytes, likewise), the id with its terminator and the name with its terminator.
  *
  * Returns: a seed
  */
@@ -313,9 +313,9 @@ ht_pass_context_get_seed (HtPassContext *self, const char *tensor)
 
   g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
   guint64 run = GUINT64_TO_LE (self->seed);
-  g_checksum_update (checksum, (const guchar *) &run, sizeof run);
-  g_checksum_update (checksum, (const guchar *) self->step, (gssize) strlen (self->step) + 1);
-  g_checksum_update (checksum, (const guchar *) tensor, (gssize) strlen (tensor) + 1);
+  g_checksum_update (checksum, (const guchar *)&run, sizeof run);
+  g_checksum_update (checksum, (const guchar *)self->step, (gssize)strlen (self->step) + 1);
+  g_checksum_update (checksum, (const guchar *)tensor, (gssize)strlen (tensor) + 1);
   g_checksum_get_digest (checksum, digest, &length);
   memcpy (&seed, digest, sizeof seed);
   return GUINT64_FROM_LE (seed);

@@ -22,8 +22,7 @@ ht_is_word (const char *text)
   return TRUE;
 }
 
-static void G_GNUC_PRINTF (2, 3)
-complain (GPtrArray *problems, const char *format, ...)
+static void G_GNUC_PRINTF (2, 3) complain (GPtrArray *problems, const char *format, ...)
 {
   va_list arguments;
 
@@ -56,8 +55,9 @@ lint_info (HtPassClass *klass, GPtrArray *problems)
   for (guint i = 0; i + 1 < meta->references->len; i++)
     if (!is_text (g_ptr_array_index (meta->references, i)))
       complain (problems, "one of its references is empty or not UTF-8");
-  if ((meta->reads & ~(guint) (HT_PASS_READS_CALIBRATION_DATA | HT_PASS_READS_LABELS | HT_PASS_READS_WEIGHT_SETTINGS
-                               | HT_PASS_READS_ACTIVATION_SETTINGS | HT_PASS_READS_REFERENCE_NETWORK))
+  if ((meta->reads
+       & ~(guint)(HT_PASS_READS_CALIBRATION_DATA | HT_PASS_READS_LABELS | HT_PASS_READS_WEIGHT_SETTINGS
+                  | HT_PASS_READS_ACTIVATION_SETTINGS | HT_PASS_READS_REFERENCE_NETWORK))
       != 0)
     complain (problems, "it declares to read something that this version does not know");
   if (klass->run == NULL)
@@ -74,7 +74,8 @@ lint_default (GObject *object, GParamSpec *pspec, GPtrArray *problems)
   if (stated != NULL && found != NULL && json_node_equal (stated, found))
     return;
   g_autofree char *stated_text = stated != NULL ? ht_param_describe_json (stated) : g_strdup ("nothing");
-  g_autofree char *found_text = found != NULL ? ht_param_describe_json (found) : g_strdup ("nothing that JSON can hold");
+  g_autofree char *found_text
+      = found != NULL ? ht_param_describe_json (found) : g_strdup ("nothing that JSON can hold");
   complain (problems, "parameter '%s' is %s in a new object, but its GParamSpec says %s; make it with HT_PARAM_RW",
             pspec->name, found_text, stated_text);
 }
@@ -115,7 +116,7 @@ lint_subject (const HtPassRule *rule, guint index, GPtrArray *problems)
     {
       if (ht_effect_from_name (rule->subject) == 0)
         {
-          g_autofree char *names = g_strjoinv (", ", (char **) ht_effect_list_names ());
+          g_autofree char *names = g_strjoinv (", ", (char **)ht_effect_list_names ());
           complain (problems, "rule %u names the effect '%s'; effects are %s", index, rule->subject, names);
         }
       return;
@@ -179,7 +180,7 @@ ht_pass_type_lint (GType type, GError **error)
       g_set_error (error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_BAD_PASS, "type '%s' is not a technique: it %s",
                    type != G_TYPE_INVALID ? g_type_name (type) : "(none)",
                    type != G_TYPE_INVALID && g_type_is_a (type, HT_TYPE_PASS) ? "is abstract"
-                                                                             : "does not derive from HtPass");
+                                                                              : "does not derive from HtPass");
       return FALSE;
     }
   HtPassClass *klass = g_type_class_ref (type);
@@ -195,7 +196,7 @@ ht_pass_type_lint (GType type, GError **error)
   if (problems->len > 0)
     {
       g_ptr_array_add (problems, NULL);
-      g_autofree char *all = g_strjoinv ("; ", (char **) problems->pdata);
+      g_autofree char *all = g_strjoinv ("; ", (char **)problems->pdata);
       g_autofree char *id = meta->id != NULL ? g_utf8_make_valid (meta->id, -1) : NULL;
       g_set_error (error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_BAD_PASS, "technique '%s': %s",
                    id != NULL ? id : g_type_name (type), all);

@@ -42,7 +42,7 @@ static void
 ht_pass_manager_init (HtPassManager *self)
 {
   self->batch = 1;
-  self->reports = g_ptr_array_new_with_free_func ((GDestroyNotify) json_node_unref);
+  self->reports = g_ptr_array_new_with_free_func ((GDestroyNotify)json_node_unref);
   self->seconds = g_array_new (FALSE, FALSE, sizeof (double));
 }
 
@@ -150,13 +150,12 @@ forward_progress (double fraction, const char *message, gpointer user_data)
 {
   StepProgress *progress = user_data;
   HtPassManager *self = progress->manager;
-  double whole = ((double) progress->step + fraction) / (double) ht_plan_get_n_steps (self->plan);
+  double whole = ((double)progress->step + fraction) / (double)ht_plan_get_n_steps (self->plan);
 
   self->progress (whole, message, self->progress_data);
 }
 
-/* The networks of a state pair up with those of the state before it. Where the step split them, both came from the graph;
- * the new reference must then be the old graph, a function that the step does not change. */
+/* Each network against the one that it came from: where the step split the reference off, both came from the graph. */
 static gboolean
 check_networks (HtPassManager *self, guint step, HtModelState *parent, HtModelState *state, GError **error)
 {
@@ -236,7 +235,7 @@ run_step (HtPassManager *self, guint step, HtModelState *parent, GCancellable *c
       g_autofree char *message = ht_plan_describe_step (self->plan, step);
       forward_progress (1.0, message, &progress);
     }
-  take_report (self, step, context, (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC);
+  take_report (self, step, context, (double)(g_get_monotonic_time () - start) / G_USEC_PER_SEC);
   return g_steal_pointer (&state);
 }
 

@@ -122,7 +122,7 @@ take_techniques (HtPassRegistry *self, HtPlugin *plugin)
     {
       const char *id = g_ptr_array_index (plugin->ids, i);
       Technique *taken = g_hash_table_lookup (self->techniques, id);
-      if (taken == NULL && g_hash_table_add (own, (gpointer) id))
+      if (taken == NULL && g_hash_table_add (own, (gpointer)id))
         continue;
       ht_plugin_fail (plugin, HT_PLUGIN_ERROR_ID_CONFLICT, "its technique '%s' is already provided by '%s'", id,
                       taken != NULL ? describe_source (taken) : plugin->path);
@@ -199,7 +199,7 @@ ht_pass_registry_load (HtPassRegistry *self)
   for (guint i = 0; i < self->search_path->len; i++)
     g_ptr_array_add (extra, g_ptr_array_index (self->search_path, i));
   g_ptr_array_add (extra, NULL);
-  g_auto (GStrv) folders = ht_plugin_list_folders ((const char *const *) extra->pdata, failed);
+  g_auto (GStrv) folders = ht_plugin_list_folders ((const char *const *)extra->pdata, failed);
   for (gsize i = 0; folders[i] != NULL; i++)
     {
       g_autoptr (GError) error = NULL;
@@ -240,7 +240,7 @@ ht_pass_registry_list_plugins (HtPassRegistry *self)
 static gint
 compare_names (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
 }
 
 /**
@@ -265,7 +265,7 @@ ht_pass_registry_list_passes (HtPassRegistry *self)
     g_ptr_array_add (ids, g_strdup (key));
   g_ptr_array_sort (ids, compare_names);
   g_ptr_array_add (ids, NULL);
-  return (char **) g_ptr_array_free (ids, FALSE);
+  return (char **)g_ptr_array_free (ids, FALSE);
 }
 
 static gboolean
@@ -276,7 +276,7 @@ probably_provides (HtPlugin *plugin, const char *id)
 
   return plugin->state == HT_PLUGIN_FAILED
          && (g_str_equal (file, expected) || g_strcmp0 (plugin->name, id) == 0
-             || g_strv_contains ((const char *const *) plugin->ids->pdata, id));
+             || g_strv_contains ((const char *const *)plugin->ids->pdata, id));
 }
 
 static void
@@ -295,7 +295,7 @@ report_unknown (HtPassRegistry *self, const char *id, GError **error)
     }
   g_auto (GStrv) known = ht_pass_registry_list_passes (self);
   g_autofree char *list = g_strjoinv (", ", known);
-  const char *suggestion = ht_suggest (id, (const char *const *) known);
+  const char *suggestion = ht_suggest (id, (const char *const *)known);
   g_set_error (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_UNKNOWN_PASS, "there is no pass '%s'%s%s%s (known: %s)", id,
                suggestion != NULL ? "; did you mean '" : "", suggestion != NULL ? suggestion : "",
                suggestion != NULL ? "'?" : "", known[0] != NULL ? list : "none; see 'halftone plugins list'");

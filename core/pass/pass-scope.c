@@ -35,15 +35,15 @@ get_target_pspec (void)
   if (g_once_init_enter (&target))
     {
       GParamSpec *pspec = g_param_spec_string ("target", "Target", "The target configuration", NULL, G_PARAM_READWRITE);
-      g_once_init_leave (&target, (gsize) g_param_spec_ref_sink (pspec));
+      g_once_init_leave (&target, (gsize)g_param_spec_ref_sink (pspec));
     }
-  return (GParamSpec *) target;
+  return (GParamSpec *)target;
 }
 
 static GParamSpec *
 find_in_scope (const HtConditionScope *scope, const char *name, GError **error)
 {
-  const HtPassScope *self = (const HtPassScope *) scope;
+  const HtPassScope *self = (const HtPassScope *)scope;
   GParamSpec *pspec;
   GObject *object;
   GType type;
@@ -72,7 +72,7 @@ find_in_scope (const HtConditionScope *scope, const char *name, GError **error)
 static gboolean
 get_in_scope (const HtConditionScope *scope, const char *name, GValue *value)
 {
-  const HtPassScope *self = (const HtPassScope *) scope;
+  const HtPassScope *self = (const HtPassScope *)scope;
   GObject *object;
   GType type;
 

@@ -118,7 +118,7 @@ ht_pass_class_add_reference (HtPassClass *klass, const char *reference)
   g_return_if_fail (reference != NULL);
 
   HtPassMeta *meta = ht_pass_class_get_meta (klass);
-  g_ptr_array_insert (meta->references, (gint) meta->references->len - 1, g_strdup (reference));
+  g_ptr_array_insert (meta->references, (gint)meta->references->len - 1, g_strdup (reference));
 }
 
 /**
@@ -145,8 +145,8 @@ ht_pass_class_set_reads (HtPassClass *klass, HtPassReads reads)
  * @reference: (nullable): where that is shown
  * @when: (nullable): when the rule applies, %NULL for always; for %HT_RULE_REQUIRES_SETTING, what must hold
  *
- * Declares a rule of combination. A condition compares the technique's own parameters and the quantization settings with
- * literals: `weights.granularity = channel && !(iterations < 2000)`, with `= == != < <= > >=`, `! && ||` and
+ * Declares a rule of combination. A condition compares the technique's own parameters and the quantization settings
+ * with literals: `weights.granularity = channel && !(iterations < 2000)`, with `= == != < <= > >=`, `! && ||` and
  * parentheses; a bare name is a switch that is on. Settings are `weights.KEY`, `activations.KEY` and `target`, the
  * resolved ones without the rules for single layers. What is malformed is found when the technique is registered.
  */
@@ -224,7 +224,7 @@ const char *const *
 ht_pass_class_get_references (HtPassClass *klass)
 {
   g_return_val_if_fail (HT_IS_PASS_CLASS (klass), NULL);
-  return (const char *const *) ht_pass_class_get_meta (klass)->references->pdata;
+  return (const char *const *)ht_pass_class_get_meta (klass)->references->pdata;
 }
 
 /**
@@ -306,7 +306,7 @@ ht_rule_kind_get_words (HtRuleKind kind)
     [HT_RULE_AFTER] = "is better after",
     [HT_RULE_BEFORE] = "is better before",
   };
-  return (guint) kind < G_N_ELEMENTS (words) ? words[kind] : NULL;
+  return (guint)kind < G_N_ELEMENTS (words) ? words[kind] : NULL;
 }
 
 /**

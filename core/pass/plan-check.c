@@ -14,8 +14,8 @@ typedef struct
   GHashTable *refused; /* pairs of steps that were refused already: one reason is enough */
 } Check;
 
-static void G_GNUC_PRINTF (6, 7)
-report (Check *self, HtSeverity severity, HtRecipeError code, gint other, const char *reference, const char *format, ...)
+static void G_GNUC_PRINTF (6, 7) report (Check *self, HtSeverity severity, HtRecipeError code, gint other,
+                                         const char *reference, const char *format, ...)
 {
   HtPlanFinding *finding = g_new0 (HtPlanFinding, 1);
   va_list arguments;
@@ -35,7 +35,7 @@ report (Check *self, HtSeverity severity, HtRecipeError code, gint other, const 
 static gboolean
 refuse_pair (Check *self, guint other)
 {
-  guint64 pair = ((guint64) MIN (self->step, other) << 32) | MAX (self->step, other);
+  guint64 pair = ((guint64)MIN (self->step, other) << 32) | MAX (self->step, other);
   return g_hash_table_add (self->refused, g_memdup2 (&pair, sizeof pair));
 }
 
@@ -58,7 +58,9 @@ ht_fact_describe (const char *name, HtFactValue value)
   if (words != NULL)
     return g_strdup (words);
   return g_strdup_printf ("'%s' is %s", name,
-                          value == HT_FACT_TRUE ? "true" : value == HT_FACT_FALSE ? "false" : "unknown");
+                          value == HT_FACT_TRUE    ? "true"
+                          : value == HT_FACT_FALSE ? "false"
+                                                   : "unknown");
 }
 
 /* The other step that applies a rule of this kind about this fact: the nearest behind, or -1. */
@@ -67,7 +69,7 @@ find_later (Check *self, HtRuleKind kind, const char *fact)
 {
   for (guint i = self->step + 1; i < self->plan->steps->len; i++)
     if (ht_plan_step_may (ht_plan_get_step (self->plan, i), kind, fact))
-      return (gint) i;
+      return (gint)i;
   return -1;
 }
 
@@ -81,7 +83,7 @@ explain_unsatisfied (Check *self, const char *name, const HtFact *fact, HtFactVa
   *other = -1;
   if (fact->origin != HT_FACT_IS_INITIAL)
     {
-      *other = (gint) fact->step;
+      *other = (gint)fact->step;
       step = ht_plan_describe_step (self->plan, fact->step);
       if (fact->origin == HT_FACT_IS_ASSUMED)
         return g_strdup_printf ("but %s is legal only if %s", step, words);
@@ -89,10 +91,10 @@ explain_unsatisfied (Check *self, const char *name, const HtFact *fact, HtFactVa
     }
   *other = find_later (self, wanted == HT_FACT_TRUE ? HT_RULE_PROVIDES : HT_RULE_ENDS, name);
   if (*other < 0)
-    return g_strdup_printf ("but %s%s", words,
-                            wanted == HT_FACT_TRUE && fact->value == HT_FACT_FALSE ? ", and no step before it brings that about"
-                                                                                   : "");
-  step = ht_plan_describe_step (self->plan, (guint) *other);
+    return g_strdup_printf (
+        "but %s%s", words,
+        wanted == HT_FACT_TRUE && fact->value == HT_FACT_FALSE ? ", and no step before it brings that about" : "");
+  step = ht_plan_describe_step (self->plan, (guint)*other);
   return g_strdup_printf ("but %s; %s brings that about, move it to the front", words, step);
 }
 
@@ -150,8 +152,8 @@ check_conflict (Check *self, const HtPassRule *rule, HtFactValue applies)
   HtFact initial = ht_plan_lookup_fact (self->plan->before, rule->subject);
 
   if (initial.value == HT_FACT_TRUE && applies == HT_FACT_TRUE)
-    report (self, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_CONFLICT, -1, rule->reference,
-            "%s cannot be used: %s already: %s", step, words, rule->reason);
+    report (self, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_CONFLICT, -1, rule->reference, "%s cannot be used: %s already: %s",
+            step, words, rule->reason);
   else if (initial.value != HT_FACT_FALSE)
     report (self, HT_SEVERITY_WARNING, HT_RECIPE_ERROR_CONFLICT, -1, rule->reference,
             "legal unless %s: that conflicts with %s: %s", words, step, rule->reason);
@@ -167,11 +169,11 @@ check_conflict (Check *self, const HtPassRule *rule, HtFactValue applies)
           g_autofree char *other_step = ht_plan_describe_step (self->plan, i);
           gboolean certain = applies == HT_FACT_TRUE && other->applies[j] == HT_FACT_TRUE;
           if (certain)
-            report (self, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_CONFLICT, (gint) i, rule->reference,
+            report (self, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_CONFLICT, (gint)i, rule->reference,
                     "%s and %s exclude each other in either order, as after the latter %s: %s", step, other_step, words,
                     rule->reason);
           else
-            report (self, HT_SEVERITY_WARNING, HT_RECIPE_ERROR_CONFLICT, (gint) i, rule->reference,
+            report (self, HT_SEVERITY_WARNING, HT_RECIPE_ERROR_CONFLICT, (gint)i, rule->reference,
                     "legal unless %s: %s and %s then exclude each other: %s",
                     applies == HT_FACT_TRUE ? provided->when : rule->when, step, other_step, rule->reason);
         }
@@ -192,9 +194,9 @@ check_single_provider (Check *self, const HtPassRule *rule, HtFactValue applies)
         continue;
       g_autofree char *step = ht_plan_describe_step (self->plan, self->step);
       g_autofree char *other_step = ht_plan_describe_step (self->plan, i);
-      gboolean certain = applies == HT_FACT_TRUE
-                         && ht_plan_lookup_fact (other->facts, rule->subject).value == HT_FACT_TRUE;
-      report (self, certain ? HT_SEVERITY_ERROR : HT_SEVERITY_WARNING, HT_RECIPE_ERROR_CONFLICT, (gint) i,
+      gboolean certain
+          = applies == HT_FACT_TRUE && ht_plan_lookup_fact (other->facts, rule->subject).value == HT_FACT_TRUE;
+      report (self, certain ? HT_SEVERITY_ERROR : HT_SEVERITY_WARNING, HT_RECIPE_ERROR_CONFLICT, (gint)i,
               rule->reference, "%s%s and %s both provide '%s', which one step of a pipeline may do: %s; leave one out",
               certain ? "" : "legal unless their conditions hold: ", other_step, step, rule->subject, rule->reason);
     }
@@ -209,9 +211,9 @@ is_excused (HtPlanStep *step, const HtFactInfo *info, const char *effect)
   for (guint i = 0; i < step->meta->rules->len; i++)
     {
       HtPassRule *rule = ht_plan_step_get_rule (step, i);
-      gboolean counts = (rule->kind == HT_RULE_CONTINUES && g_str_equal (rule->subject, info->name))
-                        || (rule->kind == HT_RULE_CARRIES_ENCODINGS && info->can_carry
-                            && g_str_equal (rule->subject, effect));
+      gboolean counts
+          = (rule->kind == HT_RULE_CONTINUES && g_str_equal (rule->subject, info->name))
+            || (rule->kind == HT_RULE_CARRIES_ENCODINGS && info->can_carry && g_str_equal (rule->subject, effect));
       if (counts && step->applies[i] == HT_FACT_TRUE)
         return HT_FACT_TRUE;
       if (counts && step->applies[i] == HT_FACT_UNKNOWN)
@@ -226,15 +228,15 @@ check_effect_on_fact (Check *self, const HtPassRule *rule, HtFactValue applies, 
   HtPlanStep *plan_step = ht_plan_get_step (self->plan, self->step);
   HtFact fact = ht_plan_lookup_fact (self->facts, info->name);
   HtFactValue excused = is_excused (plan_step, info, rule->subject);
-  gint other = fact.origin != HT_FACT_IS_INITIAL ? (gint) fact.step : -1;
+  gint other = fact.origin != HT_FACT_IS_INITIAL ? (gint)fact.step : -1;
 
   if (fact.value == HT_FACT_FALSE || excused == HT_FACT_TRUE)
     return;
-  if (other >= 0 && !refuse_pair (self, (guint) other))
+  if (other >= 0 && !refuse_pair (self, (guint)other))
     return;
   g_autofree char *step = ht_plan_describe_step (self->plan, self->step);
   g_autofree char *words = ht_fact_describe (info->name, HT_FACT_TRUE);
-  g_autofree char *by = other >= 0 ? ht_plan_describe_step (self->plan, (guint) other) : NULL;
+  g_autofree char *by = other >= 0 ? ht_plan_describe_step (self->plan, (guint)other) : NULL;
   g_autofree char *place = by != NULL ? g_strdup_printf ("after %s, when", by) : g_strdup ("where");
   const char *remedy = other >= 0 ? "; move it before that step" : "";
   if (applies == HT_FACT_TRUE && fact.value == HT_FACT_TRUE && excused == HT_FACT_FALSE)
@@ -242,8 +244,8 @@ check_effect_on_fact (Check *self, const HtPassRule *rule, HtFactValue applies, 
             "%s %s %s %s, but it neither continues '%s'%s: %s%s", step, rule->subject, place, words, info->name,
             info->can_carry ? " nor carries the encodings along" : " nor can carry it along", info->why, remedy);
   else
-    report (self, HT_SEVERITY_WARNING, HT_RECIPE_ERROR_CONFLICT, other, rule->reference,
-            "legal unless %s %s %s %s: %s", step, rule->subject, place, words, info->why);
+    report (self, HT_SEVERITY_WARNING, HT_RECIPE_ERROR_CONFLICT, other, rule->reference, "legal unless %s %s %s %s: %s",
+            step, rule->subject, place, words, info->why);
 }
 
 static void
@@ -266,11 +268,11 @@ check_order (Check *self, const HtPassRule *rule)
     other = find_later (self, HT_RULE_PROVIDES, rule->subject);
   for (guint i = 0; rule->kind == HT_RULE_BEFORE && i < self->step; i++)
     if (ht_plan_step_may (ht_plan_get_step (self->plan, i), HT_RULE_PROVIDES, rule->subject))
-      other = (gint) i;
+      other = (gint)i;
   if (other < 0)
     return;
   g_autofree char *step = ht_plan_describe_step (self->plan, self->step);
-  g_autofree char *other_step = ht_plan_describe_step (self->plan, (guint) other);
+  g_autofree char *other_step = ht_plan_describe_step (self->plan, (guint)other);
   report (self, HT_SEVERITY_NOTE, HT_RECIPE_ERROR_CONFLICT, other, rule->reference, "%s is better %s %s: %s", step,
           rule->kind == HT_RULE_AFTER ? "after" : "before", other_step, rule->reason);
 }
@@ -394,7 +396,7 @@ collect_initial (HtPlan *plan)
   while (g_hash_table_iter_next (&iter, &key, &value))
     {
       HtFact *fact = g_new0 (HtFact, 1);
-      fact->value = (HtFactValue) GPOINTER_TO_INT (value);
+      fact->value = (HtFactValue)GPOINTER_TO_INT (value);
       g_hash_table_insert (facts, g_strdup (key), fact);
     }
   return facts;
@@ -421,7 +423,7 @@ check_id (Check *self)
   for (guint i = 0; i < self->step; i++)
     if (g_str_equal (ht_plan_get_step (self->plan, i)->id, id))
       {
-        report (self, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_DUPLICATE_KEY, (gint) i, NULL,
+        report (self, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_DUPLICATE_KEY, (gint)i, NULL,
                 "steps %u and %u are both called '%s'; give one of them another id", i + 1, self->step + 1, id);
         return;
       }

@@ -43,7 +43,7 @@ explain_rule (HtPlan *self, GHashTable *before, const HtPassRule *rule, HtFactVa
 static gint
 compare_names (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
 }
 
 /* "batchnorm-live unknown, equalized": false ones are left out unless the step made them so. */
@@ -63,8 +63,8 @@ list_facts (GHashTable *facts, GHashTable *before)
     {
       const char *name = g_ptr_array_index (names, i);
       HtFactValue value = ht_plan_lookup_fact (facts, name).value;
-      gboolean ended = before != NULL && value == HT_FACT_FALSE
-                       && ht_plan_lookup_fact (before, name).value != HT_FACT_FALSE;
+      gboolean ended
+          = before != NULL && value == HT_FACT_FALSE && ht_plan_lookup_fact (before, name).value != HT_FACT_FALSE;
       if (value == HT_FACT_FALSE && !ended)
         continue;
       g_string_append_printf (text, "%s%s%s", text->len > 0 ? ", " : "", ended ? "no " : "", name);
@@ -103,9 +103,8 @@ ht_plan_explain_step (HtPlan *self, guint step)
   g_ptr_array_add (lines, g_strdup_printf ("%s: %s", title, plan_step->meta->summary));
   for (guint i = 0; i < plan_step->meta->rules->len; i++)
     if (plan_step->applies[i] != HT_FACT_FALSE)
-      g_ptr_array_add (lines,
-                       explain_rule (self, before, ht_plan_step_get_rule (plan_step, i), plan_step->applies[i]));
+      g_ptr_array_add (lines, explain_rule (self, before, ht_plan_step_get_rule (plan_step, i), plan_step->applies[i]));
   g_ptr_array_add (lines, g_strdup_printf ("facts: %s → %s", facts_before, facts_after));
   g_ptr_array_add (lines, NULL);
-  return (char **) g_ptr_array_free (lines, FALSE);
+  return (char **)g_ptr_array_free (lines, FALSE);
 }

@@ -49,8 +49,8 @@ struct _HtPlan
 
   HtQuantizationConfig *config;
   GPtrArray *steps;
-  GHashTable *initial;  /* name -> HtFactValue, as set */
-  GHashTable *before;   /* name -> HtFact, before the first step; from the check */
+  GHashTable *initial; /* name -> HtFactValue, as set */
+  GHashTable *before;  /* name -> HtFact, before the first step; from the check */
   GPtrArray *findings;
   gboolean checked;
 };

@@ -281,7 +281,8 @@ ht_plan_get_n_findings (HtPlan *self)
  * ht_plan_get_finding:
  * @self: a plan that was checked
  * @index: which finding
- * @severity: (out) (optional): %HT_SEVERITY_ERROR for what is illegal, %HT_SEVERITY_WARNING for what the plan depends on
+ * @severity: (out) (optional): %HT_SEVERITY_ERROR for what is illegal, %HT_SEVERITY_WARNING for what the plan depends
+ * on
  *   ("legal if …"), %HT_SEVERITY_NOTE for advice
  * @step: (out) (optional): the step that it is about
  * @other_step: (out) (optional): the other step that it is about, or -1

@@ -94,7 +94,7 @@ check_string (HtPlugin *plugin, const char *field, const char *text, gboolean ma
       return !mandatory;
     }
   gsize length = strnlen (text, MAX_STRING);
-  if (length == MAX_STRING || !g_utf8_validate (text, (gssize) length, NULL))
+  if (length == MAX_STRING || !g_utf8_validate (text, (gssize)length, NULL))
     {
       ht_plugin_fail (plugin, HT_PLUGIN_ERROR_BAD_DESCRIPTOR,
                       "the %s in its descriptor is not UTF-8 or has %d bytes or more", field, MAX_STRING);
@@ -160,7 +160,7 @@ check_abi (HtPlugin *plugin, const HtPluginDescriptor *descriptor)
   if (descriptor->struct_size < G_STRUCT_OFFSET (HtPluginDescriptor, pass_class_size))
     {
       ht_plugin_fail (plugin, HT_PLUGIN_ERROR_BAD_DESCRIPTOR, "its descriptor has %u bytes, at least %u are needed",
-                      descriptor->struct_size, (guint) sizeof (HtPluginDescriptor));
+                      descriptor->struct_size, (guint)sizeof (HtPluginDescriptor));
       return FALSE;
     }
   if (descriptor->abi_major != HT_PLUGIN_ABI_MAJOR || descriptor->abi_minor > HT_PLUGIN_ABI_MINOR)
@@ -175,14 +175,14 @@ check_abi (HtPlugin *plugin, const HtPluginDescriptor *descriptor)
   if (descriptor->struct_size < sizeof (HtPluginDescriptor))
     {
       ht_plugin_fail (plugin, HT_PLUGIN_ERROR_BAD_DESCRIPTOR, "its descriptor has %u bytes, at least %u are needed",
-                      descriptor->struct_size, (guint) sizeof (HtPluginDescriptor));
+                      descriptor->struct_size, (guint)sizeof (HtPluginDescriptor));
       return FALSE;
     }
   if (descriptor->pass_class_size != sizeof (HtPassClass))
     {
       ht_plugin_fail (plugin, HT_PLUGIN_ERROR_ABI_MISMATCH,
                       "built with an HtPassClass of %u bytes, in this library it has %u; rebuild it against halftone-1",
-                      descriptor->pass_class_size, (guint) sizeof (HtPassClass));
+                      descriptor->pass_class_size, (guint)sizeof (HtPassClass));
       return FALSE;
     }
   return TRUE;
@@ -241,7 +241,7 @@ check_type_names (HtPlugin *plugin, const HtPluginDescriptor *descriptor)
         {
           ht_plugin_fail (plugin, HT_PLUGIN_ERROR_BAD_DESCRIPTOR,
                           "type name %u in its descriptor is not a GType name of three letters or more",
-                          (guint) n_types);
+                          (guint)n_types);
           return FALSE;
         }
     }
@@ -289,7 +289,7 @@ describe_module (HtPlugin *plugin, HtPluginModule *module)
                       "it has no function '%s'; a plugin gets it from HT_PLUGIN_DEFINE()", HT_PLUGIN_QUERY_SYMBOL);
       return FALSE;
     }
-  const HtPluginDescriptor *descriptor = ((HtPluginQueryFunc) symbol) ();
+  const HtPluginDescriptor *descriptor = ((HtPluginQueryFunc)symbol) ();
   if (descriptor == NULL)
     {
       ht_plugin_fail (plugin, HT_PLUGIN_ERROR_BAD_DESCRIPTOR, "its function '%s' gives no descriptor",
@@ -393,7 +393,7 @@ check_types (HtPlugin *self)
           g_free (meta->version);
           meta->version = g_strdup (self->version);
           if (ht_is_word (meta->id))
-            g_ptr_array_insert (self->ids, (gint) self->ids->len - 1, g_strdup (meta->id));
+            g_ptr_array_insert (self->ids, (gint)self->ids->len - 1, g_strdup (meta->id));
         }
       if (!valid)
         g_string_append_printf (problems, "%s%s", problems->len > 0 ? "; " : "", error->message);

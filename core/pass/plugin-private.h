@@ -13,9 +13,9 @@ struct _HtPlugin
   char *name, *version, *license, *summary, *author, *origin;
   HtPluginState state;
   GError *error;
-  GArray *types;    /* GType, as added by the plugin */
-  GPtrArray *ids;   /* %NULL-terminated */
-  gpointer module;  /* HtPluginModule; owned by the process */
+  GArray *types;   /* GType, as added by the plugin */
+  GPtrArray *ids;  /* %NULL-terminated */
+  gpointer module; /* HtPluginModule; owned by the process */
 };
 
 HtPlugin *ht_plugin_new (const char *path);

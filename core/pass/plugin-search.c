@@ -81,13 +81,13 @@ ht_plugin_list_folders (const char *const *extra, GPtrArray *failed)
   else
     add_folder (&search, HT_SYSTEM_PLUGINS_DIR, FALSE);
   g_ptr_array_add (search.folders, NULL);
-  return (char **) g_ptr_array_free (search.folders, FALSE);
+  return (char **)g_ptr_array_free (search.folders, FALSE);
 }
 
 static gint
 compare_names (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
 }
 
 char **
@@ -109,5 +109,5 @@ ht_plugin_list_files (const char *folder, GError **error)
     }
   g_ptr_array_sort (files, compare_names);
   g_ptr_array_add (files, NULL);
-  return (char **) g_ptr_array_free (files, FALSE);
+  return (char **)g_ptr_array_free (files, FALSE);
 }

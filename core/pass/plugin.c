@@ -225,7 +225,7 @@ const char *const *
 ht_plugin_get_pass_ids (HtPlugin *self)
 {
   g_return_val_if_fail (HT_IS_PLUGIN (self), NULL);
-  return (const char *const *) self->ids->pdata;
+  return (const char *const *)self->ids->pdata;
 }
 
 /**

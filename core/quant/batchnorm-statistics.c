@@ -24,7 +24,8 @@ static void ht_batchnorm_statistics_artifact_init (HtArtifactInterface *iface);
  * HtBatchnormStatistics:
  *
  * What batch norms told of the tensors they produced: per channel the mean (beta) and the standard deviation (|gamma|)
- * of the pre-activation, kept when the batch norm itself is folded away. The artifact #HT_ARTIFACT_BATCHNORM_STATISTICS.
+ * of the pre-activation, kept when the batch norm itself is folded away. The artifact
+ * #HT_ARTIFACT_BATCHNORM_STATISTICS.
  *
  * A pass that rescales or shifts a tensor does the same here, or drops the tensor.
  */
@@ -73,7 +74,7 @@ digest_doubles (GChecksum *checksum, const double *values, gsize n_values)
       guint64 bits;
       memcpy (&bits, &values[i], sizeof bits);
       bits = GUINT64_TO_LE (bits);
-      g_checksum_update (checksum, (const guchar *) &bits, sizeof bits);
+      g_checksum_update (checksum, (const guchar *)&bits, sizeof bits);
     }
 }
 
@@ -86,9 +87,9 @@ digest_artifact (HtArtifact *artifact, GChecksum *checksum)
   for (gsize i = 0; tensors[i] != NULL; i++)
     {
       Entry *entry = g_hash_table_lookup (self->entries, tensors[i]);
-      guint64 n_channels = GUINT64_TO_LE ((guint64) entry->n_channels);
-      g_checksum_update (checksum, (const guchar *) tensors[i], (gssize) strlen (tensors[i]) + 1);
-      g_checksum_update (checksum, (const guchar *) &n_channels, sizeof n_channels);
+      guint64 n_channels = GUINT64_TO_LE ((guint64)entry->n_channels);
+      g_checksum_update (checksum, (const guchar *)tensors[i], (gssize)strlen (tensors[i]) + 1);
+      g_checksum_update (checksum, (const guchar *)&n_channels, sizeof n_channels);
       digest_doubles (checksum, entry->means, entry->n_channels);
       digest_doubles (checksum, entry->deviations, entry->n_channels);
     }
@@ -231,7 +232,8 @@ ht_batchnorm_statistics_get_deviations (HtBatchnormStatistics *self, const char 
  * @self: statistics
  * @tensor: the name of a tensor
  *
- * Forgets a tensor: a step changed it in a way that its statistics do not follow. Nothing happens where it is not known.
+ * Forgets a tensor: a step changed it in a way that its statistics do not follow. Nothing happens where it is not
+ * known.
  */
 void
 ht_batchnorm_statistics_drop (HtBatchnormStatistics *self, const char *tensor)
@@ -293,7 +295,7 @@ ht_batchnorm_statistics_shift (HtBatchnormStatistics *self, const char *tensor, 
 static gint
 compare_names (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
 }
 
 /**
@@ -318,5 +320,5 @@ ht_batchnorm_statistics_list (HtBatchnormStatistics *self)
     g_ptr_array_add (names, g_strdup (key));
   g_ptr_array_sort (names, compare_names);
   g_ptr_array_add (names, NULL);
-  return (char **) g_ptr_array_free (names, FALSE);
+  return (char **)g_ptr_array_free (names, FALSE);
 }

@@ -37,8 +37,8 @@ struct _HtModelState
  *
  * What a pass takes and returns: the graph, the floating-point reference network, the encodings and named artifacts.
  *
- * A sealed state never changes again and may be read by several threads. ht_model_state_edit() makes an editable copy of
- * it, which shares what it does not change; failing, a step drops the copy and nothing has happened.
+ * A sealed state never changes again and may be read by several threads. ht_model_state_edit() makes an editable copy
+ * of it, which shares what it does not change; failing, a step drops the copy and nothing has happened.
  */
 G_DEFINE_FINAL_TYPE (HtModelState, ht_model_state, G_TYPE_OBJECT)
 
@@ -110,8 +110,8 @@ ht_model_state_new (HtGraph *graph)
  * ht_model_state_edit:
  * @self: a state
  *
- * Makes an editable copy. Tensors and artifacts are shared until they are changed. While graph and reference network are
- * the same graph it is copied once and both names mean the one copy.
+ * Makes an editable copy. Tensors and artifacts are shared until they are changed. While graph and reference network
+ * are the same graph it is copied once and both names mean the one copy.
  *
  * Returns: (transfer full): an editable state
  */
@@ -130,8 +130,8 @@ ht_model_state_edit (HtModelState *self)
   while (g_hash_table_iter_next (&iter, &key, &value))
     {
       Entry *entry = g_new0 (Entry, 1);
-      entry->encoding = ht_encoding_ref (((Entry *) value)->encoding);
-      entry->status = ((Entry *) value)->status;
+      entry->encoding = ht_encoding_ref (((Entry *)value)->encoding);
+      entry->status = ((Entry *)value)->status;
       g_hash_table_insert (copy->encodings, g_strdup (key), entry);
     }
   g_hash_table_iter_init (&iter, self->artifacts);
@@ -139,8 +139,8 @@ ht_model_state_edit (HtModelState *self)
     {
       ArtifactEntry *entry = g_new0 (ArtifactEntry, 1);
       /* An unsealed state may still change its own in place, so only a sealed one shares. */
-      entry->object = self->sealed ? g_object_ref (((ArtifactEntry *) value)->object)
-                                   : ht_artifact_copy (((ArtifactEntry *) value)->object);
+      entry->object = self->sealed ? g_object_ref (((ArtifactEntry *)value)->object)
+                                   : ht_artifact_copy (((ArtifactEntry *)value)->object);
       entry->owned = !self->sealed;
       g_hash_table_insert (copy->artifacts, g_strdup (key), entry);
     }
@@ -194,14 +194,14 @@ static void
 digest_text (GChecksum *checksum, const char *text)
 {
   /* The terminator keeps neighbours apart. */
-  g_checksum_update (checksum, (const guchar *) text, (gssize) strlen (text) + 1);
+  g_checksum_update (checksum, (const guchar *)text, (gssize)strlen (text) + 1);
 }
 
 static void
 digest_integer (GChecksum *checksum, gint64 value)
 {
-  guint64 bytes = GUINT64_TO_LE ((guint64) value);
-  g_checksum_update (checksum, (const guchar *) &bytes, sizeof bytes);
+  guint64 bytes = GUINT64_TO_LE ((guint64)value);
+  g_checksum_update (checksum, (const guchar *)&bytes, sizeof bytes);
 }
 
 static void
@@ -215,7 +215,7 @@ digest_encoding (GChecksum *checksum, HtEncoding *encoding)
   digest_integer (checksum, ht_encoding_is_symmetric (encoding));
   digest_integer (checksum, ht_encoding_is_strict (encoding));
   digest_integer (checksum, ht_encoding_get_axis (encoding));
-  digest_integer (checksum, (gint64) n_grids);
+  digest_integer (checksum, (gint64)n_grids);
   for (gsize i = 0; i < n_grids; i++)
     {
       gint64 bits;
@@ -228,7 +228,7 @@ digest_encoding (GChecksum *checksum, HtEncoding *encoding)
 static gint
 compare_names (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
 }
 
 static char **
@@ -243,7 +243,7 @@ list_keys (GHashTable *table)
     g_ptr_array_add (names, g_strdup (key));
   g_ptr_array_sort (names, compare_names);
   g_ptr_array_add (names, NULL);
-  return (char **) g_ptr_array_free (names, FALSE);
+  return (char **)g_ptr_array_free (names, FALSE);
 }
 
 static char *
@@ -425,10 +425,11 @@ check_movable (HtModelState *self, const char *tensor, HtEncodingStatus status, 
     }
   if (status == HT_ENCODING_FIXED && self->in_step && !self->moves_fixed)
     {
-      g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT,
-                   "cannot %s the encoding of '%s': an earlier step fixed it, and this one declares neither to continue "
-                   "it nor to carry encodings along",
-                   action, tensor);
+      g_set_error (
+          error, HT_ERROR, HT_ERROR_CONFLICT,
+          "cannot %s the encoding of '%s': an earlier step fixed it, and this one declares neither to continue "
+          "it nor to carry encodings along",
+          action, tensor);
       return FALSE;
     }
   return TRUE;
@@ -460,8 +461,8 @@ ht_model_state_set_encoding (HtModelState *self, const char *tensor, HtEncoding 
 
   if (status == HT_ENCODING_PINNED && self->in_step)
     {
-      g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT, "cannot pin the encoding of '%s': only the user pins, a step fixes",
-                   tensor);
+      g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT,
+                   "cannot pin the encoding of '%s': only the user pins, a step fixes", tensor);
       return FALSE;
     }
   Entry *old = g_hash_table_lookup (self->encodings, tensor);
@@ -472,7 +473,8 @@ ht_model_state_set_encoding (HtModelState *self, const char *tensor, HtEncoding 
     }
   if (old != NULL && !check_movable (self, tensor, old->status, "move", error))
     return FALSE;
-  if (old != NULL && (old->status == HT_ENCODING_PINNED || (old->status == HT_ENCODING_FIXED && status == HT_ENCODING_OPEN)))
+  if (old != NULL
+      && (old->status == HT_ENCODING_PINNED || (old->status == HT_ENCODING_FIXED && status == HT_ENCODING_OPEN)))
     {
       g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT,
                    "cannot move the encoding of '%s': it is %s; drop it first to have it computed anew", tensor,
@@ -492,8 +494,8 @@ ht_model_state_set_encoding (HtModelState *self, const char *tensor, HtEncoding 
  * @tensor: the name of a tensor
  * @error: return location for an error
  *
- * Removes an encoding, so that calibration computes it. Nothing happens where there is none. A step may not drop what it
- * may not move (%HT_ERROR_CONFLICT); outside of a step anything can be dropped.
+ * Removes an encoding, so that calibration computes it. Nothing happens where there is none. A step may not drop what
+ * it may not move (%HT_ERROR_CONFLICT); outside of a step anything can be dropped.
  *
  * Returns: whether the tensor has no encoding now
  */
@@ -532,7 +534,8 @@ ht_model_state_list_artifacts (HtModelState *self)
  * @self: a state
  * @name: the name of an artifact
  *
- * Gets an artifact. An editable state gives one that may be changed in place; that of a sealed state is to be read only.
+ * Gets an artifact. An editable state gives one that may be changed in place; that of a sealed state is to be read
+ * only.
  *
  * Returns: (transfer none) (nullable): the artifact, or %NULL where there is none of this name
  */

@@ -10,7 +10,7 @@ namespace
 struct Broken
 {
   HtPluginError code;
-  const char *text; // behind "plugin 'PATH': "
+  const char *text;  // behind "plugin 'PATH': "
   bool whole = true; // or only its beginning, where the rest is the dynamic linker's
 };
 
@@ -24,8 +24,7 @@ expectations ()
     { "no-symbol",
       { HT_PLUGIN_ERROR_NOT_A_PLUGIN,
         "it has no function 'ht_plugin_query'; a plugin gets it from HT_PLUGIN_DEFINE()" } },
-    { "null-descriptor",
-      { HT_PLUGIN_ERROR_BAD_DESCRIPTOR, "its function 'ht_plugin_query' gives no descriptor" } },
+    { "null-descriptor", { HT_PLUGIN_ERROR_BAD_DESCRIPTOR, "its function 'ht_plugin_query' gives no descriptor" } },
     { "wrong-magic",
       { HT_PLUGIN_ERROR_BAD_DESCRIPTOR,
         "its descriptor starts with 0x12345678, not with 0x50545448; describe it with HT_PLUGIN_DEFINE()" } },
@@ -37,8 +36,7 @@ expectations ()
       { HT_PLUGIN_ERROR_ABI_MISMATCH,
         "built for plugin ABI 1.1, this library accepts 1.0 to 1.0; rebuild it against halftone-1 (pkg-config "
         "--variable=abi halftone-1 says 1.0)" } },
-    { "short-struct",
-      { HT_PLUGIN_ERROR_BAD_DESCRIPTOR, "its descriptor has 40 bytes, at least 160 are needed" } },
+    { "short-struct", { HT_PLUGIN_ERROR_BAD_DESCRIPTOR, "its descriptor has 40 bytes, at least 160 are needed" } },
     { "wrong-class-size",
       { HT_PLUGIN_ERROR_ABI_MISMATCH,
         "built with an HtPassClass of 8 bytes, in this library it has 272; rebuild it against halftone-1" } },
@@ -52,30 +50,31 @@ expectations ()
       { HT_PLUGIN_ERROR_BAD_DESCRIPTOR,
         "its descriptor names no types; give those it registers, up to 255, with NULL behind the last" } },
     { "usable-false", { HT_PLUGIN_ERROR_NOT_USABLE, "it cannot run here: this machine has no abacus" } },
-    { "register-fails",
-      { HT_PLUGIN_ERROR_REGISTER, "registering its types failed: the table of kernels is damaged" } },
+    { "register-fails", { HT_PLUGIN_ERROR_REGISTER, "registering its types failed: the table of kernels is damaged" } },
     { "register-mute", { HT_PLUGIN_ERROR_REGISTER, "registering its types failed: it gives no reason" } },
     { "undeclared-type",
       { HT_PLUGIN_ERROR_REGISTER, "it added the type 'HtBrokenUndeclared', which its descriptor does not name" } },
     { "duplicate-type",
-      { HT_PLUGIN_ERROR_TYPE_CONFLICT,
-        "it wants to register the type 'HtBrokenSound', which " BROKEN_PLUGINS
-        "/halftone-a-sound.so has registered already; rename the type" } },
+      { HT_PLUGIN_ERROR_TYPE_CONFLICT, "it wants to register the type 'HtBrokenSound', which " BROKEN_PLUGINS
+                                       "/halftone-a-sound.so has registered already; rename the type" } },
     { "duplicate-id",
       { HT_PLUGIN_ERROR_ID_CONFLICT,
         "its technique 'sound' is already provided by '" BROKEN_PLUGINS "/halftone-a-sound.so'" } },
     { "not-a-pass",
       { HT_PLUGIN_ERROR_BAD_PASS, "type 'HtBrokenNotAPass' is not a technique: it does not derive from HtPass" } },
     { "param-lint",
-      { HT_PLUGIN_ERROR_BAD_PASS,
-        "technique 'lint': parameter 'Iterations' has a name that is not of the form [a-z][a-z0-9-]*; parameter 'rate' is "
-        "of a type that parameters cannot have (allowed: boolean, int, uint, int64, uint64, double, string, enum, flags, "
-        "strv and the variants ai, ad, as); parameter 'forgotten' is 0 in a new object, but its GParamSpec says 5; make "
-        "it with HT_PARAM_RW" } },
+      { HT_PLUGIN_ERROR_BAD_PASS, "technique 'lint': parameter 'Iterations' has a name that is not of the form "
+                                  "[a-z][a-z0-9-]*; parameter 'rate' is "
+                                  "of a type that parameters cannot have (allowed: boolean, int, uint, int64, uint64, "
+                                  "double, string, enum, flags, "
+                                  "strv and the variants ai, ad, as); parameter 'forgotten' is 0 in a new object, but "
+                                  "its GParamSpec says 5; make "
+                                  "it with HT_PARAM_RW" } },
     { "bad-condition",
       { HT_PLUGIN_ERROR_BAD_PASS,
         "technique 'condition': rule 0: condition 'weights.bits << 4': found '<' at character 15, expected a number, a "
-        "word or a text in double quotes; rule 1: condition 'speed > 3': 'speed' is neither a parameter of this technique "
+        "word or a text in double quotes; rule 1: condition 'speed > 3': 'speed' is neither a parameter of this "
+        "technique "
         "nor a setting (weights.KEY, activations.KEY, target)" } },
   };
   return all;
@@ -174,7 +173,8 @@ TEST (BrokenPluginsTest, ARecipeHearsWhichPluginFailed)
   GError *error = nullptr;
   EXPECT_EQ (ht_pass_registry_find (registry, "wrong-magic", &error), G_TYPE_INVALID) << "by the name of its file";
   EXPECT_GERROR (error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_BAD_DESCRIPTOR,
-                 "pass 'wrong-magic' is provided by " BROKEN_PLUGINS "/halftone-wrong-magic.so, which failed to load: ");
+                 "pass 'wrong-magic' is provided by " BROKEN_PLUGINS
+                 "/halftone-wrong-magic.so, which failed to load: ");
   EXPECT_EQ (ht_pass_registry_find (registry, "lint", &error), G_TYPE_INVALID) << "by the id that it registered";
   EXPECT_GERROR (error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_BAD_PASS, "halftone-param-lint.so, which failed to load: ");
   EXPECT_EQ (ht_pass_registry_find (registry, "sonud", &error), G_TYPE_INVALID);

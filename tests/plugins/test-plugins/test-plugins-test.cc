@@ -84,9 +84,10 @@ TEST_F (TestPluginsTest, ItsArtifactTravelsWithTheState)
   EXPECT_STRNE (before, after);
   g_autoptr (JsonNode) report = ht_pass_manager_get_step_report (manager, 1);
   g_autofree char *text = json_to_string (report, FALSE);
-  EXPECT_STREQ (text, "{\"id\":\"second\",\"pass\":\"rounding-choice\",\"version\":\"0.1\",\"parameters\":{\"mode\":"
-                      "\"nearest\"},\"notes\":[],\"skipped\":[],\"tables\":{\"tally\":[{\"subject\":\"marks\",\"count\":2.0}"
-                      "]}}");
+  EXPECT_STREQ (text,
+                "{\"id\":\"second\",\"pass\":\"rounding-choice\",\"version\":\"0.1\",\"parameters\":{\"mode\":"
+                "\"nearest\"},\"notes\":[],\"skipped\":[],\"tables\":{\"tally\":[{\"subject\":\"marks\",\"count\":2.0}"
+                "]}}");
   g_autoptr (HtModelState) again = ht_pass_manager_run (manager, state, nullptr, &error);
   g_autofree char *again_hash = ht_model_state_hash (again);
   EXPECT_STREQ (after, again_hash);

@@ -253,7 +253,8 @@ TEST_F (ParamTest, NothingIsConverted)
   EXPECT_FALSE (set ("max-iterations", json_text ("7")));
   EXPECT_GERROR (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_WRONG_TYPE, "is \"7\", must be an integer");
   EXPECT_FALSE (set ("switch", json_int (1)));
-  EXPECT_GERROR (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_WRONG_TYPE, "'switch' is 1, must be true or false (default true)");
+  EXPECT_GERROR (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_WRONG_TYPE,
+                 "'switch' is 1, must be true or false (default true)");
   EXPECT_FALSE (set ("switch", json_text ("true")));
   EXPECT_GERROR (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_WRONG_TYPE, "");
   EXPECT_FALSE (set ("weight", json_bool (false)));
@@ -263,7 +264,8 @@ TEST_F (ParamTest, NothingIsConverted)
   EXPECT_FALSE (set ("name", json_node_new (JSON_NODE_NULL)));
   EXPECT_GERROR (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_WRONG_TYPE, "'name' is null");
   EXPECT_FALSE (set ("mode", json_int (1)));
-  EXPECT_GERROR (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_WRONG_TYPE, "'mode' is 1, must be one of exact, replace, skip");
+  EXPECT_GERROR (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_WRONG_TYPE,
+                 "'mode' is 1, must be one of exact, replace, skip");
   EXPECT_FALSE (set ("steps", json_int (1)));
   EXPECT_GERROR (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_WRONG_TYPE, "'steps' is 1, must be a list of integers");
 }
@@ -441,8 +443,7 @@ TEST (ParamLintTest, RefusesWhatRecipesCannotSay)
     { g_param_spec_int ("ok", "N", eighty_one.c_str (), 0, 1, 0, GParamFlags (G_PARAM_READWRITE)), "80 characters" },
     { g_param_spec_int ("ok", "N", "Broken \xff", 0, 1, 0, HT_PARAM_RW), "not UTF-8" },
     { g_param_spec_int ("ok", "N", "Read only", 0, 1, 0, G_PARAM_READABLE), "cannot be both read and written" },
-    { g_param_spec_int ("ok", "N", "Once only", 0, 1, 0,
-                        GParamFlags (G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY)),
+    { g_param_spec_int ("ok", "N", "Once only", 0, 1, 0, GParamFlags (G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY)),
       "at construction only" },
     { g_param_spec_float ("ok", "N", "A float", 0, 1, 0, HT_PARAM_RW), "of a type that parameters cannot have" },
     { g_param_spec_pointer ("ok", "N", "A pointer", HT_PARAM_RW), "of a type that parameters cannot have" },

@@ -8,7 +8,8 @@ namespace
 
 TEST (SuggestTest, NearestWordWithinAThird)
 {
-  const char *const words[] = { "adaround", "adascale", "bias-correction", "num-iterations", "qat", "min-max", nullptr };
+  const char *const words[]
+      = { "adaround", "adascale", "bias-correction", "num-iterations", "qat", "min-max", nullptr };
   EXPECT_EQ (ht_suggest ("adaruond", words), words[0]) << "a swap of neighbours is one step";
   EXPECT_EQ (ht_suggest ("AdaRound", words), words[0]);
   EXPECT_EQ (ht_suggest ("adscale", words), words[1]);

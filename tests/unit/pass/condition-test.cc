@@ -2,7 +2,8 @@
 // The little language of conditions.
 #include "test-pass.h"
 
-extern "C" {
+extern "C"
+{
 #include "pass/condition.h"
 #include "pass/pass-private.h"
 }

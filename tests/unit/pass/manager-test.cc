@@ -152,7 +152,9 @@ TEST_F (ManagerTest, SuccessWithAnErrorIsNoSuccess)
 
 TEST_F (ManagerTest, ABrokenGraphIsRefused)
 {
-  add ("a", { "breaking", { { HT_RULE_EFFECT, "changes-topology", "x" } }, 0,
+  add ("a", { "breaking",
+              { { HT_RULE_EFFECT, "changes-topology", "x" } },
+              0,
               [] (HtPass *, HtModelState *s, HtPassContext *, GError **) {
                 HtGraph *graph = ht_model_state_get_graph (s);
                 ht_graph_set_node_input (graph, ht_graph_find_node (graph, "relu"), 0, "nowhere");
@@ -204,18 +206,25 @@ TEST_F (ManagerTest, TheReferenceStaysWithTheOneWhoSplits)
 
 TEST_F (ManagerTest, TheContextRefusesWhatWasNotDeclared)
 {
-  add ("a", { "nosy", {}, 0, [] (HtPass *, HtModelState *s, HtPassContext *context, GError **) {
-               GError *e = nullptr;
-               EXPECT_EQ (ht_pass_context_get_calibration (context, &e), nullptr);
-               [&] { EXPECT_GERROR (e, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "does not declare HT_PASS_READS_CALIBRATION_DATA"); }();
-               EXPECT_EQ (ht_pass_context_get_quantization (context, &e), nullptr);
-               [&] { EXPECT_GERROR (e, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "does not declare HT_PASS_READS_WEIGHT_SETTINGS or"); }();
-               EXPECT_EQ (ht_pass_context_create_simulation (context, s, &e), nullptr);
-               [&] { EXPECT_GERROR (e, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "HT_PASS_READS_ACTIVATION_SETTINGS"); }();
-               EXPECT_EQ (ht_pass_context_get_reference (context, s, &e), nullptr);
-               [&] { EXPECT_GERROR (e, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "does not declare HT_PASS_READS_REFERENCE_NETWORK"); }();
-               return TRUE;
-             } });
+  add ("a",
+       { "nosy", {}, 0, [] (HtPass *, HtModelState *s, HtPassContext *context, GError **) {
+          GError *e = nullptr;
+          EXPECT_EQ (ht_pass_context_get_calibration (context, &e), nullptr);
+          [&] {
+            EXPECT_GERROR (e, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "does not declare HT_PASS_READS_CALIBRATION_DATA");
+          }();
+          EXPECT_EQ (ht_pass_context_get_quantization (context, &e), nullptr);
+          [&] {
+            EXPECT_GERROR (e, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "does not declare HT_PASS_READS_WEIGHT_SETTINGS or");
+          }();
+          EXPECT_EQ (ht_pass_context_create_simulation (context, s, &e), nullptr);
+          [&] { EXPECT_GERROR (e, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "HT_PASS_READS_ACTIVATION_SETTINGS"); }();
+          EXPECT_EQ (ht_pass_context_get_reference (context, s, &e), nullptr);
+          [&] {
+            EXPECT_GERROR (e, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "does not declare HT_PASS_READS_REFERENCE_NETWORK");
+          }();
+          return TRUE;
+        } });
   g_autoptr (HtModelState) result = run ();
   ASSERT_NO_GERROR (error);
 }
@@ -223,7 +232,9 @@ TEST_F (ManagerTest, TheContextRefusesWhatWasNotDeclared)
 TEST_F (ManagerTest, WhatWasDeclaredIsGiven)
 {
   HtQuantizationConfig *expected = config;
-  add ("a", { "reader", {}, HT_PASS_READS_WEIGHT_SETTINGS | HT_PASS_READS_CALIBRATION_DATA,
+  add ("a", { "reader",
+              {},
+              HT_PASS_READS_WEIGHT_SETTINGS | HT_PASS_READS_CALIBRATION_DATA,
               [expected] (HtPass *, HtModelState *s, HtPassContext *context, GError **) {
                 GError *e = nullptr;
                 EXPECT_EQ (ht_pass_context_get_quantization (context, &e), expected);
@@ -251,11 +262,13 @@ TEST_F (ManagerTest, TheReportIsTheSameEachTime)
                   return TRUE;
                 } });
   ASSERT_TRUE (ht_object_set_param_string (G_OBJECT (ht_plan_get_step_pass (plan, 0)), "mode", "learned", nullptr));
-  const char *expected
-      = "{\"id\":\"talk\",\"pass\":\"talking\",\"version\":null,\"parameters\":{\"mode\":\"learned\",\"iterations\":10000,"
-        "\"fast\":false},\"notes\":[{\"subject\":\"relu\",\"text\":\"left as it is\"}],\"skipped\":[{\"subject\":\"mm\","
-        "\"reason\":\"its weight is shared\"}],\"tables\":{\"layers\":[{\"subject\":\"mm\",\"before\":0.5,\"after\":null},"
-        "{\"subject\":\"relu\",\"before\":1.0}]}}";
+  const char *expected = "{\"id\":\"talk\",\"pass\":\"talking\",\"version\":null,\"parameters\":{\"mode\":\"learned\","
+                         "\"iterations\":10000,"
+                         "\"fast\":false},\"notes\":[{\"subject\":\"relu\",\"text\":\"left as it "
+                         "is\"}],\"skipped\":[{\"subject\":\"mm\","
+                         "\"reason\":\"its weight is "
+                         "shared\"}],\"tables\":{\"layers\":[{\"subject\":\"mm\",\"before\":0.5,\"after\":null},"
+                         "{\"subject\":\"relu\",\"before\":1.0}]}}";
   for (int i = 0; i < 2; i++)
     {
       g_autoptr (HtModelState) result = run ();
@@ -341,7 +354,8 @@ TEST_F (ManagerTest, CancelledAtEachCheckTheStateStays)
       g_autoptr (GCancellable) cancellable = g_cancellable_new ();
       checks = 0;
       EXPECT_EQ (run (cancellable), nullptr) << cancel_at;
-      EXPECT_GERROR (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, cancel_at <= 3 ? "step 'a' (worker): " : "step 'b' (worker): ");
+      EXPECT_GERROR (error, G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                     cancel_at <= 3 ? "step 'a' (worker): " : "step 'b' (worker): ");
       EXPECT_EQ (checks, cancel_at);
     }
   g_autoptr (GCancellable) before = g_cancellable_new ();

@@ -47,8 +47,7 @@ specs ()
         { { HT_RULE_PROVIDES, HT_FACT_WEIGHTS_ROUNDED, "it learns the rounding" },
           { HT_RULE_EFFECT, "changes-weights", why } } } },
     { "correct",
-      { "correct",
-        { { HT_RULE_PROVIDES, HT_FACT_BIAS_CORRECTED, why }, { HT_RULE_EFFECT, "changes-biases", why } } } },
+      { "correct", { { HT_RULE_PROVIDES, HT_FACT_BIAS_CORRECTED, why }, { HT_RULE_EFFECT, "changes-biases", why } } } },
     { "tune",
       { "tune",
         { { HT_RULE_CONTINUES, HT_FACT_WEIGHTS_ROUNDED, "training keeps the weights on the grid" },
@@ -64,7 +63,8 @@ specs ()
         { { HT_RULE_EFFECT, "changes-weights", why }, { HT_RULE_CARRIES_ENCODINGS, "changes-weights", why } } } },
     { "grid",
       { "grid",
-        { { HT_RULE_EFFECT, "changes-weight-grid", why }, { HT_RULE_PROVIDES, HT_FACT_WEIGHT_ENCODINGS_FIXED, why } } } },
+        { { HT_RULE_EFFECT, "changes-weight-grid", why },
+          { HT_RULE_PROVIDES, HT_FACT_WEIGHT_ENCODINGS_FIXED, why } } } },
     { "reestimate",
       { "reestimate",
         { { HT_RULE_REQUIRES, HT_FACT_BATCHNORM_LIVE, "there must be statistics to estimate" },
@@ -143,13 +143,12 @@ protected:
   }
   void set (guint step, const char *name, const char *text)
   {
-    ASSERT_TRUE (
-        ht_object_set_param_string (G_OBJECT (ht_plan_get_step_pass (plan, step)), name, text, nullptr));
+    ASSERT_TRUE (ht_object_set_param_string (G_OBJECT (ht_plan_get_step_pass (plan, step)), name, text, nullptr));
   }
   void set_weights (const char *name, const char *text)
   {
-    ASSERT_TRUE (ht_object_set_param_string (G_OBJECT (ht_quantization_config_get_weights (config)), name, text,
-                                             nullptr));
+    ASSERT_TRUE (
+        ht_object_set_param_string (G_OBJECT (ht_quantization_config_get_weights (config)), name, text, nullptr));
   }
   guint count (char letter)
   {
@@ -189,7 +188,7 @@ TEST_F (PlanTest, RoundingAndBiasCorrectionExcludeEachOtherInEitherOrder)
   EXPECT_FALSE (check ({ "fold", "round", "correct" }));
   EXPECT_EQ (count ('E'), 1u) << all ();
   EXPECT_EQ (nth (0), "E1/2 step 'round' and step 'correct' exclude each other in either order, as after the latter "
-                          "the biases are corrected: both correct the same error [AIMET]");
+                      "the biases are corrected: both correct the same error [AIMET]");
   EXPECT_TRUE (g_error_matches (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_CONFLICT));
   EXPECT_FALSE (check ({ "fold", "correct", "round" }));
   EXPECT_EQ (count ('E'), 1u) << all ();
@@ -255,7 +254,7 @@ TEST_F (PlanTest, EqualizationNeedsFoldedBatchNorms)
 {
   EXPECT_FALSE (check ({ "equalize" }));
   EXPECT_EQ (nth (0), "E0/-1 step 'equalize' requires that the model has no live batch norms, but the model has live "
-                          "batch norms: a batch norm undoes the scaling [Nagel 2019]");
+                      "batch norms: a batch norm undoes the scaling [Nagel 2019]");
   EXPECT_TRUE (g_error_matches (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_UNSATISFIED));
   EXPECT_TRUE (check ({ "equalize" }, HT_FACT_FALSE)) << all ();
   EXPECT_FALSE (check ({ "equalize", "fold" }));
@@ -284,9 +283,10 @@ TEST_F (PlanTest, ReestimationNeedsLiveBatchNormsLearnedRangesAndChannels)
   EXPECT_NE (nth (0).find ("but after step 'fold' the model has no live batch norms"), std::string::npos) << all ();
   set_weights ("granularity", "tensor");
   EXPECT_FALSE (check ({ "tune", "reestimate" }));
-  EXPECT_NE (all ().find ("step 'reestimate' requires per-channel weights (weights.granularity = channel): the result is "
-                          "folded into the scales"),
-             std::string::npos)
+  EXPECT_NE (
+      all ().find ("step 'reestimate' requires per-channel weights (weights.granularity = channel): the result is "
+                   "folded into the scales"),
+      std::string::npos)
       << all ();
 }
 
@@ -297,8 +297,7 @@ TEST_F (PlanTest, EqualizationWithReestimationIsRefusedEvenWithoutAModel)
   EXPECT_EQ (count ('E'), 1u) << all ();
   EXPECT_EQ (count ('W'), 1u) << all ();
   EXPECT_EQ (nth (0).substr (0, 50), "W0/-1 legal if the model has no live batch norms: ");
-  EXPECT_NE (nth (1).find ("but step 'equalize' is legal only if the model has no live batch norms"),
-             std::string::npos)
+  EXPECT_NE (nth (1).find ("but step 'equalize' is legal only if the model has no live batch norms"), std::string::npos)
       << all ();
   EXPECT_FALSE (check ({ "tune", "reestimate", "equalize" }, HT_FACT_UNKNOWN));
   EXPECT_FALSE (check ({ "fold", "equalize", "tune", "reestimate" }, HT_FACT_UNKNOWN));
@@ -308,7 +307,7 @@ TEST_F (PlanTest, WithoutAModelItIsLegalIf)
 {
   EXPECT_TRUE (check ({ "equalize" }, HT_FACT_UNKNOWN));
   EXPECT_EQ (nth (0), "W0/-1 legal if the model has no live batch norms: step 'equalize' requires that: a batch norm "
-                          "undoes the scaling [Nagel 2019]");
+                      "undoes the scaling [Nagel 2019]");
   EXPECT_TRUE (check ({ "fold", "equalize" }, HT_FACT_UNKNOWN));
   EXPECT_EQ (all (), "") << "folding settles it";
   EXPECT_TRUE (check ({ "tune", "reestimate" }, HT_FACT_UNKNOWN, false));
@@ -362,7 +361,7 @@ TEST_F (PlanTest, FactsOfOthersWorkTheSameWay)
   EXPECT_TRUE (check ({ "polish", "needs-polish" })) << all ();
   EXPECT_FALSE (check ({ "needs-polish" }));
   EXPECT_EQ (nth (0), "E0/-1 step 'needs-polish' requires that 'polished' is true, but 'polished' is false, and no "
-                          "step before it brings that about: rough ones break");
+                      "step before it brings that about: rough ones break");
 }
 
 TEST_F (PlanTest, AllProblemsAreReported)
@@ -378,16 +377,16 @@ TEST_F (PlanTest, Explains)
   check ({ "fold", "eq=equalize" });
   g_auto (GStrv) lines = ht_plan_explain_step (plan, 1);
   g_autofree char *text = g_strjoinv ("\n", lines);
-  EXPECT_STREQ (text,
-                "step 'eq' (equalize): A technique of the tests\n"
-                "requires the absence of 'batchnorm-live' (the model has no live batch norms, so since step 'fold'): a "
-                "batch norm undoes the scaling [Nagel 2019]\n"
-                "requires the absence of 'weights-rounded' (the weights are floating point, so from the start): it needs "
-                "floating-point weights\n"
-                "provides 'equalized': because the test says so\n"
-                "has the effect 'changes-weights': because the test says so\n"
-                "has the effect 'rescales-channels': because the test says so\n"
-                "facts: batchnorm-statistics → batchnorm-statistics, equalized");
+  EXPECT_STREQ (
+      text, "step 'eq' (equalize): A technique of the tests\n"
+            "requires the absence of 'batchnorm-live' (the model has no live batch norms, so since step 'fold'): a "
+            "batch norm undoes the scaling [Nagel 2019]\n"
+            "requires the absence of 'weights-rounded' (the weights are floating point, so from the start): it needs "
+            "floating-point weights\n"
+            "provides 'equalized': because the test says so\n"
+            "has the effect 'changes-weights': because the test says so\n"
+            "has the effect 'rescales-channels': because the test says so\n"
+            "facts: batchnorm-statistics → batchnorm-statistics, equalized");
   g_auto (GStrv) first = ht_plan_explain_step (plan, 0);
   g_autofree char *first_text = g_strjoinv ("\n", first);
   EXPECT_NE (std::string (first_text).find ("facts: batchnorm-live → no batchnorm-live, batchnorm-statistics"),

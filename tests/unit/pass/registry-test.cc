@@ -4,7 +4,8 @@
 
 #include <fstream>
 
-extern "C" {
+extern "C"
+{
 #include "pass/pass-private.h"
 #include "pass/plugin-private.h"
 }
@@ -146,9 +147,10 @@ TEST_F (RegistryTest, TheDefaultMustBeTheValue)
   info.instance_size = sizeof (test_pass::Instance);
   GType type = g_type_register_static (HT_TYPE_PASS, "HtTestForgetful", &info, GTypeFlags (0));
   EXPECT_FALSE (ht_pass_registry_add_type (registry, type, &error));
-  EXPECT_GERROR (error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_BAD_PASS,
-                 "technique 'forgetful': parameter 'target' has the name of a quantization setting; parameter 'fast' is "
-                 "false in a new object, but its GParamSpec says true; make it with HT_PARAM_RW");
+  EXPECT_GERROR (
+      error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_BAD_PASS,
+      "technique 'forgetful': parameter 'target' has the name of a quantization setting; parameter 'fast' is "
+      "false in a new object, but its GParamSpec says true; make it with HT_PARAM_RW");
 }
 
 TEST_F (RegistryTest, MetadataBelongsToOneClass)
@@ -201,7 +203,8 @@ protected:
       {
         HtPlugin *plugin = HT_PLUGIN (g_ptr_array_index (plugins, i));
         g_autofree char *name = g_path_get_basename (ht_plugin_get_path (plugin));
-        text += std::string (name) + (ht_plugin_get_state (plugin) == HT_PLUGIN_SHADOWED ? " shadowed" : " failed") + "\n";
+        text += std::string (name) + (ht_plugin_get_state (plugin) == HT_PLUGIN_SHADOWED ? " shadowed" : " failed")
+                + "\n";
       }
     return text;
   }

@@ -104,9 +104,8 @@ class_init (gpointer klass, gpointer data)
   object_class->get_property = get_property;
   HtPassClass *pass_class = HT_PASS_CLASS (klass);
   pass_class->run = spec->has_run ? run : nullptr;
-  g_object_class_install_property (object_class, 1,
-                                   g_param_spec_enum ("mode", "Mode", "How to round", mode_get_type (), MODE_NEAREST,
-                                                      HT_PARAM_RW));
+  g_object_class_install_property (
+      object_class, 1, g_param_spec_enum ("mode", "Mode", "How to round", mode_get_type (), MODE_NEAREST, HT_PARAM_RW));
   g_object_class_install_property (
       object_class, 2, g_param_spec_int ("iterations", "Iterations", "Steps per layer", 1, 100000, 10000, HT_PARAM_RW));
   g_object_class_install_property (object_class, 3,

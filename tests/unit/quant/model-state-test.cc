@@ -6,7 +6,8 @@
 #include <thread>
 #include <vector>
 
-extern "C" {
+extern "C"
+{
 #include "quant/model-state-private.h"
 }
 
@@ -272,7 +273,8 @@ TEST_F (ModelStateTest, ASealedStateIsSharedBetweenThreads)
 TEST (BatchnormStatisticsTest, FollowsWhatIsDoneToATensor)
 {
   g_autoptr (HtBatchnormStatistics) self = ht_batchnorm_statistics_new ();
-  const double means[] = { 1.0, -2.0 }, deviations[] = { 0.5, 0.25 }, factors[] = { 2.0, -4.0 }, shifts[] = { 1.0, 1.0 };
+  const double means[] = { 1.0, -2.0 }, deviations[] = { 0.5, 0.25 }, factors[] = { 2.0, -4.0 },
+               shifts[] = { 1.0, 1.0 };
   gsize n;
   ht_batchnorm_statistics_set (self, "b", means, deviations, 2);
   ht_batchnorm_statistics_set (self, "a", means, deviations, 2);
