@@ -204,7 +204,7 @@ topk_forward (const HtOpCall *call, GError **error)
   gsize length = (gsize) dims[axis], k = (gsize) ht_tensor_get_dim (values ? values : indices, axis);
   for (guint i = 0; i < rank; i++)
     *(i < axis ? &outer : &inner) *= i == axis ? 1 : (gsize) dims[i];
-  g_autofree Candidate *line = g_try_new (Candidate, MAX (length, 1));
+  g_autofree Candidate *line = length <= G_MAXINT ? g_try_new (Candidate, MAX (length, 1)) : NULL;
   if (line == NULL)
     return ht_op_fail (call, error, "no memory to sort %" G_GSIZE_FORMAT " elements", length);
   for (gsize i = 0; k > 0 && i < outer * inner; i++)

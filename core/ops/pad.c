@@ -258,19 +258,22 @@ pad_forward (const HtOpCall *call, GError **error)
   pad.in = ht_tensor_get_data (in);
   pad.out = ht_tensor_get_writable_data (out);
   ht_strides (pad.dims, pad.rank, pad.strides);
+  gboolean enough = TRUE;
   for (guint d = 0; d < pad.rank; d++)
     {
-      pad.sources[d] = g_new (gint64, pad.out_dims[d]);
-      for (gint64 i = 0; i < pad.out_dims[d]; i++)
+      pad.sources[d] = g_try_new (gint64, pad.out_dims[d]);
+      enough = enough && pad.sources[d];
+      for (gint64 i = 0; enough && i < pad.out_dims[d]; i++)
         pad.sources[d][i] = source_index (i - before[d], pad.dims[d], read_mode (call->node));
       if (d + 1 < pad.rank)
         rows *= (gsize) pad.out_dims[d];
     }
   row = (gsize) pad.out_dims[pad.rank - 1];
-  ht_loop_range (rows, row, pad_rows, &pad);
+  if (enough)
+    ht_loop_range (rows, row, pad_rows, &pad);
   for (guint d = 0; d < pad.rank; d++)
     g_free (pad.sources[d]);
-  return TRUE;
+  return enough || ht_op_fail (call, error, "no memory for the index tables of the padded dimensions");
 }
 
 static const HtOperator operators[] = {
