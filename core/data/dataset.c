@@ -1,59 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* Data sets: arrays by network input, labels, and batches of what the network reads. */
-#include <halftone/dataset.h>
-
-#include "data/preprocess.h"
+/* Arrays as a stream of samples: which array feeds which network input, and batches of them. */
+#include "data/dataset-private.h"
 
 #include <halftone/error.h>
 #include <halftone/param.h>
 
 #include <string.h>
 
-typedef struct
-{
-  char *input; /* "" until bound: the only input of the network */
-  char *what;  /* the file, or the input, for errors */
-  HtTensor *array;
-  HtPreprocessPlan *plan; /* NULL until bound */
-} Array;
-
-static void
-array_free (Array *array)
-{
-  g_free (array->input);
-  g_free (array->what);
-  ht_tensor_unref (array->array);
-  g_clear_pointer (&array->plan, ht_preprocess_plan_free);
-  g_free (array);
-}
-
 /**
  * HtDataset:
  *
- * Samples for a network: an array for each input, all of one length, and labels where there are any. Arrays stay where
- * they are (files are mapped); batches are made when they are asked for.
+ * Samples for calibration, evaluation or training: one array for each network input, of equal first dimensions, labels
+ * where there are some, and how raw values become inputs. Arrays in files are mapped, batches are made when asked for.
  */
-struct _HtDataset
-{
-  GObject parent_instance;
-
-  GPtrArray *arrays; /* Array */
-  HtTensor *labels;
-  char *labels_what;
-  HtPreprocess *preprocess;
-  guint limit;       /* 0: all samples */
-  guint fixed_batch; /* the first dimension that the network insists on; 0: any */
-};
-
 G_DEFINE_FINAL_TYPE (HtDataset, ht_dataset, G_TYPE_OBJECT)
+
+void
+ht_data_source_free (HtDataSource *self)
+{
+  g_free (self->name);
+  g_free (self->origin);
+  g_clear_pointer (&self->array, ht_tensor_unref);
+  g_clear_pointer (&self->plan, ht_preprocess_plan_free);
+  g_free (self->input);
+  g_free (self);
+}
 
 static void
 ht_dataset_finalize (GObject *object)
 {
   HtDataset *self = HT_DATASET (object);
-  g_clear_pointer (&self->arrays, g_ptr_array_unref);
+
+  g_ptr_array_unref (self->sources);
   g_clear_pointer (&self->labels, ht_tensor_unref);
-  g_clear_pointer (&self->labels_what, g_free);
+  g_free (self->labels_origin);
   g_clear_object (&self->preprocess);
   G_OBJECT_CLASS (ht_dataset_parent_class)->finalize (object);
 }
@@ -67,13 +47,15 @@ ht_dataset_class_init (HtDatasetClass *klass)
 static void
 ht_dataset_init (HtDataset *self)
 {
-  self->arrays = g_ptr_array_new_with_free_func ((GDestroyNotify) array_free);
+  self->sources = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_data_source_free);
 }
 
 /**
  * ht_dataset_new:
  *
- * Returns: (transfer full): a data set without samples
+ * Makes a data set without arrays.
+ *
+ * Returns: (transfer full): the data set
  */
 HtDataset *
 ht_dataset_new (void)
@@ -82,205 +64,167 @@ ht_dataset_new (void)
 }
 
 static gboolean
-check_count (gsize n_samples, const char *what, gsize n_others, const char *other, GError **error)
+check_array (const char *origin, HtTensor *array, GError **error)
 {
-  if (n_samples == n_others)
+  const char *problem = NULL;
+  HtDataType type = ht_tensor_get_data_type (array);
+
+  if (type == HT_DATA_TYPE_STRING || type == HT_DATA_TYPE_COMPLEX64 || type == HT_DATA_TYPE_COMPLEX128)
+    problem = "expected numbers; convert it";
+  else if (ht_tensor_get_n_elements (array) == 0)
+    problem = "expected at least one sample; the data set is empty, give another file";
+  if (problem == NULL)
     return TRUE;
-  g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
-               "'%s' has %" G_GSIZE_FORMAT " samples, '%s' has %" G_GSIZE_FORMAT ": all arrays must have as many",
-               what, n_samples, other, n_others);
+  g_autofree char *description = ht_tensor_describe (array);
+  g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA, "Adding '%s' to a data set: found %s, %s", origin, description,
+               problem);
   return FALSE;
 }
 
 static gboolean
-check_samples (HtTensor *array, const char *what, GError **error)
+add_source (HtDataset *self, const char *input, const char *origin, HtTensor *array, GError **error)
 {
-  if (ht_tensor_get_n_dims (array) > 0 && ht_tensor_get_dim (array, 0) > 0
-      && ht_tensor_get_dim (array, 0) <= G_MAXINT32 && ht_tensor_get_n_elements (array) > 0)
-    return TRUE;
-  g_autofree char *found = ht_tensor_describe (array);
-  g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
-               "'%s' holds no samples: it is %s, expected the samples along the first axis", what, found);
-  return FALSE;
-}
+  HtDataSource *source;
 
-static gboolean
-add_array (HtDataset *self, const char *input, const char *what, HtTensor *array, GError **error)
-{
-  if (!check_samples (array, what, error))
+  if (!check_array (origin, array, error))
     return FALSE;
-  for (guint i = 0; i < self->arrays->len; i++)
+  for (guint i = 0; i < self->sources->len; i++)
     {
-      Array *other = g_ptr_array_index (self->arrays, i);
-      if (g_str_equal (other->input, input))
+      const HtDataSource *other = g_ptr_array_index (self->sources, i);
+      if (input == NULL || other->name == NULL || g_str_equal (other->name, input))
         {
-          g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT, "input '%s' is given twice: by '%s' and by '%s'", input,
-                       other->what, what);
+          g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT,
+                       "Adding '%s' to a data set that has '%s': %s; give each array the name of another network input",
+                       origin, other->origin,
+                       input != NULL && other->name != NULL ? "both feed the same input"
+                                                            : "one of them names no input");
           return FALSE;
         }
-      if (!check_count ((gsize) ht_tensor_get_dim (array, 0), what, (gsize) ht_tensor_get_dim (other->array, 0),
-                        other->what, error))
-        return FALSE;
     }
-  if (self->labels != NULL
-      && !check_count ((gsize) ht_tensor_get_dim (array, 0), what, ht_tensor_get_n_elements (self->labels),
-                       self->labels_what, error))
-    return FALSE;
-  Array *added = g_new0 (Array, 1);
-  added->input = g_strdup (input);
-  added->what = g_strdup (what);
-  added->array = ht_tensor_ref (array);
-  g_ptr_array_add (self->arrays, added);
+  source = g_new0 (HtDataSource, 1);
+  source->name = g_strdup (input);
+  source->origin = g_strdup (origin);
+  source->array = ht_tensor_ref (array);
+  g_ptr_array_add (self->sources, source);
+  self->bound = FALSE;
   return TRUE;
 }
 
 /**
  * ht_dataset_add_array:
  * @self: a data set
- * @input: (nullable): the network input it is for; %NULL for the only one
- * @array: samples along the first axis, as they are stored: preprocessing comes later
+ * @input: (nullable): the network input that the array feeds, %NULL where the network has only one
+ * @array: samples along the first dimension; of rank 0 it is the same for all samples
  * @error: return location for an error
  *
- * Adds the samples of one input. %HT_ERROR_INVALID_DATA where there are none, or not as many as of the others.
+ * Adds an array. Fails with %HT_ERROR_INVALID_DATA when it is empty and with %HT_ERROR_CONFLICT when the input is fed
+ * already.
  *
- * Returns: whether it was added
+ * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
 ht_dataset_add_array (HtDataset *self, const char *input, HtTensor *array, GError **error)
 {
   g_return_val_if_fail (HT_IS_DATASET (self) && array != NULL, FALSE);
-  return add_array (self, input != NULL ? input : "", input != NULL && *input ? input : "array", array, error);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+  return add_source (self, input, input ? input : "array", array, error);
 }
 
 static gboolean
-is_label_name (const char *name)
+is_labels (const char *name)
 {
   return g_str_equal (name, "labels") || g_str_equal (name, "y");
 }
 
-static gint
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
 static gboolean
-add_archive (HtDataset *self, const char *path, GError **error)
+add_archive (HtDataset *self, const char *input, const char *path, GError **error)
 {
-  g_autoptr (GHashTable) members = ht_tensor_load_npz (path, error);
-  if (members == NULL)
+  g_autoptr (GHashTable) arrays = ht_tensor_load_npz (path, error);
+  g_autofree const char **names = NULL;
+  HtTensor *labels = NULL;
+  guint n_names, n_inputs = 0;
+
+  if (arrays == NULL)
     return FALSE;
-  guint n;
-  g_autofree gpointer *names = g_hash_table_get_keys_as_array (members, &n);
-  qsort (names, n, sizeof *names, compare_names);
-  for (guint i = 0; i < n; i++)
+  names = (const char **)g_hash_table_get_keys_as_array (arrays, &n_names);
+  qsort (names, n_names, sizeof *names, ht_compare_names);
+  for (guint i = 0; i < n_names; i++)
+    n_inputs += !is_labels (names[i]);
+  if (n_inputs == 0 || (input != NULL && n_inputs != 1))
     {
-      HtTensor *array = g_hash_table_lookup (members, names[i]);
-      g_autofree char *what = g_strdup_printf ("%s: %s", path, (char *) names[i]);
-      gboolean added = is_label_name (names[i]) ? ht_dataset_set_labels (self, array, error)
-                                                : add_array (self, names[i], what, array, error);
-      if (!added)
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
+                   "Adding '%s' to a data set: found %u arrays that are no labels, expected %s", path, n_inputs,
+                   n_inputs == 0 ? "at least one, named as the network input that it feeds"
+                                 : "one for the named input; leave the input's name out, the archive names its arrays");
+      return FALSE;
+    }
+  for (guint i = 0; i < n_names; i++)
+    {
+      g_autofree char *origin = g_strdup_printf ("%s/%s.npy", path, names[i]);
+      HtTensor *array = g_hash_table_lookup (arrays, names[i]);
+
+      if (is_labels (names[i]) && labels == NULL)
+        labels = array;
+      else if (!add_source (self, input ? input : names[i], origin, array, error))
         return FALSE;
     }
-  return TRUE;
+  return labels == NULL || self->labels != NULL || ht_dataset_take_labels (self, path, labels, error);
 }
 
 /**
  * ht_dataset_add_file:
  * @self: a data set
- * @input: (nullable): the network input it is for; %NULL for the only one, and for an archive
- * @path: (type filename): a .npy file, or an .npz archive whose members are named like the inputs (`labels` or `y`
- *   are the labels)
+ * @input: (nullable): the network input that the array feeds, %NULL where the network has only one or the file is an
+ *   archive, which names its arrays
+ * @path: an `.npy` file, or an `.npz` archive of arrays named as the inputs, and `labels` or `y`
  * @error: return location for an error
  *
- * Adds the samples of a file, which is mapped, not read.
+ * Adds arrays from a file; labels in an archive are taken where none were set before.
  *
- * Returns: whether it was added
+ * Returns: %TRUE, or %FALSE with @error set and nothing added
  */
 gboolean
 ht_dataset_add_file (HtDataset *self, const char *input, const char *path, GError **error)
 {
-  g_return_val_if_fail (HT_IS_DATASET (self) && path != NULL, FALSE);
-  if (g_str_has_suffix (path, ".npz"))
-    return add_archive (self, path, error);
-  g_autoptr (HtTensor) array = ht_tensor_load_npy (path, error);
-  return array != NULL && add_array (self, input != NULL ? input : "", path, array, error);
-}
+  g_autoptr (HtTensor) array = NULL;
+  guint n_before;
 
-static gboolean
-set_labels (HtDataset *self, HtTensor *labels, const char *what, GError **error)
-{
-  HtDataType type = ht_tensor_get_data_type (labels);
-  gboolean integer = !ht_data_type_is_float (type) && type != HT_DATA_TYPE_STRING;
-  if (!integer || ht_tensor_get_n_dims (labels) != 1)
+  g_return_val_if_fail (HT_IS_DATASET (self) && path != NULL, FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+  n_before = self->sources->len;
+  if (g_str_has_suffix (path, ".npz"))
     {
-      g_autofree char *found = ht_tensor_describe (labels);
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
-                   "labels '%s' are %s, expected one integer class for each sample", what, found);
+      if (add_archive (self, input, path, error))
+        return TRUE;
+      g_ptr_array_set_size (self->sources, (gint)n_before);
       return FALSE;
     }
-  if (self->arrays->len > 0)
-    {
-      Array *array = g_ptr_array_index (self->arrays, 0);
-      if (!check_count (ht_tensor_get_n_elements (labels), what, (gsize) ht_tensor_get_dim (array->array, 0),
-                        array->what, error))
-        return FALSE;
-    }
-  ht_tensor_ref (labels);
-  g_clear_pointer (&self->labels, ht_tensor_unref);
-  self->labels = labels;
-  g_free (self->labels_what);
-  self->labels_what = g_strdup (what);
-  return TRUE;
-}
-
-/**
- * ht_dataset_set_labels:
- * @self: a data set
- * @labels: one integer class for each sample, counted from 0
- * @error: return location for an error
- *
- * Returns: whether they fit the samples
- */
-gboolean
-ht_dataset_set_labels (HtDataset *self, HtTensor *labels, GError **error)
-{
-  g_return_val_if_fail (HT_IS_DATASET (self) && labels != NULL, FALSE);
-  return set_labels (self, labels, "labels", error);
-}
-
-/**
- * ht_dataset_set_labels_file:
- * @self: a data set
- * @path: (type filename): a .npy file of integers
- * @error: return location for an error
- *
- * Returns: whether they were read and fit the samples
- */
-gboolean
-ht_dataset_set_labels_file (HtDataset *self, const char *path, GError **error)
-{
-  g_return_val_if_fail (HT_IS_DATASET (self) && path != NULL, FALSE);
-  g_autoptr (HtTensor) labels = ht_tensor_load_npy (path, error);
-  return labels != NULL && set_labels (self, labels, path, error);
+  array = ht_tensor_load_npy (path, error);
+  return array != NULL && add_source (self, input, path, array, error);
 }
 
 /**
  * ht_dataset_set_preprocess:
- * @self: a data set that is not bound yet
- * @preprocess: (nullable): what is done to the samples; %NULL for nothing
+ * @self: a data set
+ * @preprocess: (nullable): how raw values become network inputs
+ *
+ * Sets the preprocessing. It applies to the inputs of floating-point type; a network whose only input takes integers
+ * gets its geometry. Bind the data set again afterwards.
  */
 void
 ht_dataset_set_preprocess (HtDataset *self, HtPreprocess *preprocess)
 {
   g_return_if_fail (HT_IS_DATASET (self));
   g_set_object (&self->preprocess, preprocess);
+  self->bound = FALSE;
 }
 
 /**
  * ht_dataset_set_limit:
  * @self: a data set
- * @n_samples: how many samples to use, the first ones; 0 for all
+ * @n_samples: how many samples to use at most, 0 for all
+ *
+ * Restricts the data set to its first samples.
  */
 void
 ht_dataset_set_limit (HtDataset *self, guint n_samples)
@@ -289,185 +233,131 @@ ht_dataset_set_limit (HtDataset *self, guint n_samples)
   self->limit = n_samples;
 }
 
-static char *
-join_inputs (HtGraph *graph)
-{
-  return g_strjoinv ("', '", (char **) ht_graph_get_inputs (graph));
-}
-
-/* Gives an array without a name the only input of the network. */
-static gboolean
-name_array (Array *array, HtGraph *graph, GError **error)
-{
-  const char *const *inputs = ht_graph_get_inputs (graph);
-  if (*array->input != '\0' && g_strv_contains (inputs, array->input))
-    return TRUE;
-  g_autofree char *names = join_inputs (graph);
-  if (*array->input != '\0')
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA, "'%s' is for input '%s', but the network's inputs are '%s'",
-                   array->what, array->input, names);
-      return FALSE;
-    }
-  if (inputs[0] == NULL || inputs[1] != NULL)
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
-                   "'%s' is not said to be for one of the network's inputs '%s': give a file for each input", array->what,
-                   names);
-      return FALSE;
-    }
-  g_free (array->input);
-  array->input = g_strdup (inputs[0]);
-  return TRUE;
-}
-
-static gboolean
-fail_shape (Array *array, HtShape *shape, GError **error)
-{
-  g_autofree char *wanted = ht_shape_to_string (shape);
-  g_autoptr (GString) found = g_string_new ("[N");
-  for (guint i = 1; i < array->plan->n_dims; i++)
-    g_string_append_printf (found, ", %" G_GINT64_FORMAT, array->plan->dims[i]);
-  g_set_error (error, HT_ERROR, HT_ERROR_SHAPE,
-               "'%s' gives samples of shape %s], but input '%s' is %s; say how the file is stored ('layout', 'shape', "
-               "'center-crop')",
-               array->what, found->str, array->input, wanted);
-  return FALSE;
-}
-
-/* Compares what preprocessing makes of the array with what the input wants, and notes a batch size that is fixed. */
-static gboolean
-check_shape (HtDataset *self, Array *array, HtGraph *graph, GError **error)
-{
-  HtShape *shape = ht_graph_get_shape (graph, array->input);
-  if (shape == NULL)
-    return TRUE;
-  if (ht_shape_get_n_dims (shape) != array->plan->n_dims)
-    return fail_shape (array, shape, error);
-  for (guint i = 1; i < array->plan->n_dims; i++)
-    if (ht_shape_get_dim (shape, i) >= 0 && ht_shape_get_dim (shape, i) != array->plan->dims[i])
-      return fail_shape (array, shape, error);
-  if (ht_shape_get_dim (shape, 0) > 0)
-    self->fixed_batch = (guint) ht_shape_get_dim (shape, 0);
-  return TRUE;
-}
-
-static gboolean
-bind_array (HtDataset *self, Array *array, HtGraph *graph, GError **error)
-{
-  if (!name_array (array, graph, error))
-    return FALSE;
-  HtDataType type = ht_graph_get_data_type (graph, array->input);
-  gboolean integer = type != HT_DATA_TYPE_UNDEFINED && !ht_data_type_is_float (type);
-  if (integer && type != ht_tensor_get_data_type (array->array))
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_DATA_TYPE, "'%s' holds %s, but input '%s' is %s", array->what,
-                   ht_data_type_get_name (ht_tensor_get_data_type (array->array)), array->input,
-                   ht_data_type_get_name (type));
-      return FALSE;
-    }
-  HtPreprocessPlan *plan = ht_preprocess_plan_new (self->preprocess, array->array, array->what, integer, error);
-  if (plan == NULL)
-    return FALSE;
-  g_clear_pointer (&array->plan, ht_preprocess_plan_free);
-  array->plan = plan;
-  return check_shape (self, array, graph, error);
-}
-
-/**
- * ht_dataset_bind:
- * @self: a data set
- * @graph: the network that is to read it
- * @error: return location for an error
- *
- * Matches arrays and inputs, and checks that after preprocessing their shapes and element types agree. Batches can be
- * asked for from then on. A data set can be bound again to another network.
- *
- * Returns: whether the network can read the samples
- */
-gboolean
-ht_dataset_bind (HtDataset *self, HtGraph *graph, GError **error)
-{
-  g_return_val_if_fail (HT_IS_DATASET (self) && HT_IS_GRAPH (graph), FALSE);
-  if (self->arrays->len == 0)
-    {
-      g_set_error_literal (error, HT_ERROR, HT_ERROR_INVALID_DATA, "the data set is empty: add an array for each input");
-      return FALSE;
-    }
-  self->fixed_batch = 0;
-  for (guint i = 0; i < self->arrays->len; i++)
-    if (!bind_array (self, g_ptr_array_index (self->arrays, i), graph, error))
-      return FALSE;
-  for (const char *const *input = ht_graph_get_inputs (graph); *input != NULL; input++)
-    {
-      gboolean given = FALSE;
-      for (guint i = 0; i < self->arrays->len; i++)
-        given |= g_str_equal (((Array *) g_ptr_array_index (self->arrays, i))->input, *input);
-      if (!given)
-        {
-          g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA, "the data set has no array for the network's input '%s'",
-                       *input);
-          return FALSE;
-        }
-    }
-  return TRUE;
-}
-
 /**
  * ht_dataset_get_n_samples:
  * @self: a data set
  *
- * Returns: the number of samples in use
+ * Returns: how many samples the data set has, its limit considered; 0 when it has no arrays
  */
 guint
 ht_dataset_get_n_samples (HtDataset *self)
 {
+  gint64 count = 0;
+
   g_return_val_if_fail (HT_IS_DATASET (self), 0);
-  if (self->arrays->len == 0)
-    return 0;
-  Array *array = g_ptr_array_index (self->arrays, 0);
-  guint n = (guint) ht_tensor_get_dim (array->array, 0);
-  return self->limit > 0 ? MIN (n, self->limit) : n;
+  for (guint i = 0; i < self->sources->len; i++)
+    {
+      const HtDataSource *source = g_ptr_array_index (self->sources, i);
+      if (ht_tensor_get_n_dims (source->array) > 0)
+        count = count == 0 ? ht_tensor_get_dim (source->array, 0) : MIN (count, ht_tensor_get_dim (source->array, 0));
+    }
+  if (count == 0 && self->sources->len > 0)
+    count = 1;
+  count = MIN (count, (gint64)G_MAXUINT);
+  return self->limit > 0 ? MIN ((guint)count, self->limit) : (guint)count;
 }
 
 /**
  * ht_dataset_get_batch_size:
- * @self: a data set that is bound
- * @wanted: the batch size that one would like; 0 for no wish
+ * @self: a data set that is bound to a network
+ * @wanted: how many samples the caller would like to run at once; 0 is taken as 32
  *
- * Returns: the batch size to use: that of the network where it fixes one, else @wanted (or 32) within the number of samples
+ * How many samples to ask for at once: what is wanted, but the network's own number where its inputs fix the first
+ * dimension.
+ *
+ * Returns: a batch size of at least 1
  */
 guint
 ht_dataset_get_batch_size (HtDataset *self, guint wanted)
 {
-  g_return_val_if_fail (HT_IS_DATASET (self), 0);
-  if (self->fixed_batch > 0)
+  guint n_samples;
+
+  g_return_val_if_fail (HT_IS_DATASET (self), 1);
+  if (self->bound && self->fixed_batch > 0)
     return self->fixed_batch;
-  return MAX (1, MIN (wanted > 0 ? wanted : 32, ht_dataset_get_n_samples (self)));
+  n_samples = ht_dataset_get_n_samples (self);
+  return CLAMP (wanted > 0 ? wanted : 32, 1, MAX (n_samples, 1));
+}
+
+static HtTensor *
+make_input (HtDataset *self, const HtDataSource *source, gsize first, gsize n_samples, gsize n_rows, GError **error)
+{
+  g_autoptr (HtTensor) made = NULL;
+
+  if (ht_tensor_get_n_dims (source->array) == 0)
+    made = ht_tensor_ref (source->array);
+  else
+    made = ht_preprocess_plan_apply (source->plan, source->array, first, n_samples, n_rows, source->origin, error);
+  if (made == NULL || ht_tensor_get_data_type (made) == source->type)
+    return g_steal_pointer (&made);
+  if (!ht_data_type_is_float (source->type) && !ht_dataset_check_integers (source, made, error))
+    return NULL;
+  return ht_tensor_cast (made, source->type, error);
 }
 
 /**
- * ht_dataset_get_labels:
- * @self: a data set
+ * ht_dataset_get_batch:
+ * @self: a data set that is bound to a network
+ * @first: the first sample
+ * @n_samples: how many; cut at the end of the data set
+ * @error: return location for an error
  *
- * Returns: (transfer none) (nullable): the labels, or %NULL without any
+ * Makes the network inputs of some samples, preprocessed. Where the network fixes its batch, missing rows repeat the
+ * last sample, so that the results of the first rows are those of the samples and the rest is to be dropped.
+ *
+ * Returns: (transfer full) (element-type utf8 HtTensor): the inputs by name, or %NULL with @error set, for example
+ *   %HT_ERROR_NUMERIC where a sample has a value that is not finite
  */
-HtTensor *
-ht_dataset_get_labels (HtDataset *self)
+GHashTable *
+ht_dataset_get_batch (HtDataset *self, guint first, guint n_samples, GError **error)
 {
+  g_autoptr (GHashTable) inputs = NULL;
+  guint count, available;
+
   g_return_val_if_fail (HT_IS_DATASET (self), NULL);
-  return self->labels;
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+  available = ht_dataset_get_n_samples (self);
+  if (!self->bound || first >= available || n_samples == 0)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
+                   "Reading %u samples from number %u of a data set of %u: %s", n_samples, first, available,
+                   self->bound ? "expected samples that are there"
+                               : "it is bound to no network; call ht_dataset_bind() first");
+      return NULL;
+    }
+  count = MIN (n_samples, available - first);
+  inputs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_tensor_unref);
+  for (guint i = 0; i < self->sources->len; i++)
+    {
+      const HtDataSource *source = g_ptr_array_index (self->sources, i);
+      HtTensor *value = make_input (self, source, first, count, MAX (count, self->fixed_batch), error);
+      if (value == NULL)
+        return NULL;
+      g_hash_table_insert (inputs, g_strdup (source->input), value);
+    }
+  return g_steal_pointer (&inputs);
 }
 
 static void
-digest_tensor (GChecksum *checksum, HtTensor *tensor, gsize n_samples)
+hash_tensor (GChecksum *checksum, const char *name, HtTensor *tensor, guint n_samples)
 {
-  g_autofree char *text = ht_tensor_describe (tensor);
-  gsize all = (gsize) ht_tensor_get_dim (tensor, 0);
-  g_checksum_update (checksum, (const guchar *) text, (gssize) strlen (text) + 1);
-  const guchar *data = ht_tensor_get_data (tensor);
-  gsize left = ht_tensor_get_size (tensor) / all * MIN (all, n_samples);
-  g_checksum_update (checksum, data, (gssize) left);
+  g_autofree char *description = ht_tensor_describe (tensor);
+  const guint8 *data = ht_tensor_get_data (tensor);
+  gsize size = ht_tensor_get_size (tensor);
+
+  if (ht_tensor_get_n_dims (tensor) > 0 && ht_tensor_get_dim (tensor, 0) > 0)
+    size = size / (gsize)ht_tensor_get_dim (tensor, 0) * MIN (n_samples, (gsize)ht_tensor_get_dim (tensor, 0));
+  g_checksum_update (checksum, (const guchar *)name, (gssize)strlen (name) + 1);
+  g_checksum_update (checksum, (const guchar *)description, (gssize)strlen (description) + 1);
+  for (gsize done = 0; done < size; done += MIN (size - done, (gsize)1 << 24))
+    g_checksum_update (checksum, data + done, (gssize)MIN (size - done, (gsize)1 << 24));
+}
+
+static gint
+compare_sources (gconstpointer a, gconstpointer b)
+{
+  const HtDataSource *first = *(HtDataSource *const *)a, *second = *(HtDataSource *const *)b;
+  return g_strcmp0 (first->name, second->name);
 }
 
 /**
@@ -475,66 +365,44 @@ digest_tensor (GChecksum *checksum, HtTensor *tensor, gsize n_samples)
  * @self: a data set
  * @error: return location for an error
  *
- * Digests the samples in use, their labels and the preprocessing.
+ * The SHA-256 of everything that decides what a network is given: the samples within the limit, the labels, the
+ * preprocessing. Where the arrays lie does not count.
  *
- * Returns: (transfer full): a SHA-256 in hexadecimal, or %NULL with @error set where there are no samples
+ * Returns: (transfer full): the digest in hexadecimal, or %NULL with @error set
  */
 char *
 ht_dataset_hash (HtDataset *self, GError **error)
 {
+  g_autoptr (GChecksum) checksum = NULL;
+  g_autoptr (GPtrArray) sorted = NULL;
+  guint n_samples;
+
   g_return_val_if_fail (HT_IS_DATASET (self), NULL);
-  guint n = ht_dataset_get_n_samples (self);
-  if (n == 0)
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+  n_samples = ht_dataset_get_n_samples (self);
+  if (n_samples == 0)
     {
-      g_set_error_literal (error, HT_ERROR, HT_ERROR_INVALID_DATA, "the data set is empty: nothing to digest");
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA, "Hashing a data set: it has no arrays; add one");
       return NULL;
     }
-  g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
-  for (guint i = 0; i < self->arrays->len; i++)
+  checksum = g_checksum_new (G_CHECKSUM_SHA256);
+  sorted = g_ptr_array_new ();
+  for (guint i = 0; i < self->sources->len; i++)
+    g_ptr_array_add (sorted, g_ptr_array_index (self->sources, i));
+  g_ptr_array_sort (sorted, compare_sources);
+  for (guint i = 0; i < sorted->len; i++)
     {
-      Array *array = g_ptr_array_index (self->arrays, i);
-      g_checksum_update (checksum, (const guchar *) array->input, (gssize) strlen (array->input) + 1);
-      digest_tensor (checksum, array->array, n);
+      const HtDataSource *source = g_ptr_array_index (sorted, i);
+      hash_tensor (checksum, source->name ? source->name : "", source->array, n_samples);
     }
-  if (self->labels != NULL)
-    digest_tensor (checksum, self->labels, n);
-  if (self->preprocess != NULL)
+  if (self->labels)
+    hash_tensor (checksum, "labels", self->labels, n_samples);
+  if (self->preprocess)
     {
-      g_autoptr (JsonNode) params = ht_object_params_to_json (G_OBJECT (self->preprocess));
-      g_autofree char *text = json_to_string (params, FALSE);
-      g_checksum_update (checksum, (const guchar *) text, -1);
+      g_autoptr (JsonNode) node = ht_object_params_to_json (G_OBJECT (self->preprocess));
+      g_autofree char *text = json_to_string (node, FALSE);
+      g_checksum_update (checksum, (const guchar *)text, (gssize)strlen (text));
     }
+  g_checksum_update (checksum, (const guchar *)&n_samples, sizeof n_samples);
   return g_strdup (g_checksum_get_string (checksum));
-}
-
-/**
- * ht_dataset_get_batch:
- * @self: a data set that is bound
- * @first: the first sample
- * @n_samples: how many, at least one
- * @error: return location for an error
- *
- * Makes the network inputs of some samples. Where the network fixes a larger batch, the last sample is repeated to fill
- * it. A value that is not finite is an error that names file and sample.
- *
- * Returns: (transfer container) (element-type utf8 HtTensor): a tensor for each input, or %NULL with @error set
- */
-GHashTable *
-ht_dataset_get_batch (HtDataset *self, guint first, guint n_samples, GError **error)
-{
-  g_return_val_if_fail (HT_IS_DATASET (self) && n_samples > 0, NULL);
-  g_return_val_if_fail (first + n_samples <= ht_dataset_get_n_samples (self), NULL);
-  g_autoptr (GHashTable) batch
-      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) ht_tensor_unref);
-  for (guint i = 0; i < self->arrays->len; i++)
-    {
-      Array *array = g_ptr_array_index (self->arrays, i);
-      g_return_val_if_fail (array->plan != NULL, NULL);
-      HtTensor *tensor = ht_preprocess_plan_apply (array->plan, array->array, first, n_samples,
-                                                   MAX (n_samples, self->fixed_batch), array->what, error);
-      if (tensor == NULL)
-        return NULL;
-      g_hash_table_insert (batch, g_strdup (array->input), tensor);
-    }
-  return g_steal_pointer (&batch);
 }

@@ -47,7 +47,7 @@ find_metric (const char *name)
 {
   for (gsize i = 0; i < N_METRICS; i++)
     if (g_str_equal (names[i], name))
-      return (gssize) i;
+      return (gssize)i;
   return -1;
 }
 
@@ -80,7 +80,7 @@ ht_metrics_list (HtMetrics *self)
  * ht_metrics_get:
  * @self: metrics
  * @name: a metric: top1, top5 (fractions of 1), top1-low, top1-high (95 % interval, Wilson 1927), agreement (share of
- *   samples with the reference's class), sqnr (dB, the lowest of all outputs), cosine, max-difference
+ *   choices that are the reference's), sqnr (dB, the lowest of all outputs), cosine, max-difference
  *
  * Returns: its value, NaN where it was not measured or there is no such metric
  */

@@ -37,9 +37,9 @@ typedef struct
 } TypeName;
 
 static const TypeName type_names[] = {
-  { "|u1", HT_DATA_TYPE_UINT8 },  { "|i1", HT_DATA_TYPE_INT8 },    { "|b1", HT_DATA_TYPE_BOOL },
-  { "<u2", HT_DATA_TYPE_UINT16 }, { "<i2", HT_DATA_TYPE_INT16 },   { "<u4", HT_DATA_TYPE_UINT32 },
-  { "<i4", HT_DATA_TYPE_INT32 },  { "<u8", HT_DATA_TYPE_UINT64 },  { "<i8", HT_DATA_TYPE_INT64 },
+  { "|u1", HT_DATA_TYPE_UINT8 },   { "|i1", HT_DATA_TYPE_INT8 },   { "|b1", HT_DATA_TYPE_BOOL },
+  { "<u2", HT_DATA_TYPE_UINT16 },  { "<i2", HT_DATA_TYPE_INT16 },  { "<u4", HT_DATA_TYPE_UINT32 },
+  { "<i4", HT_DATA_TYPE_INT32 },   { "<u8", HT_DATA_TYPE_UINT64 }, { "<i8", HT_DATA_TYPE_INT64 },
   { "<f2", HT_DATA_TYPE_FLOAT16 }, { "<f4", HT_DATA_TYPE_FLOAT },  { "<f8", HT_DATA_TYPE_DOUBLE },
 };
 
@@ -66,7 +66,7 @@ take_word (Cursor *cursor, const char *word)
   gsize length = strlen (word);
 
   skip_spaces (cursor);
-  if ((gsize) (cursor->end - cursor->at) < length || memcmp (cursor->at, word, length) != 0)
+  if ((gsize)(cursor->end - cursor->at) < length || memcmp (cursor->at, word, length) != 0)
     return FALSE;
   cursor->at += length;
   return TRUE;
@@ -92,7 +92,7 @@ take_text (Cursor *cursor)
     }
   if (cursor->at == cursor->end)
     return NULL;
-  return g_strndup (start, (gsize) (cursor->at++ - start));
+  return g_strndup (start, (gsize)(cursor->at++ - start));
 }
 
 static gboolean
@@ -103,8 +103,8 @@ take_dim (Cursor *cursor, gint64 *dim)
 
   skip_spaces (cursor);
   for (start = cursor->at; cursor->at < cursor->end && g_ascii_isdigit (*cursor->at); cursor->at++)
-    if (__builtin_mul_overflow (value, (gint64) 10, &value)
-        || __builtin_add_overflow (value, (gint64) (*cursor->at - '0'), &value))
+    if (__builtin_mul_overflow (value, (gint64)10, &value)
+        || __builtin_add_overflow (value, (gint64)(*cursor->at - '0'), &value))
       return FALSE;
   *dim = value;
   return cursor->at > start;
@@ -141,10 +141,11 @@ parse_type (const char *descr, const char *what, HtDataType *type, GError **erro
         return TRUE;
       }
   if (descr[0] == '>')
-    g_set_error (error, HT_ERROR, HT_ERROR_DATA_TYPE,
-                 "Reading '%s': found big-endian elements ('%s'), expected little-endian ones; convert it in NumPy with "
-                 "array.astype(array.dtype.newbyteorder('<'))",
-                 what, descr);
+    g_set_error (
+        error, HT_ERROR, HT_ERROR_DATA_TYPE,
+        "Reading '%s': found big-endian elements ('%s'), expected little-endian ones; convert it in NumPy with "
+        "array.astype(array.dtype.newbyteorder('<'))",
+        what, descr);
   else
     g_set_error (error, HT_ERROR, HT_ERROR_DATA_TYPE,
                  "Reading '%s': found elements of NumPy type '%s', expected bool, 8 to 64 bit integers or 16 to 64 bit "
@@ -208,7 +209,8 @@ parse_dict (Cursor *cursor, const char *what, Header *header, GError **error)
     }
   skip_spaces (cursor);
   if (!has_type || !has_order || !has_shape || cursor->at != cursor->end)
-    return malformed (what, "found a header without 'descr', 'fortran_order' or 'shape', or with text after them", error);
+    return malformed (what, "found a header without 'descr', 'fortran_order' or 'shape', or with text after them",
+                      error);
   return TRUE;
 }
 
@@ -226,12 +228,12 @@ parse_header (const guint8 *data, gsize size, const char *what, Header *header, 
   prefix = data[6] == 1 ? 10 : 12;
   if (size < prefix)
     return malformed (what, "found a truncated file", error);
-  length = data[8] | (gsize) data[9] << 8;
+  length = data[8] | (gsize)data[9] << 8;
   if (data[6] != 1)
-    length |= (gsize) data[10] << 16 | (gsize) data[11] << 24;
+    length |= (gsize)data[10] << 16 | (gsize)data[11] << 24;
   if (length > MAX_HEADER || length > size - prefix)
     return malformed (what, "found a header longer than the file", error);
-  cursor.at = (const char *) data + prefix;
+  cursor.at = (const char *)data + prefix;
   cursor.end = cursor.at + length;
   return parse_dict (&cursor, what, header, error) ? prefix + length : 0;
 }
@@ -250,7 +252,7 @@ ht_npy_parse (GBytes *bytes, const char *what, GError **error)
     return NULL;
   expected = ht_data_type_get_bits (header.type) / 8;
   for (guint i = 0; i < header.n_dims; i++)
-    if (__builtin_mul_overflow (expected, (gsize) header.dims[i], &expected))
+    if (__builtin_mul_overflow (expected, (gsize)header.dims[i], &expected))
       {
         g_set_error (error, HT_ERROR, HT_ERROR_LIMIT_EXCEEDED,
                      "Reading '%s': found a shape of more bytes than memory can address; the file is damaged", what);
@@ -327,8 +329,8 @@ ht_npy_make_header (HtDataType type, const gint64 *dims, guint n_dims)
   length = text->len;
   header = g_byte_array_new ();
   g_byte_array_append (header, magic, sizeof magic);
-  header->data[8] = (guint8) (length & 0xff);
-  header->data[9] = (guint8) (length >> 8);
-  g_byte_array_append (header, (const guint8 *) text->str, (guint) length);
+  header->data[8] = (guint8)(length & 0xff);
+  header->data[9] = (guint8)(length >> 8);
+  g_byte_array_append (header, (const guint8 *)text->str, (guint)length);
   return header;
 }

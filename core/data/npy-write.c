@@ -17,13 +17,13 @@ write_all (int fd, gconstpointer data, gsize size)
 
   while (size > 0)
     {
-      gssize written = write (fd, at, MIN (size, (gsize) 1 << 30));
+      gssize written = write (fd, at, MIN (size, (gsize)1 << 30));
       if (written < 0 && errno == EINTR)
         continue;
       if (written <= 0)
         return FALSE;
       at += written;
-      size -= (gsize) written;
+      size -= (gsize)written;
     }
   return TRUE;
 }

@@ -9,13 +9,13 @@
 
 #include <string.h>
 
-#define END_SIGNATURE        0x06054b50u
-#define END64_SIGNATURE      0x06064b50u
-#define LOCATOR64_SIGNATURE  0x07064b50u
-#define CENTRAL_SIGNATURE    0x02014b50u
-#define LOCAL_SIGNATURE      0x04034b50u
-#define MAX_MEMBERS          65536u
-#define MAX_DEFLATE_RATIO    1040u /* deflate cannot do better than 1032 : 1 */
+#define END_SIGNATURE       0x06054b50u
+#define END64_SIGNATURE     0x06064b50u
+#define LOCATOR64_SIGNATURE 0x07064b50u
+#define CENTRAL_SIGNATURE   0x02014b50u
+#define LOCAL_SIGNATURE     0x04034b50u
+#define MAX_MEMBERS         65536u
+#define MAX_DEFLATE_RATIO   1040u /* deflate cannot do better than 1032 : 1 */
 
 typedef struct
 {
@@ -39,19 +39,19 @@ typedef struct
 static guint16
 get16 (const guint8 *p)
 {
-  return (guint16) (p[0] | p[1] << 8);
+  return (guint16)(p[0] | p[1] << 8);
 }
 
 static guint32
 get32 (const guint8 *p)
 {
-  return get16 (p) | (guint32) get16 (p + 2) << 16;
+  return get16 (p) | (guint32)get16 (p + 2) << 16;
 }
 
 static guint64
 get64 (const guint8 *p)
 {
-  return get32 (p) | (guint64) get32 (p + 4) << 32;
+  return get32 (p) | (guint64)get32 (p + 4) << 32;
 }
 
 static gboolean
@@ -72,9 +72,9 @@ damaged (const Archive *archive, const char *found, GError **error)
 static guint32
 compute_crc (const guint8 *data, gsize size)
 {
-  static const guint32 nibbles[16] = { 0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-                                       0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-                                       0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
+  static const guint32 nibbles[16]
+      = { 0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+          0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
   guint32 table[256];
   guint32 crc = 0xffffffffu;
 
@@ -161,7 +161,7 @@ read_member (const Archive *archive, guint64 *at, Member *member, GError **error
   name_length = get16 (entry + 28);
   extra_length = get16 (entry + 30);
   comment_length = get16 (entry + 32);
-  if (!has (archive, *at, 46 + (guint64) name_length + extra_length + comment_length))
+  if (!has (archive, *at, 46 + (guint64)name_length + extra_length + comment_length))
     return damaged (archive, "found a table of contents that breaks off", error);
   member->flags = get16 (entry + 8);
   member->method = get16 (entry + 10);
@@ -169,12 +169,12 @@ read_member (const Archive *archive, guint64 *at, Member *member, GError **error
   member->packed_size = get32 (entry + 20);
   member->size = get32 (entry + 24);
   member->local_offset = get32 (entry + 42);
-  if (memchr (entry + 46, '\0', name_length) != NULL || !g_utf8_validate ((const char *) entry + 46, name_length, NULL))
+  if (memchr (entry + 46, '\0', name_length) != NULL || !g_utf8_validate ((const char *)entry + 46, name_length, NULL))
     return damaged (archive, "found a member whose name is no text", error);
-  member->name = g_strndup ((const char *) entry + 46, name_length);
+  member->name = g_strndup ((const char *)entry + 46, name_length);
   if (!read_extra64 (member, entry + 46 + name_length, extra_length))
     return damaged (archive, "found a member with broken 64-bit sizes", error);
-  *at += 46 + (guint64) name_length + extra_length + comment_length;
+  *at += 46 + (guint64)name_length + extra_length + comment_length;
   return TRUE;
 }
 
@@ -281,13 +281,39 @@ add_member (const Archive *archive, const Member *member, GHashTable *arrays, GE
   return TRUE;
 }
 
+GHashTable *
+ht_npz_parse (GBytes *bytes, const char *what, GError **error)
+{
+  g_autoptr (GHashTable) arrays = NULL;
+  Archive archive = { 0 };
+  guint64 at, n_members;
+  gsize size;
+
+  archive.path = what;
+  archive.bytes = bytes;
+  archive.data = g_bytes_get_data (bytes, &size);
+  archive.size = size;
+  arrays = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_tensor_unref);
+  if (!find_contents (&archive, &at, &n_members, error))
+    return NULL;
+  for (guint64 i = 0; i < n_members; i++)
+    {
+      Member member = { 0 };
+      gboolean added = read_member (&archive, &at, &member, error) && add_member (&archive, &member, arrays, error);
+      g_free (member.name);
+      if (!added)
+        return NULL;
+    }
+  return g_steal_pointer (&arrays);
+}
+
 /**
  * ht_tensor_load_npz:
  * @path: an `.npz` file
  * @error: return location for an error
  *
- * Opens all arrays of an archive that `numpy.savez()` or `numpy.savez_compressed()` wrote. Stored members are mapped (or
- * copied where the archive does not align them), deflated ones unpacked; checksums are verified.
+ * Opens all arrays of an archive that `numpy.savez()` or `numpy.savez_compressed()` wrote. Stored members are mapped
+ * (or copied where the archive does not align them), deflated ones unpacked; checksums are verified.
  *
  * Returns: (transfer full) (element-type utf8 HtTensor): the arrays by name, without `.npy`, or %NULL with @error set
  */
@@ -295,31 +321,9 @@ GHashTable *
 ht_tensor_load_npz (const char *path, GError **error)
 {
   g_autoptr (GBytes) bytes = NULL;
-  g_autoptr (GHashTable) arrays = NULL;
-  Archive archive = { 0 };
-  guint64 at, n_members;
-  gsize size;
 
   g_return_val_if_fail (path != NULL, NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
   bytes = ht_map_file (path, "archive", error);
-  if (bytes == NULL)
-    return NULL;
-  archive.path = path;
-  archive.bytes = bytes;
-  archive.data = g_bytes_get_data (bytes, &size);
-  archive.size = size;
-  arrays = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) ht_tensor_unref);
-  if (!find_contents (&archive, &at, &n_members, error))
-    return NULL;
-  for (guint64 i = 0; i < n_members; i++)
-    {
-      Member member = { 0 };
-      gboolean added
-          = read_member (&archive, &at, &member, error) && add_member (&archive, &member, arrays, error);
-      g_free (member.name);
-      if (!added)
-        return NULL;
-    }
-  return g_steal_pointer (&arrays);
+  return bytes != NULL ? ht_npz_parse (bytes, path, error) : NULL;
 }

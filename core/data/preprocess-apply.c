@@ -18,15 +18,15 @@ typedef gboolean (*ConvertFunc) (const HtPreprocessPlan *plan, gconstpointer sou
     for (gint64 c = 0; c < plan->n_channels; c++)                                                                      \
       {                                                                                                                \
         gint64 from = plan->reverse ? plan->n_channels - 1 - c : c;                                                    \
-        const ctype *channel = (const ctype *) source + plan->offset + (gsize) from * plan->channel_stride;            \
+        const ctype *channel = (const ctype *)source + plan->offset + (gsize)from * plan->channel_stride;              \
         const double mean = plan->means[c], deviation = plan->deviations[c];                                           \
         for (gint64 y = 0; y < plan->height; y++)                                                                      \
           {                                                                                                            \
-            const ctype *row = channel + (gsize) y * plan->row_stride;                                                 \
+            const ctype *row = channel + (gsize)y * plan->row_stride;                                                  \
             for (gint64 x = 0; x < plan->width; x++)                                                                   \
               {                                                                                                        \
-                double raw = (double) row[(gsize) x * plan->column_stride];                                            \
-                float value = (float) ((raw * scale - mean) / deviation);                                              \
+                double raw = (double)row[(gsize)x * plan->column_stride];                                              \
+                float value = (float)((raw * scale - mean) / deviation);                                               \
                 finite &= fabsf (value) <= G_MAXFLOAT;                                                                 \
                 *target++ = value;                                                                                     \
               }                                                                                                        \
@@ -83,10 +83,10 @@ move_elements (const HtPreprocessPlan *plan, const guint8 *source, guint8 *targe
   for (gint64 c = 0; c < plan->n_channels; c++)
     {
       gint64 from = plan->reverse ? plan->n_channels - 1 - c : c;
-      const guint8 *channel = source + (plan->offset + (gsize) from * plan->channel_stride) * size;
+      const guint8 *channel = source + (plan->offset + (gsize)from * plan->channel_stride) * size;
       for (gint64 y = 0; y < plan->height; y++)
         for (gint64 x = 0; x < plan->width; x++, target += size)
-          memcpy (target, channel + ((gsize) y * plan->row_stride + (gsize) x * plan->column_stride) * size, size);
+          memcpy (target, channel + ((gsize)y * plan->row_stride + (gsize)x * plan->column_stride) * size, size);
     }
 }
 
@@ -101,7 +101,7 @@ slice (HtTensor *array, gsize first, gsize n_samples, const gint64 *sample_dims,
 
   for (guint i = 1; i < n_dims; i++)
     dims[i] = sample_dims[i];
-  dims[0] = (gint64) n_samples;
+  dims[0] = (gint64)n_samples;
   return ht_tensor_new_from_bytes (ht_tensor_get_data_type (array), dims, n_dims, part, error);
 }
 
@@ -111,10 +111,11 @@ not_finite (const HtPreprocessPlan *plan, gconstpointer source, gsize sample, co
   gboolean raw = FALSE;
 
   for (gsize i = 0; i < plan->sample_elements; i++)
-    raw |= (plan->source_type == HT_DATA_TYPE_FLOAT && !isfinite (((const float *) source)[i]))
-           || (plan->source_type == HT_DATA_TYPE_DOUBLE && !isfinite (((const double *) source)[i]));
+    raw |= (plan->source_type == HT_DATA_TYPE_FLOAT && !isfinite (((const float *)source)[i]))
+           || (plan->source_type == HT_DATA_TYPE_DOUBLE && !isfinite (((const double *)source)[i]));
   g_set_error (error, HT_ERROR, HT_ERROR_NUMERIC,
-               "Reading '%s': sample %" G_GSIZE_FORMAT " holds a value that is not finite%s, expected finite numbers; %s",
+               "Reading '%s': sample %" G_GSIZE_FORMAT
+               " holds a value that is not finite%s, expected finite numbers; %s",
                what, sample, raw ? "" : " after preprocessing",
                raw ? "repair or remove the sample" : "check 'scale', 'mean' and 'std'");
   return FALSE;
@@ -124,7 +125,7 @@ static gboolean
 convert_rows (const HtPreprocessPlan *self, HtTensor *source, gsize base, gsize first, gsize n_samples, gsize n_rows,
               ConvertFunc convert, HtTensor *result, const char *what, GError **error)
 {
-  gsize out_elements = (gsize) (self->n_channels * self->height * self->width);
+  gsize out_elements = (gsize)(self->n_channels * self->height * self->width);
   gsize element = ht_data_type_get_bits (ht_tensor_get_data_type (source)) / 8;
   const guint8 *data = ht_tensor_get_data (source);
   guint8 *target = ht_tensor_get_writable_data (result);
@@ -138,7 +139,7 @@ convert_rows (const HtPreprocessPlan *self, HtTensor *source, gsize base, gsize 
         memcpy (target + row * out_size, target + (n_samples - 1) * out_size, out_size);
       else if (convert == NULL)
         move_elements (self, from, target + row * out_size, element);
-      else if (!convert (self, from, (float *) (target + row * out_size)))
+      else if (!convert (self, from, (float *)(target + row * out_size)))
         return not_finite (self, from, first + sample, what, error);
     }
   return TRUE;
@@ -159,7 +160,7 @@ ht_preprocess_plan_apply (const HtPreprocessPlan *self, HtTensor *array, gsize f
     return slice (array, first, n_samples, self->dims, self->n_dims, self->sample_elements * element, error);
   if (!integer && find_convert (self->source_type) == NULL)
     {
-      gint64 flat[2] = { 0, (gint64) self->sample_elements };
+      gint64 flat[2] = { 0, (gint64)self->sample_elements };
       g_autoptr (HtTensor) part = slice (array, first, n_samples, flat, 2, self->sample_elements * element, error);
       g_clear_pointer (&source, ht_tensor_unref);
       source = part ? ht_tensor_cast (part, HT_DATA_TYPE_FLOAT, error) : NULL;
@@ -170,10 +171,9 @@ ht_preprocess_plan_apply (const HtPreprocessPlan *self, HtTensor *array, gsize f
   convert = integer ? NULL : find_convert (ht_tensor_get_data_type (source));
   for (guint i = 1; i < self->n_dims; i++)
     dims[i] = self->dims[i];
-  dims[0] = (gint64) n_rows;
+  dims[0] = (gint64)n_rows;
   result = ht_tensor_new (integer ? self->source_type : HT_DATA_TYPE_FLOAT, dims, self->n_dims, error);
-  if (result == NULL
-      || !convert_rows (self, source, base, first, n_samples, n_rows, convert, result, what, error))
+  if (result == NULL || !convert_rows (self, source, base, first, n_samples, n_rows, convert, result, what, error))
     return NULL;
   return g_steal_pointer (&result);
 }

@@ -69,10 +69,10 @@ ht_preprocess_get_property (GObject *object, guint id, GValue *value, GParamSpec
   switch (id)
     {
     case PROP_LAYOUT:
-      g_value_set_enum (value, (gint) self->layout);
+      g_value_set_enum (value, (gint)self->layout);
       break;
     case PROP_CHANNEL_ORDER:
-      g_value_set_enum (value, (gint) self->channel_order);
+      g_value_set_enum (value, (gint)self->channel_order);
       break;
     case PROP_SCALE:
       g_value_set_double (value, self->scale);
@@ -97,10 +97,10 @@ ht_preprocess_set_property (GObject *object, guint id, const GValue *value, GPar
   switch (id)
     {
     case PROP_LAYOUT:
-      self->layout = (HtLayout) g_value_get_enum (value);
+      self->layout = (HtLayout)g_value_get_enum (value);
       break;
     case PROP_CHANNEL_ORDER:
-      self->channel_order = (HtChannelOrder) g_value_get_enum (value);
+      self->channel_order = (HtChannelOrder)g_value_get_enum (value);
       break;
     case PROP_SCALE:
       self->scale = g_value_get_double (value);
@@ -131,8 +131,8 @@ ht_preprocess_finalize (GObject *object)
 static GParamSpec *
 make_list (const char *name, const char *nick, const char *blurb, const char *type)
 {
-  return g_param_spec_variant (name, nick, blurb, G_VARIANT_TYPE (type), g_variant_new_array (G_VARIANT_TYPE (type + 1), NULL, 0),
-                               HT_PARAM_RW);
+  return g_param_spec_variant (name, nick, blurb, G_VARIANT_TYPE (type),
+                               g_variant_new_array (G_VARIANT_TYPE (type + 1), NULL, 0), HT_PARAM_RW);
 }
 
 static void
@@ -143,14 +143,16 @@ ht_preprocess_class_init (HtPreprocessClass *klass)
   object_class->get_property = ht_preprocess_get_property;
   object_class->set_property = ht_preprocess_set_property;
   object_class->finalize = ht_preprocess_finalize;
-  properties[PROP_LAYOUT] = g_param_spec_enum ("layout", "Layout", "How the file stores a sample; the network gets NCHW",
-                                               HT_TYPE_LAYOUT, HT_LAYOUT_NCHW, HT_PARAM_RW);
+  properties[PROP_LAYOUT]
+      = g_param_spec_enum ("layout", "Layout", "How the file stores a sample; the network gets NCHW", HT_TYPE_LAYOUT,
+                           HT_LAYOUT_NCHW, HT_PARAM_RW);
   properties[PROP_CHANNEL_ORDER] = g_param_spec_enum (
       "channel-order", "Channel order", "Whether the network wants the channels of the file in reverse (RGB, BGR)",
       HT_TYPE_CHANNEL_ORDER, HT_CHANNEL_ORDER_KEEP, HT_PARAM_RW);
   properties[PROP_SCALE] = g_param_spec_double ("scale", "Scale", "Factor applied to the raw values, before the mean",
                                                 -1e30, 1e30, 1.0, HT_PARAM_RW);
-  properties[PROP_MEAN] = make_list ("mean", "Mean", "Subtracted after scaling: one value, or one for each channel", "ad");
+  properties[PROP_MEAN]
+      = make_list ("mean", "Mean", "Subtracted after scaling: one value, or one for each channel", "ad");
   properties[PROP_STD]
       = make_list ("std", "Standard deviation", "Divides at the end: one value, or one for each channel", "ad");
   properties[PROP_SHAPE]
@@ -178,8 +180,7 @@ ht_preprocess_new (void)
   return g_object_new (HT_TYPE_PREPROCESS, NULL);
 }
 
-static gboolean
-fail (const char *what, GError **error, const char *format, ...) G_GNUC_PRINTF (3, 4);
+static gboolean fail (const char *what, GError **error, const char *format, ...) G_GNUC_PRINTF (3, 4);
 
 static gboolean
 fail (const char *what, GError **error, const char *format, ...)
@@ -221,18 +222,18 @@ plan_shape (HtPreprocessPlan *plan, HtPreprocess *self, const gint64 *dims, guin
   for (guint i = 1; i < n_dims; i++)
     {
       sample[i - 1] = dims[i];
-      plan->sample_elements *= (gsize) dims[i];
+      plan->sample_elements *= (gsize)dims[i];
     }
   if (n_given == 0)
     return TRUE;
   if (n_given > HT_TENSOR_MAX_DIMS - 1)
     return fail (what, error, "found %" G_GSIZE_FORMAT " sizes in 'shape', expected at most %d", n_given,
                  HT_TENSOR_MAX_DIMS - 1);
-  *n_sample_dims = (guint) n_given;
+  *n_sample_dims = (guint)n_given;
   for (gsize i = 0; i < n_given; i++)
     {
       sample[i] = get_int (self->shape, i);
-      if (sample[i] < 1 || __builtin_mul_overflow (elements, (gsize) sample[i], &elements))
+      if (sample[i] < 1 || __builtin_mul_overflow (elements, (gsize)sample[i], &elements))
         return fail (what, error, "found %" G_GINT64_FORMAT " in 'shape', expected sizes of at least 1", sample[i]);
     }
   if (elements != plan->sample_elements)
@@ -264,8 +265,8 @@ plan_crop (HtPreprocessPlan *plan, HtPreprocess *self, guint n_sample_dims, cons
                  "'center-crop' asks for %" G_GINT64_FORMAT " x %" G_GINT64_FORMAT ", found images of %" G_GINT64_FORMAT
                  " x %" G_GINT64_FORMAT "; ask for less, or check 'layout'",
                  height, width, plan->height, plan->width);
-  plan->offset = (gsize) ((plan->height - height) / 2) * plan->row_stride
-                 + (gsize) ((plan->width - width) / 2) * plan->column_stride;
+  plan->offset = (gsize)((plan->height - height) / 2) * plan->row_stride
+                 + (gsize)((plan->width - width) / 2) * plan->column_stride;
   plan->moves |= height != plan->height || width != plan->width;
   plan->height = height;
   plan->width = width;
@@ -288,9 +289,9 @@ plan_geometry (HtPreprocessPlan *plan, HtPreprocess *self, const gint64 *sample,
       plan->height = sample[first_spatial];
     else
       plan->width *= sample[first_spatial + i];
-  plan->column_stride = last ? (gsize) plan->n_channels : 1;
-  plan->row_stride = (gsize) plan->width * plan->column_stride;
-  plan->channel_stride = last ? 1 : (gsize) (plan->height * plan->width);
+  plan->column_stride = last ? (gsize)plan->n_channels : 1;
+  plan->row_stride = (gsize)plan->width * plan->column_stride;
+  plan->channel_stride = last ? 1 : (gsize)(plan->height * plan->width);
   plan->moves = last;
   if (!plan_crop (plan, self, n_sample_dims, what, error))
     return FALSE;
@@ -308,7 +309,7 @@ static double *
 plan_values (const HtPreprocessPlan *plan, GVariant *list, const char *key, double fallback, const char *what,
              GError **error)
 {
-  gsize n_given = get_n_children (list), n_channels = (gsize) plan->n_channels;
+  gsize n_given = get_n_children (list), n_channels = (gsize)plan->n_channels;
   g_autofree double *values = NULL;
 
   if (n_given > 1 && n_given != n_channels)

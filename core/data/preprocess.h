@@ -7,17 +7,17 @@
 typedef struct
 {
   HtDataType source_type;
-  guint n_dims;                       /* of the result, samples included */
-  gint64 dims[HT_TENSOR_MAX_DIMS];    /* of one sample's result, from index 1 on */
-  gsize sample_elements;              /* of the file's sample */
-  gint64 n_channels, height, width;   /* of the result; everything between channels and the last axis is one width */
+  guint n_dims;                     /* of the result, samples included */
+  gint64 dims[HT_TENSOR_MAX_DIMS];  /* of one sample's result, from index 1 on */
+  gsize sample_elements;            /* of the file's sample */
+  gint64 n_channels, height, width; /* of the result; everything between channels and the last axis is one width */
   gsize channel_stride, row_stride, column_stride, offset;
   gboolean reverse;
-  gboolean moves;                     /* elements change places */
-  gboolean arithmetic;                /* values change */
-  gboolean keep_type;                 /* the network takes the integers of the file */
+  gboolean moves;      /* elements change places */
+  gboolean arithmetic; /* values change */
+  gboolean keep_type;  /* the network takes the integers of the file */
   double scale;
-  double *means, *deviations;         /* n_channels each */
+  double *means, *deviations; /* n_channels each */
 } HtPreprocessPlan;
 
 /* `preprocess` may be NULL. With `integer` the network wants the integers of the file: the geometry is applied, and
