@@ -28,6 +28,8 @@ typedef struct
 static inline void
 copy_row (const float *from, gsize n, float *to, Slack slack)
 {
+  if (n == 0) /* `from` lies outside then */
+    return;
   if (n <= 2 * LANES && slack.end && from + 2 * LANES <= slack.end)
     {
       *(Lanes *)to = *(const Lanes *)from;

@@ -133,7 +133,7 @@ check_matmul (std::vector<gint64> a_dims, std::vector<gint64> b_dims, std::vecto
   for (gint64 i = 0; i < total; i++)
     {
       gint64 batch = i / (m * n), r = i / n % m, c = i % n;
-      const float *left = &a.values[offset (a_dims, batch) * m * k], *right = &b.values[offset (b_dims, batch) * k * n];
+      const float *left = a.values.data () + offset (a_dims, batch) * m * k, *right = b.values.data () + offset (b_dims, batch) * k * n;
       for (gint64 l = 0; l < k; l++)
         {
           double term = static_cast<double> (left[r * k + l]) * right[l * n + c];
