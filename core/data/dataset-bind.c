@@ -141,7 +141,7 @@ advise (const HtPreprocessPlan *plan, HtTensor *array, HtShape *shape)
         last &= ht_shape_get_dim (shape, i) == HT_DIM_UNKNOWN
                 || ht_shape_get_dim (shape, i) == ht_tensor_get_dim (array, i - 1);
       if (last && plan->channel_stride != 1)
-        return g_strdup ("the file seems to store channels last: set 'layout: NHWC'");
+        return g_strdup ("the file seems to store channels last: set 'layout' to NHWC");
     }
   for (guint i = 1; i < n_dims; i++)
     {
@@ -151,12 +151,13 @@ advise (const HtPreprocessPlan *plan, HtTensor *array, HtShape *shape)
       g_string_append_printf (wanted, "%s%" G_GINT64_FORMAT, i > 1 ? ", " : "", ht_shape_get_dim (shape, i));
     }
   if (elements == plan->sample_elements)
-    return g_strdup_printf ("a sample has as many elements as the network takes: set 'shape: %s]' if they are in that "
-                            "order",
-                            wanted->str);
+    return g_strdup_printf (
+        "a sample has as many elements as the network takes: set 'shape' to %s] if they are in that "
+        "order",
+        wanted->str);
   if (n_dims == 4 && plan->n_dims == 4 && plan->n_channels == ht_shape_get_dim (shape, 1)
       && plan->height >= ht_shape_get_dim (shape, 2) && plan->width >= ht_shape_get_dim (shape, 3))
-    return g_strdup_printf ("set 'center-crop: [%" G_GINT64_FORMAT ", %" G_GINT64_FORMAT "]' or resize the images",
+    return g_strdup_printf ("set 'center-crop' to [%" G_GINT64_FORMAT ", %" G_GINT64_FORMAT "] or resize the images",
                             ht_shape_get_dim (shape, 2), ht_shape_get_dim (shape, 3));
   return g_strdup ("give the data that belongs to this network, or check 'layout' and 'shape'");
 }
@@ -180,7 +181,7 @@ check_shape (const HtDataSource *source, const char *input, const HtPreprocessPl
   file = ht_tensor_describe (source->array);
   found = g_string_new ("[N");
   for (guint i = 1; i < plan->n_dims; i++)
-    g_string_append_printf (found, ", %" G_GINT64_FORMAT, plan->dims[i]);
+    g_string_append_printf (found, "x%" G_GINT64_FORMAT, plan->dims[i]);
   g_set_error (error, HT_ERROR, HT_ERROR_SHAPE,
                "Binding '%s' (%s) to the network input '%s': found %s] after preprocessing, expected %s; %s",
                source->origin, file, input, found->str, wanted, advice);

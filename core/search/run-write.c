@@ -46,7 +46,7 @@ write_format (HtRun *self, const char *format, const char *folder, GError **erro
 static int
 compare_strings (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
 }
 
 static GPtrArray *
@@ -103,7 +103,7 @@ add_inputs (HtRun *self, JsonObject *report, GError **error)
   json_object_set_object_member (report, "data", data);
   json_object_set_string_member (model, "path", self->model_path);
   json_object_set_string_member (model, "prepared-sha256", hash);
-  json_object_set_member (model, "preparation", ht_report_strings ((const char *const *) self->preparation));
+  json_object_set_member (model, "preparation", ht_report_strings ((const char *const *)self->preparation));
   struct
   {
     const char *key;
@@ -157,7 +157,7 @@ describe_quantizers (HtSimulation *simulation)
           ht_encoding_get_scales (encoding, &n_grids);
           json_object_set_int_member (object, "bits", ht_encoding_get_bits (encoding));
           json_object_set_boolean_member (object, "symmetric", ht_encoding_is_symmetric (encoding));
-          json_object_set_int_member (object, "grids", (gint64) n_grids);
+          json_object_set_int_member (object, "grids", (gint64)n_grids);
         }
       json_array_add_object_element (array, object);
     }
@@ -179,7 +179,7 @@ add_results (HtRun *self, JsonObject *report, const char *folder, GError **error
   json_object_set_member (self->timings, "steps", json_object_dup_member (steps, "seconds"));
   json_object_set_array_member (results, "quantizers", describe_quantizers (self->simulation));
   g_auto (GStrv) skipped = ht_simulation_list_skipped (self->simulation);
-  json_object_set_member (results, "unquantized", ht_report_strings ((const char *const *) skipped));
+  json_object_set_member (results, "unquantized", ht_report_strings ((const char *const *)skipped));
   g_autofree char *hash = ht_model_state_hash (self->state);
   json_object_set_string_member (results, "state-sha256", hash);
   JsonNode *files = describe_files (folder, error);
@@ -215,11 +215,30 @@ remove_folder (const char *folder)
   g_rmdir (folder);
 }
 
+/* What stands in the way of a rename is found before the first file is moved. */
+static gboolean
+check_targets (HtRun *self, GPtrArray *names, GError **error)
+{
+  for (guint i = 0; i < names->len; i++)
+    {
+      g_autofree char *target = g_build_filename (self->output_folder, g_ptr_array_index (names, i), NULL);
+      if (!g_file_test (target, G_FILE_TEST_IS_DIR))
+        continue;
+      g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT,
+                   "cannot write '%s': there is a folder of that name; remove it or choose another output folder",
+                   target);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 static gboolean
 move_files (HtRun *self, const char *from, GError **error)
 {
   g_autoptr (GPtrArray) names = list_folder (from, error);
-  for (guint i = 0; names != NULL && i < names->len; i++)
+  if (names == NULL || !check_targets (self, names, error))
+    return FALSE;
+  for (guint i = 0; i < names->len; i++)
     {
       g_autofree char *source = g_build_filename (from, g_ptr_array_index (names, i), NULL);
       g_autofree char *target = g_build_filename (self->output_folder, g_ptr_array_index (names, i), NULL);
@@ -227,7 +246,7 @@ move_files (HtRun *self, const char *from, GError **error)
         return fail_errno (error, "move a finished file to", target);
       g_ptr_array_add (self->files, g_steal_pointer (&target));
     }
-  return names != NULL;
+  return TRUE;
 }
 
 static gboolean

@@ -139,13 +139,13 @@ TEST (Dataset, SaysHowToMakeShapesAgree)
 {
   g_autoptr (HtGraph) image = make_graph ({ { "x", HT_DATA_TYPE_FLOAT, { -1, 3, 8, 8 } } });
   g_autoptr (HtDataset) last = make_dataset ({ 1, 8, 8, 3 });
-  expect_bind_error (last, image, HT_ERROR_SHAPE, "layout: NHWC");
+  expect_bind_error (last, image, HT_ERROR_SHAPE, "'layout' to NHWC");
   g_autoptr (HtDataset) flat = make_dataset ({ 1, 192 });
-  expect_bind_error (flat, image, HT_ERROR_SHAPE, "shape: [3, 8, 8]");
+  expect_bind_error (flat, image, HT_ERROR_SHAPE, "'shape' to [3, 8, 8]");
   g_autoptr (HtDataset) large = make_dataset ({ 1, 3, 10, 10 });
-  expect_bind_error (large, image, HT_ERROR_SHAPE, "center-crop: [8, 8]");
+  expect_bind_error (large, image, HT_ERROR_SHAPE, "'center-crop' to [8, 8]");
   g_autoptr (HtDataset) other = make_dataset ({ 1, 5 });
-  expect_bind_error (other, image, HT_ERROR_SHAPE, "[N, 5]");
+  expect_bind_error (other, image, HT_ERROR_SHAPE, "[Nx5]");
 }
 
 TEST (Dataset, RefusesWhatDoesNotBelongTogether)

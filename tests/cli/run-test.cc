@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// The main job from end to end, on the demo network: nearest rounding fails, the pipeline repairs it.
+#include "command.h"
+
+#include <csignal>
+
+using command::demo;
+using command::number;
+using command::run;
+
+namespace
+{
+
+// The demo recipe with other data, in a folder of its own.
+void
+write_recipe (const std::string &path, const std::string &calibration, const std::string &more = "")
+{
+  command::write_all (path, "recipe: \"1.0\"\nname: demo\nmodel: " + demo ("model.onnx")
+                                + "\n"
+                                  "data:\n"
+                                  "  preprocess: {layout: NHWC, scale: 0.00784313725490196, mean: [1.0]}\n"
+                                + (calibration.empty () ? "" : "  calibration: {path: " + calibration + "}\n")
+                                + "  evaluation: {path: " + demo ("evaluation.npy") + ", labels: " + demo ("labels.npy")
+                                + "}\n" + more + "output: {formats: [onnx, onnx-qdq, encodings-1.0.0]}\n");
+}
+
+}
+
+TEST (Run, RepairsWhatNearestRoundingBreaks)
+{
+  support::TemporaryFolder folder;
+  auto result = run ({ "run", demo ("demo.yaml"), "-o", folder / "out" });
+  ASSERT_EQ (result.code, 0) << result.err;
+  EXPECT_HAS (result.out, "naive");
+  EXPECT_EQ (command::list (folder / "out"),
+             (std::vector<std::string>{ "demo-qdq.onnx", "demo.encodings", "demo.onnx", "report.json" }));
+  g_autoptr (JsonNode) report = command::parse (command::read_all (folder / "out/report.json"));
+  double before = number (report, { "results", "metrics", "float", "top1" });
+  double naive = number (report, { "results", "metrics", "naive", "top1" });
+  double after = number (report, { "results", "metrics", "result", "top1" });
+  EXPECT_GE (before, 0.9);
+  EXPECT_LE (naive, before - 0.3);
+  EXPECT_GE (after, before - 0.01);
+  // Folding and equalization keep the function.
+  EXPECT_GE (number (report, { "results", "metrics", "float-after-pipeline", "sqnr" }), 80);
+  EXPECT_EQ (json_array_get_length (json_node_get_array (command::find (report, { "results", "steps" }))), 3u);
+  for (const char *name : { "environment", "recipe", "model", "data", "timings" })
+    EXPECT_NE (command::find (report, { name }), nullptr);
+  // The hash of the inputs is in the report, and 8-bit weights make the exported file smaller.
+  EXPECT_EQ (strlen (json_node_get_string (command::find (report, { "data", "calibration", "sha256" }))), 64u);
+  EXPECT_LT (command::read_all (folder / "out/demo-qdq.onnx").size (),
+             command::read_all (folder / "out/demo.onnx").size ());
+}
+
+TEST (Run, GivesTheSameBytesAtAnyNumberOfThreads)
+{
+  support::TemporaryFolder folder;
+  ASSERT_EQ (run ({ "run", demo ("demo.yaml"), "-o", folder / "a", "-t", "1" }).code, 0);
+  ASSERT_EQ (run ({ "run", demo ("demo.yaml"), "-o", folder / "b", "-t", "3" }).code, 0);
+  for (const char *name : { "demo-qdq.onnx", "demo.encodings", "demo.onnx" })
+    EXPECT_EQ (command::read_all (folder / "a/" + name), command::read_all (folder / "b/" + name)) << name;
+  g_autoptr (JsonNode) a = command::parse (command::read_all (folder / "a/report.json"));
+  g_autoptr (JsonNode) b = command::parse (command::read_all (folder / "b/report.json"));
+  g_autofree char *first = json_to_string (command::find (a, { "results" }), FALSE);
+  g_autofree char *second = json_to_string (command::find (b, { "results" }), FALSE);
+  EXPECT_STREQ (first, second);
+}
+
+TEST (Run, PrintsItsReportForMachines)
+{
+  support::TemporaryFolder folder;
+  auto result = run ({ "run", demo ("demo.yaml"), "-o", folder / "out", "--json" });
+  ASSERT_EQ (result.code, 0) << result.err;
+  g_autoptr (JsonNode) printed = command::parse (result.out);
+  g_autoptr (JsonNode) written = command::parse (command::read_all (folder / "out/report.json"));
+  EXPECT_TRUE (json_node_equal (printed, written));
+}
+
+TEST (Run, LeavesNothingWhenTheDataIsBad)
+{
+  support::TemporaryFolder folder;
+  g_autoptr (GError) error = nullptr;
+  // The second sample of the calibration set is not a number.
+  g_autoptr (HtTensor) raw = ht_tensor_load_npy (demo ("calibration.npy").c_str (), &error);
+  ASSERT_NO_GERROR (error);
+  g_autoptr (HtTensor) floats = ht_tensor_cast (raw, HT_DATA_TYPE_FLOAT, &error);
+  ASSERT_NO_GERROR (error);
+  gsize sample = ht_tensor_get_n_elements (floats) / (gsize)ht_tensor_get_dim (floats, 0);
+  ((float *)ht_tensor_get_writable_data (floats))[sample + 1] = NAN;
+  ASSERT_TRUE (ht_tensor_save_npy (floats, (folder / "nan.npy").c_str (), &error));
+  write_recipe (folder / "nan.yaml", "nan.npy");
+  auto nan = run ({ "run", folder / "nan.yaml", "-o", folder / "out" });
+  EXPECT_EQ (nan.code, 3);
+  EXPECT_HAS (nan.err, "nan.npy");
+  EXPECT_HAS (nan.err, "sample 1");
+  // No calibration data.
+  write_recipe (folder / "none.yaml", "");
+  auto none = run ({ "run", folder / "none.yaml", "-o", folder / "out" });
+  EXPECT_EQ (none.code, 3);
+  EXPECT_HAS (none.err, "calibration");
+  // A truncated array and a truncated model.
+  std::string array = command::read_all (demo ("calibration.npy"));
+  command::write_all (folder / "short.npy", array.substr (0, array.size () - 1));
+  write_recipe (folder / "short.yaml", "short.npy");
+  auto cut = run ({ "run", folder / "short.yaml", "-o", folder / "out" });
+  EXPECT_EQ (cut.code, 3);
+  EXPECT_HAS (cut.err, "truncated");
+  std::string model = command::read_all (demo ("model.onnx"));
+  command::write_all (folder / "short.onnx", model.substr (0, model.size () / 2));
+  auto half = run ({ "run", demo ("demo.yaml"), "-m", folder / "short.onnx", "-o", folder / "out" });
+  EXPECT_EQ (half.code, 3);
+  EXPECT_HAS (half.err, "short.onnx");
+  EXPECT_EQ (command::list (folder / "out"), std::vector<std::string>{});
+}
+
+TEST (Run, WritesAllFilesOrNone)
+{
+  support::TemporaryFolder folder;
+  std::string out = folder / "out";
+  ASSERT_EQ (g_mkdir_with_parents ((out + "/demo.onnx").c_str (), 0755), 0);
+  auto result = run ({ "run", demo ("demo.yaml"), "-o", out });
+  EXPECT_EQ (result.code, 3);
+  EXPECT_HAS (result.err, "demo.onnx");
+  EXPECT_EQ (command::list (out), std::vector<std::string>{ "demo.onnx" });
+  command::write_all (folder / "file", "x");
+  auto blocked = run ({ "run", demo ("demo.yaml"), "-o", folder / "file" });
+  EXPECT_EQ (blocked.code, 1);
+  EXPECT_HAS (blocked.err, "file");
+}
+
+TEST (Run, StopsWhenInterrupted)
+{
+  support::TemporaryFolder folder;
+  g_autoptr (GSubprocess) process
+      = command::start ({ "run", demo ("demo.yaml"), "-o", folder / "out" },
+                        (GSubprocessFlags)(G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE));
+  // The first line of progress says that the work has begun.
+  char first;
+  ASSERT_EQ (g_input_stream_read (g_subprocess_get_stderr_pipe (process), &first, 1, nullptr, nullptr), 1);
+  g_subprocess_send_signal (process, SIGINT);
+  ASSERT_TRUE (g_subprocess_wait (process, nullptr, nullptr));
+  ASSERT_TRUE (g_subprocess_get_if_exited (process));
+  EXPECT_EQ (g_subprocess_get_exit_status (process), 130);
+  EXPECT_EQ (command::list (folder / "out"), std::vector<std::string>{});
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// What the command answers to a new user: help, mistakes, exit codes, the list of plugins, recipes that are checked.
+#include "command.h"
+
+using command::run;
+
+namespace
+{
+
+const char *const verbs[] = { "run", "check", "plan", "inspect", "eval", "infer", "export", "validate", "plugins" };
+
+}
+
+TEST (Usage, HelpsWithEveryVerb)
+{
+  auto all = run ({ "--help" });
+  EXPECT_EQ (all.code, 0);
+  for (const char *verb : verbs)
+    {
+      EXPECT_HAS (all.out, std::string ("\n  ") + verb + " ");
+      auto one = run ({ verb, "--help" });
+      EXPECT_EQ (one.code, 0) << verb;
+      EXPECT_HAS (one.out, std::string ("halftone ") + verb);
+      EXPECT_EQ (one.err, "") << verb;
+      auto other = run ({ "help", verb });
+      EXPECT_EQ (other.out, one.out);
+    }
+}
+
+TEST (Usage, RefusesWhatItDoesNotKnow)
+{
+  EXPECT_EQ (run ({}).code, 2);
+  auto verb = run ({ "exprot", "m.onnx" });
+  EXPECT_EQ (verb.code, 2);
+  EXPECT_HAS (verb.err, "did you mean 'export'?");
+  EXPECT_EQ (verb.out, "");
+  auto option = run ({ "run", "--outptu", "x", "r.yaml" });
+  EXPECT_EQ (option.code, 2);
+  EXPECT_HAS (option.err, "did you mean '--output'?");
+  for (const char *name : verbs)
+    {
+      auto missing = run ({ name });
+      EXPECT_EQ (missing.code, 2) << name;
+      EXPECT_HAS (missing.err, "is missing");
+      EXPECT_HAS (missing.err, "--help");
+      EXPECT_EQ (run ({ name, "a", "b" }).code, 2) << name;
+      EXPECT_EQ (run ({ name, "--no-such-option" }).code, 2) << name;
+    }
+  EXPECT_EQ (run ({ "help", "nothing" }).code, 2);
+  auto format = run ({ "export", "m.onnx", "--format", "qdq", "-o", "x" });
+  EXPECT_EQ (format.code, 2);
+  auto layout = run ({ "eval", "m.onnx", "-d", "x.npy", "--layout", "nhwc" });
+  EXPECT_EQ (layout.code, 2);
+  EXPECT_HAS (layout.err, "did you mean 'NHWC'?");
+}
+
+TEST (Usage, NamesTheFileThatIsMissing)
+{
+  const std::vector<std::vector<std::string> > calls = {
+    { "run", "/nowhere/f" },
+    { "check", "/nowhere/f" },
+    { "plan", "/nowhere/f" },
+    { "inspect", "/nowhere/f.onnx" },
+    { "validate", "/nowhere/f" },
+    { "eval", command::demo ("model.onnx"), "-d", "/nowhere/f", "-l", "l.npy" },
+    { "eval", command::demo ("model.onnx"), "-d", command::demo ("evaluation.npy"), "-l", "/nowhere/f" },
+    { "eval", "/nowhere/f", "-d", command::demo ("evaluation.npy"), "-l", command::demo ("labels.npy") },
+    { "infer", "/nowhere/f", "-i", "x=" + command::demo ("evaluation.npy") },
+    { "export", "/nowhere/f", "-f", "onnx", "-o", "x" },
+    { "export", command::demo ("model.onnx"), "-e", "/nowhere/f", "-f", "onnx-qdq", "-o", "x" },
+    { "run", command::demo ("demo.yaml"), "--model", "/nowhere/f" },
+  };
+  for (const auto &call : calls)
+    {
+      auto result = run (call);
+      EXPECT_EQ (result.code, 3) << call[0];
+      EXPECT_HAS (result.err, "/nowhere/f");
+    }
+}
+
+TEST (Usage, SaysItsVersion)
+{
+  auto result = run ({ "--version" });
+  EXPECT_EQ (result.code, 0);
+  EXPECT_HAS (result.out, std::string ("halftone ") + ht_get_version ());
+  EXPECT_HAS (result.out, "OpenBLAS");
+}
+
+TEST (Plugins, AreListedAtOnce)
+{
+  auto text = run ({ "plugins", "list" });
+  EXPECT_EQ (text.code, 0);
+  EXPECT_HAS (text.out, "cross-layer-equalization");
+  auto json = run ({ "plugins", "list", "--json" });
+  EXPECT_EQ (json.code, 0);
+  g_autoptr (JsonNode) node = command::parse (json.out);
+  ASSERT_TRUE (node && JSON_NODE_HOLDS_ARRAY (node));
+  guint registered = 0;
+  for (guint i = 0; i < json_array_get_length (json_node_get_array (node)); i++)
+    {
+      JsonObject *plugin = json_array_get_object_element (json_node_get_array (node), i);
+      registered += g_str_equal (json_object_get_string_member (plugin, "state"), "registered");
+    }
+  EXPECT_GE (registered, 3u);
+#ifndef __SANITIZE_ADDRESS__
+  gint64 best = G_MAXINT64;
+  for (int i = 0; i < 10; i++)
+    {
+      gint64 since = g_get_monotonic_time ();
+      run ({ "plugins", "list" });
+      best = MIN (best, g_get_monotonic_time () - since);
+    }
+  EXPECT_LT (best, 50000) << "microseconds";
+#endif
+}
+
+TEST (Check, PrintsEveryProblemWithItsPlace)
+{
+  support::TemporaryFolder folder;
+  auto good = run ({ "check", command::demo ("demo.yaml") });
+  EXPECT_EQ (good.code, 0);
+  command::write_all (folder / "bad.yaml", "recipe: \"1.0\"\n"
+                                           "nmae: x\n"
+                                           "pipeline:\n"
+                                           "  - batchnorm-foldin\n"
+                                           "quantization: {weights: {bits: 99}}\n");
+  auto bad = run ({ "check", folder / "bad.yaml" });
+  EXPECT_EQ (bad.code, 3);
+  EXPECT_HAS (bad.err, "bad.yaml:2:1:");
+  EXPECT_HAS (bad.err, "name");
+  EXPECT_HAS (bad.err, "bad.yaml:4:5:");
+  EXPECT_HAS (bad.err, "batchnorm-folding");
+  EXPECT_HAS (bad.err, "bad.yaml:5:");
+  auto json = run ({ "check", "--json", folder / "bad.yaml" });
+  EXPECT_EQ (json.code, 3);
+  g_autoptr (JsonNode) node = command::parse (json.out);
+  ASSERT_TRUE (node && JSON_NODE_HOLDS_ARRAY (node));
+  EXPECT_GE (json_array_get_length (json_node_get_array (node)), 3u);
+  auto other = run ({ "run", folder / "bad.yaml", "-o", folder / "out" });
+  EXPECT_EQ (other.code, 3);
+  EXPECT_FALSE (g_file_test ((folder / "out").c_str (), G_FILE_TEST_EXISTS));
+}
+
+TEST (Plan, ExplainsTheOrder)
+{
+  auto result = run ({ "plan", command::demo ("demo.yaml"), "--model", command::demo ("model.onnx") });
+  EXPECT_EQ (result.code, 0);
+  EXPECT_HAS (result.out, "1. batchnorm-folding");
+  EXPECT_HAS (result.out, "3. high-bias-folding");
+  support::TemporaryFolder folder;
+  command::write_all (folder / "order.yaml", "recipe: \"1.0\"\npipeline: [high-bias-folding]\n");
+  auto wrong = run ({ "plan", folder / "order.yaml" });
+  EXPECT_EQ (wrong.code, 3);
+  EXPECT_HAS (wrong.out + wrong.err, "equalized");
+}
+
+TEST (Inspect, DescribesATechnique)
+{
+  auto text = run ({ "inspect", "cross-layer-equalization" });
+  EXPECT_EQ (text.code, 0);
+  for (const char *part : { "relu6", "exact", "sweeps", "equalized", "batchnorm-live" })
+    EXPECT_HAS (text.out, part);
+  auto json = run ({ "inspect", "cross-layer-equalization", "--json" });
+  g_autoptr (JsonNode) node = command::parse (json.out);
+  EXPECT_STREQ (json_node_get_string (command::find (node, { "id" })), "cross-layer-equalization");
+  EXPECT_GE (json_array_get_length (json_node_get_array (command::find (node, { "parameters" }))), 2u);
+  auto unknown = run ({ "inspect", "cross-layer-equalisation" });
+  EXPECT_EQ (unknown.code, 3);
+  EXPECT_HAS (unknown.err, "cross-layer-equalization");
+}
+
+TEST (Inspect, DescribesAModel)
+{
+  auto text = run ({ "inspect", command::demo ("model.onnx") });
+  EXPECT_EQ (text.code, 0);
+  for (const char *part : { "input", "output", "opset", "parameters", "Conv", "BatchNormalization" })
+    EXPECT_HAS (text.out, part);
+  auto json = run ({ "inspect", command::demo ("model.onnx"), "--json" });
+  g_autoptr (JsonNode) node = command::parse (json.out);
+  EXPECT_GT (command::number (node, { "parameters" }), 1000);
+}
