@@ -33,9 +33,7 @@ def in_onnxruntime(path, x):
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     spec = session.get_inputs()[0]
     batch = spec.shape[0] if isinstance(spec.shape[0], int) else 64
-    parts = [session.run(None, {spec.name: x[i:i + batch]}) for i in range(0, len(x) - len(x) % batch or batch, batch)]
-    if len(x) % batch and batch != 1:
-        parts.append(session.run(None, {spec.name: x[len(x) - len(x) % batch:]}))
+    parts = [session.run(None, {spec.name: x[i:i + batch]}) for i in range(0, len(x), batch)]
     return [np.concatenate([p[k] for p in parts]) for k in range(len(parts[0]))]
 
 
