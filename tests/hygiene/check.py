@@ -53,7 +53,7 @@ def exports():
             ("enums.h", open(f"{build}/include/halftone/enums.h", encoding="utf-8").read())]:
         bare = without_comments(text)
         declared |= set(re.findall(r"HT_API[^;(]*?\b(ht_\w+)\s*\(", bare))
-        for c_name in re.findall(r"G_DECLARE_\w+_TYPE \(\w+, (ht_\w+),", bare):
+        for c_name in re.findall(r"G_DECLARE_(?:\w+_TYPE|INTERFACE) \(\w+, (ht_\w+),", bare):
             declared.add(f"{c_name}_get_type")
     yield from (f"'{symbol}' is exported but no header declares it" for symbol in sorted(exported - declared))
     yield from (f"'{symbol}' is declared but not exported" for symbol in sorted(declared - exported))
