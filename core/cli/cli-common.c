@@ -55,7 +55,8 @@ cli_parse (int *argc, char ***argv, const char *verb, const char *arguments, con
   if (!g_option_context_parse (context, argc, argv, &error))
     return fail_options (verb, error, entries);
   if (*argc - 1 != n_arguments)
-    return cli_usage (verb, *argc - 1 < n_arguments ? "%s is missing" : "only %s may be given besides options", arguments);
+    return cli_usage (verb, *argc - 1 < n_arguments ? "%s is missing" : "only %s may be given besides options",
+                      arguments);
   return -1;
 }
 
@@ -66,7 +67,7 @@ exit_code (const GError *error)
     return CLI_INTERRUPTED;
   if (error->domain == HT_PLUGIN_ERROR)
     return CLI_PLUGIN;
-  if (error->domain == HT_RECIPE_ERROR)
+  if (error->domain == HT_RECIPE_ERROR || error->domain == G_REGEX_ERROR)
     return CLI_INVALID;
   if (error->domain == HT_ERROR)
     return error->code == HT_ERROR_FAILED || error->code == HT_ERROR_NO_MEMORY ? CLI_FAILED : CLI_INVALID;
@@ -97,7 +98,7 @@ cli_set_threads (int n_threads, GError **error)
       g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "--threads is %d, must be 1 … 1024", n_threads);
       return FALSE;
     }
-  ht_set_n_threads ((guint) n_threads);
+  ht_set_n_threads ((guint)n_threads);
   return TRUE;
 }
 

@@ -7,9 +7,9 @@
 
 typedef struct
 {
-  GHashTable *inputs;   /* name -> HtTensor */
-  GHashTable *pieces;   /* name -> GPtrArray of HtTensor: what each batch gave */
-  GPtrArray *names;     /* of pieces, in the order in which they came */
+  GHashTable *inputs; /* name -> HtTensor */
+  GHashTable *pieces; /* name -> GPtrArray of HtTensor: what each batch gave */
+  GPtrArray *names;   /* of pieces, in the order in which they came */
 } Inference;
 
 static gboolean
@@ -19,7 +19,7 @@ load_inputs (Inference *self, HtGraph *graph, char **files, GError **error)
     {
       const char *equals = strchr (*file, '=');
       const char *const *inputs = ht_graph_get_inputs (graph);
-      g_autofree char *name = equals != NULL ? g_strndup (*file, (gsize) (equals - *file)) : g_strdup (inputs[0]);
+      g_autofree char *name = equals != NULL ? g_strndup (*file, (gsize)(equals - *file)) : g_strdup (inputs[0]);
       if (equals == NULL && (inputs[0] == NULL || inputs[1] != NULL))
         {
           g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
@@ -40,13 +40,13 @@ collect_matching (HtGraph *graph, GRegex *regex, GPtrArray *names)
   const char *const *inputs = ht_graph_get_inputs (graph);
   for (guint i = 0; inputs[i] != NULL; i++)
     if (g_regex_match (regex, inputs[i], 0, NULL))
-      g_ptr_array_add (names, (gpointer) inputs[i]);
+      g_ptr_array_add (names, (gpointer)inputs[i]);
   for (guint i = 0; i < ht_graph_get_n_nodes (graph); i++)
     {
       HtNode *node = ht_graph_get_node (graph, i);
       for (guint k = 0; k < ht_node_get_n_outputs (node); k++)
         if (*ht_node_get_output (node, k) != '\0' && g_regex_match (regex, ht_node_get_output (node, k), 0, NULL))
-          g_ptr_array_add (names, (gpointer) ht_node_get_output (node, k));
+          g_ptr_array_add (names, (gpointer)ht_node_get_output (node, k));
     }
 }
 
@@ -56,7 +56,7 @@ keep (Inference *self, const char *name, HtTensor *tensor)
   GPtrArray *pieces = g_hash_table_lookup (self->pieces, name);
   if (pieces == NULL)
     {
-      pieces = g_ptr_array_new_with_free_func ((GDestroyNotify) ht_tensor_unref);
+      pieces = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_tensor_unref);
       g_hash_table_insert (self->pieces, g_strdup (name), pieces);
       g_ptr_array_add (self->names, g_strdup (name));
     }
@@ -77,11 +77,11 @@ slice (HtTensor *tensor, gint64 first, gint64 n, GError **error)
   guint n_dims;
   const gint64 *all = ht_tensor_get_dims (tensor, &n_dims);
   gint64 dims[HT_TENSOR_MAX_DIMS];
-  gsize row = ht_tensor_get_size (tensor) / (gsize) all[0];
+  gsize row = ht_tensor_get_size (tensor) / (gsize)all[0];
   memcpy (dims, all, n_dims * sizeof *dims);
   dims[0] = n;
   g_autoptr (GBytes) bytes = ht_tensor_get_bytes (tensor);
-  g_autoptr (GBytes) part = g_bytes_new_from_bytes (bytes, (gsize) first * row, (gsize) n * row);
+  g_autoptr (GBytes) part = g_bytes_new_from_bytes (bytes, (gsize)first * row, (gsize)n * row);
   return ht_tensor_new_from_bytes (ht_tensor_get_data_type (tensor), dims, n_dims, part, error);
 }
 
@@ -103,7 +103,7 @@ count_samples (Inference *self, GError **error)
           g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
                        "--batch splits the first axis of all inputs, but '%s' has %" G_GINT64_FORMAT
                        " there and another one %" G_GINT64_FORMAT,
-                       (char *) name, own, n);
+                       (char *)name, own, n);
           return -1;
         }
       n = own;
@@ -115,7 +115,7 @@ static GHashTable *
 slice_inputs (Inference *self, gint64 first, gint64 n, GError **error)
 {
   g_autoptr (GHashTable) batch
-      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) ht_tensor_unref);
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_tensor_unref);
   GHashTableIter iter;
   gpointer name, value;
   g_hash_table_iter_init (&iter, self->inputs);
@@ -133,8 +133,8 @@ static gboolean
 run_once (Inference *self, HtExecutor *executor, GHashTable *inputs, const char *const *taps, GError **error)
 {
   const char *const *outputs = ht_graph_get_outputs (ht_executor_get_graph (executor));
-  g_autoptr (GHashTable) values = ht_executor_run_tapped (executor, inputs, outputs, taps, keep_tapped, self,
-                                                          cli_watch_interrupts (), error);
+  g_autoptr (GHashTable) values
+      = ht_executor_run_tapped (executor, inputs, outputs, taps, keep_tapped, self, cli_watch_interrupts (), error);
   if (values == NULL)
     return FALSE;
   for (guint i = 0; outputs[i] != NULL; i++)
@@ -219,14 +219,16 @@ write_all (Inference *self, const char *folder, GError **error)
   g_autoptr (GHashTable) taken = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   if (g_mkdir_with_parents (folder, 0755) != 0)
     {
-      g_set_error (error, HT_ERROR, HT_ERROR_FAILED, "cannot make the folder '%s': give another one with --output", folder);
+      g_set_error (error, HT_ERROR, HT_ERROR_FAILED, "cannot make the folder '%s': give another one with --output",
+                   folder);
       return FALSE;
     }
   for (guint i = 0; i < self->names->len; i++)
     {
       const char *name = g_ptr_array_index (self->names, i);
       g_autofree char *plain = file_name (name);
-      g_autofree char *file = g_hash_table_contains (taken, plain) ? g_strdup_printf ("%u-%s", i, plain) : g_strdup (plain);
+      g_autofree char *file
+          = g_hash_table_contains (taken, plain) ? g_strdup_printf ("%u-%s", i, plain) : g_strdup (plain);
       g_autofree char *path = g_build_filename (folder, file, NULL);
       g_autoptr (HtTensor) tensor = join (name, g_hash_table_lookup (self->pieces, name), error);
       if (tensor == NULL || !ht_tensor_save_npy (tensor, path, error))
@@ -236,6 +238,29 @@ write_all (Inference *self, const char *folder, GError **error)
       g_hash_table_add (taken, g_steal_pointer (&file));
     }
   return TRUE;
+}
+
+/* A network that fixes the first dimension of all its inputs gets that many samples at a time, whatever was asked for.
+ */
+static gint64
+choose_batch (Inference *self, HtGraph *graph, gint64 wanted)
+{
+  const char *const *inputs = ht_graph_get_inputs (graph);
+  gint64 fixed = 0;
+  gboolean splits = FALSE;
+  for (guint i = 0; inputs[i] != NULL; i++)
+    {
+      HtShape *shape = ht_graph_get_shape (graph, inputs[i]);
+      HtTensor *given = g_hash_table_lookup (self->inputs, inputs[i]);
+      if (shape == NULL || given == NULL || ht_tensor_get_n_dims (given) == 0)
+        continue;
+      gint64 own = ht_shape_get_n_dims (shape) > 0 ? ht_shape_get_dim (shape, 0) : HT_DIM_UNKNOWN;
+      if (own < 1 || (fixed != 0 && own != fixed) || ht_tensor_get_dim (given, 0) % own != 0)
+        return wanted;
+      splits |= ht_tensor_get_dim (given, 0) != own;
+      fixed = own;
+    }
+  return splits ? fixed : wanted;
 }
 
 static gboolean
@@ -251,17 +276,22 @@ infer (Inference *self, const char *model, const char *encodings, char **files, 
     {
       g_autoptr (GRegex) regex = g_regex_new (tap, 0, 0, error);
       if (regex == NULL)
-        return FALSE;
+        {
+          g_prefix_error (error, "--tap: ");
+          return FALSE;
+        }
       collect_matching (graph, regex, taps);
       if (taps->len == 0)
         {
-          g_set_error (error, HT_ERROR, HT_ERROR_NOT_FOUND, "no tensor of '%s' has a name that '%s' matches", model, tap);
+          g_set_error (error, HT_ERROR, HT_ERROR_NOT_FOUND, "no tensor of '%s' has a name that '%s' matches", model,
+                       tap);
           return FALSE;
         }
     }
   g_ptr_array_add (taps, NULL);
   g_autoptr (HtExecutor) executor = cli_open_executor (graph, encodings, error);
-  return executor != NULL && run_all (self, executor, (const char *const *) taps->pdata, batch, error)
+  return executor != NULL
+         && run_all (self, executor, (const char *const *)taps->pdata, choose_batch (self, graph, batch), error)
          && write_all (self, folder, error);
 }
 
@@ -285,8 +315,8 @@ cli_infer (int argc, char **argv)
   if (batch < 0)
     return cli_usage ("infer", "--batch must be positive");
   g_autoptr (GError) error = NULL;
-  Inference self = { g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) ht_tensor_unref),
-                     g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref),
+  Inference self = { g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_tensor_unref),
+                     g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref),
                      g_ptr_array_new_with_free_func (g_free) };
   cli_watch_interrupts ();
   gboolean done = cli_set_threads (threads, &error)

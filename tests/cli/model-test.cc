@@ -155,9 +155,39 @@ TEST (Infer, SaysWhatIsWrongWithItsArguments)
   auto shape = run ({ "infer", demo ("model.onnx"), "-i", name + "=" + demo ("labels.npy"), "-o", out });
   EXPECT_EQ (shape.code, 3);
   auto regex = run ({ "infer", demo ("model.onnx"), "-i", name + "=" + file, "--tap", "(", "-o", out });
-  EXPECT_NE (regex.code, 0);
-  EXPECT_HAS (regex.err, "(");
+  EXPECT_EQ (regex.code, 3);
+  EXPECT_HAS (regex.err, "--tap");
   EXPECT_EQ (command::list (out), std::vector<std::string>{});
+}
+
+TEST (Infer, GivesAFixedBatchItsOwnSize)
+{
+  support::TemporaryFolder folder;
+  g_autoptr (GError) error = nullptr;
+  g_autoptr (HtGraph) graph = ht_graph_new ("fixed");
+  const gint64 dims[] = { 2, 1 }, given[] = { 6, 1 };
+  g_autoptr (HtShape) shape = ht_shape_new (dims, nullptr, 2);
+  const char *in[] = { "x", nullptr }, *out[] = { "a/b:y", nullptr };
+  ht_graph_set_opset (graph, "", 13);
+  ht_graph_add_input (graph, "x", HT_DATA_TYPE_FLOAT, shape);
+  ht_graph_add_node (graph, "Neg", "", "neg", in, out);
+  ht_graph_add_output (graph, "a/b:y", HT_DATA_TYPE_FLOAT, shape);
+  ASSERT_TRUE (ht_graph_save (graph, (folder / "m.onnx").c_str (), &error)) << error->message;
+  const float values[] = { 1, 2, 3, 4, 5, 6 };
+  g_autoptr (HtTensor) flat = ht_tensor_new_floats (values, 6);
+  g_autoptr (HtTensor) array = ht_tensor_reshape (flat, given, 2, &error);
+  ASSERT_TRUE (ht_tensor_save_npy (array, (folder / "x.npy").c_str (), &error));
+  for (const char *batch : { "0", "1", "4" })
+    {
+      std::string to = folder / batch;
+      auto result = run ({ "infer", folder / "m.onnx", "-i", folder / "x.npy", "-o", to, "-b", batch });
+      ASSERT_EQ (result.code, 0) << result.err;
+      EXPECT_EQ (command::list (to), std::vector<std::string>{ "a_b_y.npy" });
+      g_autoptr (HtTensor) negated = load (to + "/a_b_y.npy");
+      ASSERT_EQ (ht_tensor_get_n_elements (negated), 6u);
+      for (int i = 0; i < 6; i++)
+        EXPECT_EQ (ht_tensor_get_double (negated, i), -values[i]);
+    }
 }
 
 TEST (Export, WritesWhatTheRunWrites)
