@@ -16,6 +16,20 @@ extern "C"
 namespace
 {
 
+// Operators of the cases that this version does not have: they are carried along, and running them is a clear error.
+const std::vector<std::string> beyond = { "ConvInteger",  "DynamicQuantizeLinear", "LRN",          "MatMulInteger",
+                                          "QLinearConv", "QLinearMatMul",         "SequenceConstruct" };
+
+bool
+takes_tensors_only (HtGraph *graph)
+{
+  for (const char *const *name = ht_graph_get_inputs (graph); *name; name++)
+    if (ht_graph_get_data_type (graph, *name) == HT_DATA_TYPE_UNDEFINED)
+      return false;
+  return true;
+}
+
+// All cases whose inputs are tensors; sequences and optionals are no tensors, and no part of Halftone.
 std::vector<std::string>
 list_cases ()
 {
@@ -27,8 +41,11 @@ list_cases ()
       if (dir == nullptr)
         continue;
       while (const char *name = g_dir_read_name (dir))
-        if (g_file_test ((folder + "/" + name + "/model.onnx").c_str (), G_FILE_TEST_EXISTS))
-          cases.push_back (std::string (kind) + "/" + name);
+        {
+          g_autoptr (HtGraph) graph = ht_graph_load ((folder + "/" + name + "/model.onnx").c_str (), nullptr);
+          if (graph && takes_tensors_only (graph))
+            cases.push_back (std::string (kind) + "/" + name);
+        }
       g_dir_close (dir);
     }
   std::sort (cases.begin (), cases.end ());
@@ -91,14 +108,7 @@ TEST_P (BackendCase, MatchesReference)
   g_autoptr (GError) error = nullptr;
   g_autoptr (HtGraph) graph = ht_graph_load ((folder + "/model.onnx").c_str (), &error);
   ASSERT_NO_GERROR (error);
-  std::string unknown = find_unknown (graph);
-  if (!unknown.empty ())
-    GTEST_SKIP () << "operator " << unknown << " is not in the table";
   const char *const *names = ht_graph_get_inputs (graph);
-  for (gsize i = 0; names[i]; i++)
-    if (ht_graph_get_data_type (graph, names[i]) == HT_DATA_TYPE_UNDEFINED)
-      GTEST_SKIP () << "input " << names[i] << " is no tensor";
-
   g_autoptr (GHashTable) inputs
       = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) ht_tensor_unref);
   for (gsize i = 0; names[i]; i++)
@@ -111,6 +121,13 @@ TEST_P (BackendCase, MatchesReference)
   g_autoptr (HtExecutor) executor = ht_executor_new (graph, &error);
   ASSERT_NO_GERROR (error);
   g_autoptr (GHashTable) outputs = ht_executor_run (executor, inputs, nullptr, nullptr, &error);
+  std::string unknown = find_unknown (graph);
+  if (!unknown.empty ())
+    {
+      ASSERT_NE (std::find (beyond.begin (), beyond.end (), unknown), beyond.end ()) << unknown;
+      EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, unknown);
+      return;
+    }
   ASSERT_NO_GERROR (error);
   const char *const *out_names = ht_graph_get_outputs (graph);
   for (gsize i = 0; out_names[i]; i++)
@@ -123,6 +140,12 @@ TEST_P (BackendCase, MatchesReference)
       // Dropout of the cases runs in training mode with ratio 0 or in inference; its mask is exact too.
       expect_same (out_names[i], expected, found);
     }
+}
+
+TEST (BackendCases, AreThere)
+{
+  REQUIRE_ASSET (folder, "onnx-backend/node");
+  EXPECT_GT (list_cases ().size (), 300u);
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST (BackendCase);
