@@ -213,6 +213,18 @@ list_parameters (Context *context, HtNode *node)
                names->str);
 }
 
+/* A grid that nobody reads serves nothing: rules leave every reader of the tensor in floating point. */
+static gboolean
+readers_are_skipped (Context *context, const char *tensor)
+{
+  g_autoptr (GPtrArray) consumers = ht_graph_list_consumers (context->graph, tensor);
+
+  for (guint i = 0; i < consumers->len; i++)
+    if (!ht_quantization_config_is_skipped (context->config, g_ptr_array_index (consumers, i)))
+      return FALSE;
+  return consumers->len > 0;
+}
+
 static gboolean
 place_inputs (Context *context, GError **error)
 {
@@ -233,6 +245,11 @@ place_inputs (Context *context, GError **error)
         }
       if (ht_graph_count_uses (context->graph, inputs[i]) == 0 || ht_tensor_is_shape_only (context->graph, inputs[i]))
         continue;
+      if (readers_are_skipped (context, inputs[i]))
+        {
+          list_tensor (context, inputs[i], "left in floating point: rules leave all that reads it so");
+          continue;
+        }
       if (!place (context, inputs[i], HT_OPERAND_ACTIVATION, FALSE, -1, NULL, 0, "network input", error))
         return FALSE;
     }

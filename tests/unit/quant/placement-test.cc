@@ -237,6 +237,19 @@ TEST (Placement, RulesSkipAndOverride)
   EXPECT_NE (skipped (simulation).find ("node 'relu' (Relu): a rule"), std::string::npos) << skipped (simulation);
 }
 
+TEST (Placement, LeavesAnInputAloneThatOnlySkippedNodesRead)
+{
+  Net net;
+  net.input ("x", { 1, 8 }).weight ("a", { 8, 8 });
+  net.node ("MatMul", { "x", "a" }, { "y" });
+  net.output ("y");
+  g_autoptr (HtQuantizationConfig) config = ht_quantization_config_new ();
+  ht_quantization_config_add_rule (config, nullptr, "*", TRUE);
+  g_autoptr (HtSimulation) simulation = simulate (net, config);
+  EXPECT_EQ (quantized (simulation), Names{});
+  EXPECT_NE (skipped (simulation).find ("tensor 'x'"), std::string::npos) << skipped (simulation);
+}
+
 TEST (Placement, ListsWhatItDoesNotKnow)
 {
   Net net;
