@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 int
 cli_usage (const char *verb, const char *format, ...)
@@ -88,47 +90,60 @@ cli_fail (const GError *error)
   return exit_code (error);
 }
 
-gboolean
-cli_set_threads (int n_threads, GError **error)
+int
+cli_set_threads (const char *verb, int n_threads)
 {
-  if (n_threads == 0)
-    return TRUE;
   if (n_threads < 0 || n_threads > 1024)
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "--threads is %d, must be 1 … 1024", n_threads);
-      return FALSE;
-    }
-  ht_set_n_threads ((guint)n_threads);
-  return TRUE;
+    return cli_usage (verb, "--threads is %d, must be 1 … 1024, or 0 for one on each core", n_threads);
+  if (n_threads > 0)
+    ht_set_n_threads ((guint)n_threads);
+  return -1;
+}
+
+static int interrupts[2]; /* a pipe: the handler may do no more than write to it */
+
+static void
+note_interrupt (int which G_GNUC_UNUSED)
+{
+  int saved = errno;
+  gssize written = write (interrupts[1], "", 1);
+  (void)written;
+  errno = saved;
 }
 
 static gpointer
 wait_for_interrupt (gpointer cancellable)
 {
-  sigset_t set;
-  int which;
-  sigemptyset (&set);
-  sigaddset (&set, SIGINT);
-  sigaddset (&set, SIGTERM);
-  if (sigwait (&set, &which) == 0)
+  char byte;
+  gssize n;
+  do
+    n = read (interrupts[0], &byte, 1);
+  while (n < 0 && errno == EINTR);
+  if (n == 1)
     g_cancellable_cancel (cancellable);
-  pthread_sigmask (SIG_UNBLOCK, &set, NULL); /* a second interrupt ends the command at once */
   return NULL;
 }
 
+/* The handler holds for the whole process: libraries have threads of their own, which may be the ones that are
+ * interrupted. A second interrupt ends the command at once; an ignored one (nohup) stays ignored. */
 GCancellable *
 cli_watch_interrupts (void)
 {
   static GCancellable *cancellable;
-  sigset_t set;
+  static const int signals[] = { SIGINT, SIGTERM };
+  struct sigaction action = { .sa_handler = note_interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART) };
   if (cancellable != NULL)
     return cancellable;
   cancellable = g_cancellable_new ();
-  sigemptyset (&set);
-  sigaddset (&set, SIGINT);
-  sigaddset (&set, SIGTERM);
-  pthread_sigmask (SIG_BLOCK, &set, NULL); /* before the pool starts, whose threads inherit this */
+  if (pipe (interrupts) != 0)
+    return cancellable;
   g_thread_unref (g_thread_new ("interrupts", wait_for_interrupt, cancellable));
+  for (gsize i = 0; i < G_N_ELEMENTS (signals); i++)
+    {
+      struct sigaction before;
+      if (sigaction (signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction (signals[i], &action, NULL);
+    }
   return cancellable;
 }
 

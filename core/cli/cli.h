@@ -38,7 +38,8 @@ int cli_parse (int *argc, char ***argv, const char *verb, const char *arguments,
 /* Says what went wrong and returns the exit code for it. */
 int cli_fail (const GError *error);
 int cli_usage (const char *verb, const char *format, ...) G_GNUC_PRINTF (2, 3);
-gboolean cli_set_threads (int n_threads, GError **error);
+/* Takes --threads; returns the exit code to leave with, or -1 to go on. */
+int cli_set_threads (const char *verb, int n_threads);
 /* Cancelled when the user interrupts the command. */
 GCancellable *cli_watch_interrupts (void);
 HtPassRegistry *cli_load_registry (void);

@@ -101,6 +101,8 @@ cli_eval (int argc, char **argv)
           { NULL } };
   int code = cli_parse (&argc, &argv, "eval", "MODEL", "measure a network or its simulation on data", entries,
                         make_group (&options), 1);
+  if (code < 0)
+    code = cli_set_threads ("eval", threads);
   if (code >= 0)
     return code;
   if (data == NULL)
@@ -113,7 +115,7 @@ cli_eval (int argc, char **argv)
   g_autoptr (HtDataset) dataset = ht_dataset_new ();
   ht_dataset_set_preprocess (dataset, preprocess);
   ht_dataset_set_limit (dataset, (guint) samples);
-  if (!cli_set_threads (threads, &error) || !add_data (dataset, data, &error)
+  if (!add_data (dataset, data, &error)
       || (labels != NULL && !ht_dataset_set_labels_file (dataset, labels, &error)))
     return cli_fail (error);
   g_autoptr (HtMetrics) metrics = measure (argv[1], encodings, dataset, (guint) batch, &error);

@@ -87,25 +87,26 @@ slice (HtTensor *tensor, gint64 first, gint64 n, GError **error)
 
 /* The number of samples that all inputs with a batch axis share; 0 where there is none to split. */
 static gint64
-count_samples (Inference *self, GError **error)
+count_samples (Inference *self, HtGraph *graph, GError **error)
 {
-  GHashTableIter iter;
-  gpointer name, value;
+  const char *first = NULL;
   gint64 n = 0;
-  g_hash_table_iter_init (&iter, self->inputs);
-  while (g_hash_table_iter_next (&iter, &name, &value))
+  for (const char *const *names = ht_graph_get_inputs (graph); *names != NULL; names++)
     {
-      if (ht_tensor_get_n_dims (value) == 0)
+      const char *name = *names;
+      HtTensor *value = g_hash_table_lookup (self->inputs, name);
+      if (value == NULL || ht_tensor_get_n_dims (value) == 0)
         continue;
       gint64 own = ht_tensor_get_dim (value, 0);
-      if (n != 0 && own != n)
+      if (first != NULL && own != n)
         {
           g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
                        "--batch splits the first axis of all inputs, but '%s' has %" G_GINT64_FORMAT
-                       " there and another one %" G_GINT64_FORMAT,
-                       (char *)name, own, n);
+                       " there and '%s' %" G_GINT64_FORMAT "; run it without --batch",
+                       first, n, name, own);
           return -1;
         }
+      first = name;
       n = own;
     }
   return n;
@@ -146,7 +147,7 @@ run_once (Inference *self, HtExecutor *executor, GHashTable *inputs, const char 
 static gboolean
 run_all (Inference *self, HtExecutor *executor, const char *const *taps, gint64 batch, GError **error)
 {
-  gint64 n = batch > 0 ? count_samples (self, error) : 0;
+  gint64 n = batch > 0 ? count_samples (self, ht_executor_get_graph (executor), error) : 0;
   if (n < 0)
     return FALSE;
   if (n == 0)
@@ -310,6 +311,8 @@ cli_infer (int argc, char **argv)
           { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },
           { NULL } };
   int code = cli_parse (&argc, &argv, "infer", "MODEL", "run a network or its simulation on arrays", entries, NULL, 1);
+  if (code < 0)
+    code = cli_set_threads ("infer", threads);
   if (code >= 0)
     return code;
   if (batch < 0)
@@ -319,8 +322,7 @@ cli_infer (int argc, char **argv)
                      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref),
                      g_ptr_array_new_with_free_func (g_free) };
   cli_watch_interrupts ();
-  gboolean done = cli_set_threads (threads, &error)
-                  && infer (&self, argv[1], encodings, files, folder != NULL ? folder : ".", tap, batch, &error);
+  gboolean done = infer (&self, argv[1], encodings, files, folder != NULL ? folder : ".", tap, batch, &error);
   g_hash_table_unref (self.inputs);
   g_hash_table_unref (self.pieces);
   g_ptr_array_unref (self.names);

@@ -39,14 +39,14 @@ cli_run (int argc, char **argv)
           { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the report as JSON", NULL },
           { NULL } };
   int code = cli_parse (&argc, &argv, "run", "RECIPE", "quantize a network as a recipe says", entries, NULL, 1);
+  if (code < 0)
+    code = cli_set_threads ("run", threads);
   if (code >= 0)
     return code;
   g_autoptr (GError) error = NULL;
   GCancellable *cancellable = cli_watch_interrupts ();
   g_autoptr (HtPassRegistry) registry = cli_load_registry ();
   g_autoptr (GPtrArray) diagnostics = g_ptr_array_new_with_free_func ((GDestroyNotify) ht_diagnostic_unref);
-  if (!cli_set_threads (threads, &error))
-    return cli_fail (error);
   g_autoptr (HtRecipe) recipe = ht_recipe_load (argv[1], registry, diagnostics, &error);
   cli_print_diagnostics (diagnostics);
   if (recipe == NULL)

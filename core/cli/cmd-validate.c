@@ -39,17 +39,23 @@ print_json (GPtrArray *findings)
   cli_print_json (node);
 }
 
-/* Findings of one kind share a remedy, which is said once, behind the last of them. */
+/* Findings of one kind share a remedy, which is said once, behind the last of them; of many of a kind a few are shown. */
 static void
 print_findings (GPtrArray *findings)
 {
-  for (guint i = 0; i < findings->len; i++)
+  const guint shown = 6;
+  for (guint first = 0, end; first < findings->len; first = end)
     {
-      HtFinding *finding = g_ptr_array_index (findings, i);
-      HtFinding *next = i + 1 < findings->len ? g_ptr_array_index (findings, i + 1) : NULL;
-      g_print ("%s: %s\n", severity_name (finding), ht_finding_get_message (finding));
-      if (next == NULL || !g_str_equal (ht_finding_get_kind (next), ht_finding_get_kind (finding)))
-        g_print ("  → %s\n", ht_finding_get_remedy (finding));
+      HtFinding *finding = g_ptr_array_index (findings, first);
+      for (end = first + 1; end < findings->len; end++)
+        if (!g_str_equal (ht_finding_get_kind (g_ptr_array_index (findings, end)), ht_finding_get_kind (finding)))
+          break;
+      guint n = end - first > shown ? shown - 1 : end - first;
+      for (guint i = first; i < first + n; i++)
+        g_print ("%s: %s\n", severity_name (finding), ht_finding_get_message (g_ptr_array_index (findings, i)));
+      if (n < end - first)
+        g_print ("%s: %u more of this kind, all of which --json lists\n", severity_name (finding), end - first - n);
+      g_print ("  → %s\n", ht_finding_get_remedy (finding));
     }
 }
 
@@ -91,7 +97,7 @@ cli_validate (int argc, char **argv)
     {
       print_findings (findings);
       g_print ("%s: %s (opset %" G_GINT64_FORMAT ", %u nodes)\n", argv[1],
-               n_errors == 0 ? "fit for quantization" : "not fit: it has operators that cannot be run",
+               n_errors == 0 ? "fit for quantization" : "not fit for quantization: see the errors",
                ht_graph_get_opset (graph, ""), ht_graph_get_n_nodes (graph));
     }
   if (output != NULL && !fix (graph, output, json, &error))

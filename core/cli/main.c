@@ -54,11 +54,14 @@ find_verb (const char *name)
 static int
 unknown_verb (const char *name)
 {
-  const char *names[G_N_ELEMENTS (verbs) + 1] = { NULL };
+  const char *names[G_N_ELEMENTS (verbs) + 3] = { NULL };
   for (gsize i = 0; i < G_N_ELEMENTS (verbs); i++)
     names[i] = verbs[i].name;
+  names[G_N_ELEMENTS (verbs)] = "--help";
+  names[G_N_ELEMENTS (verbs) + 1] = "--version";
   const char *nearest = ht_suggest (name, names);
-  g_printerr ("halftone: there is no verb '%s'%s%s%s; see 'halftone --help'\n", name, nearest ? "; did you mean '" : "",
+  g_printerr ("halftone: there is no %s '%s'%s%s%s; see 'halftone --help'\n", *name == '-' ? "option" : "verb", name,
+              nearest ? "; did you mean '" : "",
               nearest ? nearest : "", nearest ? "'?" : "");
   return CLI_USAGE;
 }

@@ -69,7 +69,7 @@ ht_finding_get_severity (HtFinding *self)
  * ht_finding_get_kind:
  * @self: a finding
  *
- * Returns: (transfer none): one of unsupported-operator, missing-shape, shared-weight, unquantized, preparation
+ * Returns: (transfer none): one of unsupported-operator, not-finite, no-layers, missing-shape, shared-weight, unquantized, preparation
  */
 const char *
 ht_finding_get_kind (HtFinding *self)
@@ -173,6 +173,40 @@ find_shared_weights (HtGraph *graph, GPtrArray *findings)
     }
 }
 
+static void
+check_finite (HtGraph *graph, HtNode *node, const char *tensor, GPtrArray *findings)
+{
+  HtTensor *value = tensor != NULL && *tensor != '\0' ? ht_graph_get_constant (graph, tensor) : NULL;
+  if (value == NULL || !ht_data_type_is_float (ht_tensor_get_data_type (value)) || ht_tensor_is_finite (value))
+    return;
+  g_autofree char *where = ht_node_describe (node);
+  add (findings, HT_SEVERITY_ERROR, "not-finite", "train or export the model again; what it computes has no meaning",
+       g_strdup_printf ("%s: its parameter '%s' has values that are infinite or not a number", where, tensor));
+}
+
+/* Infinite constants elsewhere, as in attention masks, have their use. */
+static void
+find_not_finite (HtGraph *graph, GPtrArray *findings)
+{
+  g_autoptr (GPtrArray) layers = ht_graph_list_layers (graph);
+  for (guint i = 0; i < layers->len; i++)
+    {
+      HtLayer *layer = g_ptr_array_index (layers, i);
+      check_finite (graph, ht_layer_get_node (layer), ht_layer_get_weight (layer), findings);
+      check_finite (graph, ht_layer_get_node (layer), ht_layer_get_bias (layer), findings);
+    }
+  for (guint i = 0; i < ht_graph_get_n_nodes (graph); i++)
+    {
+      HtNode *node = ht_graph_get_node (graph, i);
+      for (guint k = 1; g_str_equal (ht_node_get_op_type (node), "BatchNormalization") && k < ht_node_get_n_inputs (node);
+           k++)
+        check_finite (graph, node, ht_node_get_input (node, k), findings);
+    }
+  if (layers->len == 0)
+    add (findings, HT_SEVERITY_WARNING, "no-layers", "check that this is the network you mean",
+         g_strdup ("no weighted layers were found: quantization has next to nothing to do"));
+}
+
 static gboolean
 find_unquantized (HtGraph *graph, GPtrArray *findings, GError **error)
 {
@@ -192,7 +226,7 @@ find_unquantized (HtGraph *graph, GPtrArray *findings, GError **error)
  * @graph: a graph
  * @error: return location for an error
  *
- * Looks at a model as quantization will: operators that cannot be run, ranks that are not known, shared weights, what
+ * Looks at a model as quantization will: operators that cannot be run, parameters that are not finite, ranks that are not known, shared weights, what
  * ht_graph_prepare() would mend, and what the default target leaves in floating point. The graph is not changed.
  *
  * Returns: (transfer container) (element-type HtFinding): what was found, errors first; %NULL with @error set where types
@@ -208,6 +242,7 @@ ht_graph_validate (HtGraph *graph, GError **error)
   g_auto (GStrv) lines = ht_graph_prepare (prepared, error);
   if (lines == NULL)
     return NULL;
+  find_not_finite (prepared, findings);
   find_missing_shapes (prepared, findings);
   find_shared_weights (graph, findings);
   for (char **line = lines; *line != NULL; line++)

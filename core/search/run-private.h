@@ -28,5 +28,9 @@ struct _HtRun
   JsonNode *report;
 };
 
+/* Before the work: whether the output folder is one that can be written to or made. */
+gboolean ht_run_check_folder (HtRun *self, GError **error);
+/* Before the pipeline: whether the settings of a simulation can be written in the formats that are asked for. */
+gboolean ht_run_check_formats (HtRun *self, HtSimulation *simulation, GError **error);
 /* Writes all output files of the recipe and the report, or none. */
 gboolean ht_run_write (HtRun *self, GError **error);

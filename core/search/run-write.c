@@ -8,14 +8,41 @@
 #include <glib/gstdio.h>
 #include <halftone/error.h>
 #include <string.h>
+#include <unistd.h>
 
 static gboolean
 fail_errno (GError **error, const char *what, const char *path)
 {
   int code = errno;
-  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (code), "cannot %s '%s': %s", what, path,
+  g_set_error (error, HT_ERROR, HT_ERROR_FAILED, "cannot %s '%s': %s; choose another one with --output", what, path,
                g_strerror (code));
   return FALSE;
+}
+
+gboolean
+ht_run_check_folder (HtRun *self, GError **error)
+{
+  g_autofree char *path = g_canonicalize_filename (self->output_folder, NULL);
+  while (!g_file_test (path, G_FILE_TEST_EXISTS) && strlen (path) > 1)
+    {
+      char *parent = g_path_get_dirname (path);
+      g_free (path);
+      path = parent;
+    }
+  errno = ENOTDIR;
+  return (g_file_test (path, G_FILE_TEST_IS_DIR) && access (path, W_OK | X_OK) == 0)
+         || fail_errno (error, "write to the output folder", self->output_folder);
+}
+
+gboolean
+ht_run_check_formats (HtRun *self, HtSimulation *simulation, GError **error)
+{
+  if (!g_strv_contains (ht_recipe_get_output_formats (self->recipe), "onnx-qdq"))
+    return TRUE;
+  g_autoptr (HtGraph) qdq = ht_simulation_to_qdq (simulation, error);
+  if (qdq == NULL)
+    g_prefix_error (error, "the output format 'onnx-qdq' cannot hold these settings: ");
+  return qdq != NULL;
 }
 
 static gboolean
@@ -274,11 +301,14 @@ gboolean
 ht_run_write (HtRun *self, GError **error)
 {
   g_autofree char *hidden = g_build_filename (self->output_folder, ".halftone-XXXXXX", NULL);
+  gboolean fresh = !g_file_test (self->output_folder, G_FILE_TEST_EXISTS);
   if (g_mkdir_with_parents (self->output_folder, 0755) != 0)
     return fail_errno (error, "make the output folder", self->output_folder);
   if (g_mkdtemp_full (hidden, 0755) == NULL)
     return fail_errno (error, "write to the output folder", self->output_folder);
   gboolean done = fill_folder (self, hidden, error) && move_files (self, hidden, error);
   remove_folder (hidden);
+  if (!done && fresh)
+    g_rmdir (self->output_folder);
   return done;
 }

@@ -233,9 +233,12 @@ simulate (HtRun *self, const char *stage, HtGraph *graph, HtModelState *state, H
   gint64 since = g_get_monotonic_time ();
   g_autoptr (HtSimulation) simulation
       = ht_simulation_new (graph, ht_recipe_get_quantization (self->recipe), error);
+  double to = self->progress_to;
+  self->progress_to -= 0.6 * (to - self->progress_from);
   if (simulation == NULL || (state != NULL && !ht_simulation_load_state (simulation, state, error))
       || !calibrate (self, simulation, cancellable, error))
     return NULL;
+  begin (self, to, "evaluating the quantized network");
   g_autofree char *what = g_strdup_printf ("calibrate-%s", stage);
   end (self, what, since);
   g_autoptr (HtExecutor) executor = ht_simulation_create_executor (simulation, error);
@@ -316,7 +319,7 @@ ht_run_execute (HtRun *self, GCancellable *cancellable, GError **error)
 {
   g_return_val_if_fail (HT_IS_RUN (self) && self->given == NULL, FALSE);
   begin (self, 0.02, "loading");
-  if (!open_model (self, error) || !open_data (self, error))
+  if (!ht_run_check_folder (self, error) || !open_model (self, error) || !open_data (self, error))
     return FALSE;
   g_autoptr (HtExecutor) reference = ht_executor_new (self->given, error);
   if (reference == NULL)
@@ -328,6 +331,8 @@ ht_run_execute (HtRun *self, GCancellable *cancellable, GError **error)
   g_autoptr (HtSimulation) naive
       = simulate (self, HT_STAGE_NAIVE, self->given, NULL, reference, cancellable, error);
   if (naive == NULL)
+    return FALSE;
+  if (!ht_run_check_formats (self, naive, error))
     return FALSE;
   begin (self, 0.6, "running the pipeline");
   if (!run_pipeline (self, cancellable, error))
