@@ -16,17 +16,16 @@ typedef struct
   HtGraph *graph;
   HtQuantizationConfig *config;
   HtPlacement *result;
-  GHashTable *groups;   /* HtNode -> GPtrArray of HtNode: the chain that the node is in */
-  GHashTable *interior; /* names of tensors inside a chain */
-  GHashTable *placed;   /* tensor -> HtQuantizer */
-  GHashTable *shielded; /* names of constants that some node needs in floating point */
-  GHashTable *listed;   /* names of constants that were listed already */
+  GHashTable *groups;    /* HtNode -> GPtrArray of HtNode: the chain that the node is in */
+  GHashTable *functions; /* those of the chains that are a written-out function */
+  GHashTable *interior;  /* names of tensors inside a chain */
+  GHashTable *placed;    /* tensor -> HtQuantizer */
+  GHashTable *shielded;  /* names of constants that some node needs in floating point */
+  GHashTable *listed;    /* names of constants that were listed already */
 } Context;
 
-static void
-list_tensor (Context *context, const char *tensor, const char *format, ...) G_GNUC_PRINTF (3, 4);
-static void
-list_node (Context *context, HtNode *node, const char *format, ...) G_GNUC_PRINTF (3, 4);
+static void list_tensor (Context *context, const char *tensor, const char *format, ...) G_GNUC_PRINTF (3, 4);
+static void list_node (Context *context, HtNode *node, const char *format, ...) G_GNUC_PRINTF (3, 4);
 
 static void
 list_tensor (Context *context, const char *tensor, const char *format, ...)
@@ -73,9 +72,49 @@ place (Context *context, const char *tensor, HtOperandKind kind, gboolean is_con
   return TRUE;
 }
 
+/* Makes a group of those of the nodes, up to the first one that is in a group already. */
+static void
+add_group (Context *context, GPtrArray *chain)
+{
+  for (guint k = 0; k < chain->len; k++)
+    if (g_hash_table_contains (context->groups, g_ptr_array_index (chain, k)))
+      {
+        g_ptr_array_set_size (chain, (gint)k);
+        break;
+      }
+  for (guint k = 0; k < chain->len; k++)
+    {
+      HtNode *member = g_ptr_array_index (chain, k);
+
+      g_hash_table_insert (context->groups, member, g_ptr_array_ref (chain));
+      if (k + 1 < chain->len)
+        g_hash_table_add (context->interior, g_strdup (ht_node_get_output (member, 0)));
+    }
+}
+
+static gboolean
+is_free (Context *context, GPtrArray *chain)
+{
+  for (guint k = 0; k < chain->len; k++)
+    if (g_hash_table_contains (context->groups, g_ptr_array_index (chain, k)))
+      return FALSE;
+  return TRUE;
+}
+
+/* Written-out functions first: the other groups would take their nodes one by one. */
 static void
 find_groups (Context *context)
 {
+  for (guint i = 0; i < ht_graph_get_n_nodes (context->graph); i++)
+    {
+      g_autoptr (GPtrArray) chain
+          = ht_supergroup_collect_function (context->graph, ht_graph_get_node (context->graph, i));
+
+      if (!chain || !is_free (context, chain))
+        continue;
+      add_group (context, chain);
+      g_hash_table_add (context->functions, chain);
+    }
   for (guint i = 0; i < ht_graph_get_n_nodes (context->graph); i++)
     {
       HtNode *node = ht_graph_get_node (context->graph, i);
@@ -84,14 +123,7 @@ find_groups (Context *context)
       if (g_hash_table_contains (context->groups, node))
         continue;
       chain = ht_supergroup_collect (context->graph, node);
-      for (guint k = 0; k < chain->len; k++)
-        {
-          HtNode *member = g_ptr_array_index (chain, k);
-
-          g_hash_table_insert (context->groups, member, g_ptr_array_ref (chain));
-          if (k + 1 < chain->len)
-            g_hash_table_add (context->interior, g_strdup (ht_node_get_output (member, 0)));
-        }
+      add_group (context, chain);
     }
 }
 
@@ -102,10 +134,12 @@ classify (Context *context, HtNode *node, guint index, gint *axis)
   HtOperandKind kind = ht_operand_classify (context->graph, node, index, axis);
   GPtrArray *chain = g_hash_table_lookup (context->groups, node);
 
-  if (kind != HT_OPERAND_ACTIVATION || !chain || g_ptr_array_index (chain, 0) == node
+  if (kind != HT_OPERAND_ACTIVATION || !chain
       || !ht_graph_is_constant (context->graph, ht_node_get_input (node, index)))
     return kind;
-  return ht_node_is_op (g_ptr_array_index (chain, 0), "ReduceMean") ? HT_OPERAND_PARAMETER : HT_OPERAND_BIAS;
+  if (g_hash_table_contains (context->functions, chain))
+    return HT_OPERAND_PARAMETER;
+  return g_ptr_array_index (chain, 0) == node ? kind : HT_OPERAND_BIAS;
 }
 
 /* A node that only makes a constant (a Transpose of a weight) is no place for quantizers: its result's uses are. */
@@ -144,7 +178,8 @@ check_shared (Context *context, HtNode *node, HtQuantizer *quantizer, gboolean i
   if (ht_quantizer_is_weight (quantizer) == is_weight
       && (ht_quantizer_get_axis (quantizer) < 0 || ht_quantizer_get_channel_axis (quantizer) == axis))
     return;
-  list_node (context, node, "the constant '%s' is shared with another node that asks for another grid; it has that of %s",
+  list_node (context, node,
+             "the constant '%s' is shared with another node that asks for another grid; it has that of %s",
              ht_quantizer_get_tensor (quantizer), ht_quantizer_get_reason (quantizer));
 }
 
@@ -190,7 +225,7 @@ place_constant (Context *context, HtNode *node, guint index, gboolean with_outpu
   reason = g_strdup_printf ("%s of %s", kind == HT_OPERAND_WEIGHT ? "weight" : "constant operand", where);
   if (kind == HT_OPERAND_WEIGHT)
     return place (context, tensor, kind, TRUE, axis, &node, 1, reason, error);
-  return place (context, tensor, kind, TRUE, -1, (HtNode *const *) chain->pdata, chain->len, reason, error);
+  return place (context, tensor, kind, TRUE, -1, (HtNode *const *)chain->pdata, chain->len, reason, error);
 }
 
 /* The parameters of a node that this target has no quantizers for, on one line. */
@@ -316,7 +351,7 @@ place_output (Context *context, HtNode *node, const char *tensor, GPtrArray *cha
       && (ht_graph_count_uses (context->graph, tensor) == 0 || ht_tensor_is_shape_only (context->graph, tensor)))
     return TRUE;
   reason = describe_chain (chain);
-  return place (context, tensor, HT_OPERAND_ACTIVATION, FALSE, -1, (HtNode *const *) chain->pdata, chain->len, reason,
+  return place (context, tensor, HT_OPERAND_ACTIVATION, FALSE, -1, (HtNode *const *)chain->pdata, chain->len, reason,
                 error);
 }
 
@@ -404,6 +439,7 @@ place_node (Context *context, HtNode *node, GError **error)
 static void
 context_clear (Context *context)
 {
+  g_hash_table_unref (context->functions);
   g_hash_table_unref (context->groups);
   g_hash_table_unref (context->interior);
   g_hash_table_unref (context->placed);
@@ -418,10 +454,11 @@ ht_placement_new (HtGraph *graph, HtQuantizationConfig *config, GError **error)
   Context context = { .graph = graph, .config = config, .result = self };
   gboolean ok;
 
-  self->quantizers = g_ptr_array_new_with_free_func ((GDestroyNotify) ht_quantizer_unref);
+  self->quantizers = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_quantizer_unref);
   self->grids = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->skipped = g_ptr_array_new_with_free_func (g_free);
-  context.groups = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
+  context.groups = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
+  context.functions = g_hash_table_new (NULL, NULL);
   context.interior = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   context.placed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   context.shielded = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);

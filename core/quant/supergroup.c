@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/supergroup.h"
 
+#include "quant/gelu.h"
+
 #include <string.h>
 
 typedef enum
@@ -76,7 +78,8 @@ is_bias_add (HtGraph *graph, HtNode *node, const char *data, HtNode *layer)
 
   if (!ht_node_is_op (node, "Add") || ht_node_get_n_inputs (node) != 2 || !others_are_constant (graph, node, data))
     return FALSE;
-  bias = ht_graph_get_constant (graph, ht_node_get_input (node, strcmp (ht_node_get_input (node, 0), data) == 0 ? 1 : 0));
+  bias = ht_graph_get_constant (graph,
+                                ht_node_get_input (node, strcmp (ht_node_get_input (node, 0), data) == 0 ? 1 : 0));
   shape = ht_graph_get_shape (graph, data);
   if (!bias || !shape)
     return FALSE;
@@ -111,9 +114,9 @@ follow (HtGraph *graph, GPtrArray *nodes, HtNode *from, const char *op_type, gin
 
   if (!next || !ht_node_is_op (next, op_type))
     return NULL;
-  if (index < 0 ? !others_are_constant (graph, next, tensor)
-                : (guint) index >= ht_node_get_n_inputs (next)
-                      || strcmp (ht_node_get_input (next, (guint) index), tensor) != 0)
+  if (index < 0
+          ? !others_are_constant (graph, next, tensor)
+          : (guint)index >= ht_node_get_n_inputs (next) || strcmp (ht_node_get_input (next, (guint)index), tensor) != 0)
     return NULL;
   g_ptr_array_add (nodes, next);
   return next;
@@ -177,15 +180,18 @@ collect_layer_norm (HtGraph *graph, HtNode *head)
 }
 
 GPtrArray *
+ht_supergroup_collect_function (HtGraph *graph, HtNode *anchor)
+{
+  return ht_node_is_op (anchor, "ReduceMean") ? collect_layer_norm (graph, anchor) : ht_gelu_collect (graph, anchor);
+}
+
+GPtrArray *
 ht_supergroup_collect (HtGraph *graph, HtNode *head)
 {
-  GPtrArray *nodes = ht_node_is_op (head, "ReduceMean") ? collect_layer_norm (graph, head) : NULL;
+  GPtrArray *nodes = g_ptr_array_new ();
   gboolean with_layer = is_layer (head);
   Stage stage = STAGE_HEAD;
 
-  if (nodes)
-    return nodes;
-  nodes = g_ptr_array_new ();
   g_ptr_array_add (nodes, head);
   if (is_clamp (graph, head, NULL))
     stage = STAGE_CLAMP;

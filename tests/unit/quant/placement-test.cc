@@ -2,6 +2,8 @@
 // Where the default target puts quantizers: expectations written down from its rules.
 #include "net.h"
 
+#include <cmath>
+
 using namespace quant;
 
 namespace
@@ -117,6 +119,131 @@ TEST (Placement, ALayerNormalizationWrittenOutIsOne)
       EXPECT_NE (ht_simulation_get_quantizer (open, "var"), nullptr);
       EXPECT_NE (ht_simulation_get_quantizer (open, "d"), nullptr);
     }
+}
+
+namespace
+{
+
+// The ways in which a GELU is written; each begins at 'x' and ends in 'g'.
+using Spelling = void (*) (Net &net);
+
+void
+tanh_of_products (Net &net)
+{
+  net.values_of ("half", {}, { 0.5f }).values_of ("a", {}, { 0.044715f }).values_of ("b", {}, { 0.7978845834732056f });
+  net.values_of ("one", {}, { 1 });
+  net.node ("Mul", { "x", "half" }, { "halved" });
+  net.node ("Mul", { "x", "a" }, { "ax" });
+  net.node ("Mul", { "ax", "x" }, { "axx" });
+  net.node ("Mul", { "axx", "x" }, { "axxx" });
+  net.node ("Add", { "x", "axxx" }, { "sum" });
+  net.node ("Mul", { "sum", "b" }, { "scaled" });
+  net.node ("Tanh", { "scaled" }, { "core" });
+  net.node ("Add", { "core", "one" }, { "plus" });
+  net.node ("Mul", { "halved", "plus" }, { "g" });
+}
+
+void
+tanh_of_a_power (Net &net)
+{
+  net.values_of ("half", { 1 }, { 0.5f }).values_of ("a", {}, { 0.044715f }).values_of ("b", {}, { 0.7978845834732056f });
+  net.values_of ("one", {}, { 1 }).values_of ("three", {}, { 3 });
+  net.node ("Pow", { "x", "three" }, { "cube" });
+  net.node ("Mul", { "a", "cube" }, { "small" });
+  net.node ("Add", { "small", "x" }, { "sum" });
+  net.node ("Mul", { "b", "sum" }, { "scaled" });
+  net.node ("Tanh", { "scaled" }, { "core" });
+  net.node ("Add", { "one", "core" }, { "plus" });
+  net.node ("Mul", { "plus", "half" }, { "mean" });
+  net.node ("Mul", { "x", "mean" }, { "g" });
+}
+
+void
+erf_half_last (Net &net)
+{
+  net.values_of ("root", {}, { 1.4142135f }).values_of ("one", {}, { 1 }).values_of ("half", {}, { 0.5f });
+  net.node ("Div", { "x", "root" }, { "scaled" });
+  net.node ("Erf", { "scaled" }, { "core" });
+  net.node ("Add", { "core", "one" }, { "plus" });
+  net.node ("Mul", { "x", "plus" }, { "double" });
+  net.node ("Mul", { "double", "half" }, { "g" });
+}
+
+void
+erf_half_first (Net &net)
+{
+  net.values_of ("root", {}, { 0.70710677f }).values_of ("one", {}, { 1 }).values_of ("half", {}, { 2 });
+  net.node ("Mul", { "root", "x" }, { "scaled" });
+  net.node ("Erf", { "scaled" }, { "core" });
+  net.node ("Add", { "one", "core" }, { "plus" });
+  net.node ("Div", { "x", "half" }, { "halved" });
+  net.node ("Mul", { "plus", "halved" }, { "g" });
+}
+
+void
+add_gelu (Net &net, Spelling spelling)
+{
+  net.input ("in", { 2, 8 }).weight ("w", { 8, 8 }).weight ("b1", { 8 });
+  net.node ("MatMul", { "in", "w" }, { "product" });
+  net.node ("Add", { "product", "b1" }, { "x" });
+  spelling (net);
+  net.node ("Sigmoid", { "g" }, { "y" });
+  net.output ("y");
+}
+
+}
+
+TEST (Placement, AGeluWrittenOutIsOne)
+{
+  for (Spelling spelling : { tanh_of_products, tanh_of_a_power, erf_half_last, erf_half_first })
+    {
+      Net net;
+      add_gelu (net, spelling);
+      g_autoptr (HtSimulation) simulation = simulate (net);
+      EXPECT_EQ (quantized (simulation), (Names{ "in", "w", "x", "g", "y" }));
+      std::string reason = ht_quantizer_get_reason (ht_simulation_get_quantizer (simulation, "g"));
+      EXPECT_NE (reason.find ("'core'"), std::string::npos) << reason;
+    }
+}
+
+TEST (Placement, AGeluThatOthersLookIntoIsNotOne)
+{
+  for (const char *inside : { "plus", "core", "scaled" })
+    {
+      Net net;
+      add_gelu (net, erf_half_last);
+      net.output (inside);
+      g_autoptr (HtSimulation) simulation = simulate (net);
+      for (const char *name : { "scaled", "core", "plus", "double", "g" })
+        EXPECT_NE (find (simulation, name), nullptr) << name;
+    }
+  Net net;
+  add_gelu (net, erf_half_first);
+  net.node ("Sigmoid", { "core" }, { "other" });
+  net.output ("other");
+  g_autoptr (HtSimulation) simulation = simulate (net);
+  for (const char *name : { "scaled", "core", "plus", "halved", "g", "other" })
+    EXPECT_NE (find (simulation, name), nullptr) << name;
+}
+
+TEST (Placement, WhatOnlyResemblesAGeluIsNotOne)
+{
+  // Other constants; a constant for each channel; the square instead of the cube.
+  auto with = [] (Spelling spelling, const char *constant, const Dims &dims, const std::vector<float> &values) {
+    Net net;
+    add_gelu (net, spelling);
+    net.values_of (constant, dims, values);
+    g_autoptr (HtSimulation) simulation = simulate (net);
+    EXPECT_NE (find (simulation, "core"), nullptr) << constant;
+    EXPECT_NE (find (simulation, "plus"), nullptr) << constant;
+  };
+  with (erf_half_last, "root", {}, { 1 });
+  with (erf_half_last, "one", {}, { 0 });
+  with (erf_half_last, "half", {}, { 1 });
+  with (erf_half_first, "one", { 8 }, std::vector<float> (8, 1));
+  with (tanh_of_a_power, "three", {}, { 2 });
+  with (tanh_of_products, "a", {}, { 0 });
+  with (tanh_of_products, "b", {}, { std::nanf ("") });
 }
 
 TEST (Placement, WhatOnlyMovesValuesKeepsTheirGrid)
