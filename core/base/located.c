@@ -417,8 +417,13 @@ ht_located_document_load (const char *path, GPtrArray *problems, GError **error)
     {
       gboolean missing = g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
 
-      g_set_error (error, HT_ERROR, missing ? HT_ERROR_NOT_FOUND : HT_ERROR_FAILED, "cannot read '%s': %s", path,
-                   missing ? "there is no such file; check the path" : local->message);
+      gboolean folder = g_error_matches (local, G_IO_ERROR, G_IO_ERROR_IS_DIRECTORY);
+
+      g_set_error (error, HT_ERROR, missing || folder ? HT_ERROR_NOT_FOUND : HT_ERROR_FAILED, "cannot read '%s': %s",
+                   path,
+                   missing  ? "there is no such file; check the path"
+                   : folder ? "it is a folder, not a file; check the path"
+                            : local->message);
       return NULL;
     }
   return ht_located_document_parse (bytes->len > 0 ? (const char *) bytes->data : "", bytes->len, path, problems);

@@ -75,7 +75,8 @@ exit_code (const GError *error)
     return error->code == HT_ERROR_FAILED || error->code == HT_ERROR_NO_MEMORY ? CLI_FAILED : CLI_INVALID;
   if (g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT)
       || g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_ISDIR)
-      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)
+      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_IS_DIRECTORY))
     return CLI_INVALID;
   return CLI_FAILED;
 }

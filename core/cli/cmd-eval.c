@@ -26,7 +26,7 @@ make_group (PreprocessOptions *options)
   for (guint i = 0; i < params->len; i++)
     {
       GParamSpec *pspec = g_ptr_array_index (params, i);
-      GOptionEntry entries[] = { { g_param_spec_get_name (pspec), 0, 0, G_OPTION_ARG_CALLBACK, (gpointer) take_option,
+      GOptionEntry entries[] = { { g_param_spec_get_name (pspec), 0, 0, G_OPTION_ARG_CALLBACK, (gpointer)take_option,
                                    g_param_spec_get_blurb (pspec), "VALUE" },
                                  { NULL } };
       g_option_group_add_entries (group, entries);
@@ -40,7 +40,7 @@ add_data (HtDataset *dataset, char **files, GError **error)
   for (char **file = files; file != NULL && *file != NULL; file++)
     {
       const char *equals = strchr (*file, '=');
-      g_autofree char *input = equals != NULL ? g_strndup (*file, (gsize) (equals - *file)) : NULL;
+      g_autofree char *input = equals != NULL ? g_strndup (*file, (gsize)(equals - *file)) : NULL;
       if (!ht_dataset_add_file (dataset, input, equals != NULL ? equals + 1 : *file, error))
         return FALSE;
     }
@@ -72,6 +72,15 @@ measure (const char *model, const char *encodings, HtDataset *dataset, guint bat
   g_autoptr (HtGraph) graph = ht_graph_load (model, error);
   if (graph == NULL || !ht_graph_infer_shapes (graph, error) || !ht_dataset_bind (dataset, graph, error))
     return NULL;
+  HtTensor *labels = ht_dataset_get_labels (dataset);
+  if (labels == NULL && encodings == NULL)
+    {
+      g_set_error_literal (
+          error, HT_ERROR, HT_ERROR_NOT_FOUND,
+          "nothing to measure: the data has no labels; give --labels, or --encodings to compare with the "
+          "network itself");
+      return NULL;
+    }
   ht_graph_seal (graph);
   g_autoptr (HtExecutor) executor = cli_open_executor (graph, encodings, error);
   g_autoptr (HtExecutor) reference = executor != NULL && encodings != NULL ? ht_executor_new (graph, error) : NULL;
@@ -93,7 +102,8 @@ cli_eval (int argc, char **argv)
   GOptionEntry entries[]
       = { { "data", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &data, "Samples, for one input or for INPUT", "[INPUT=]FILE" },
           { "labels", 'l', 0, G_OPTION_ARG_FILENAME, &labels, "The class of each sample", "FILE" },
-          { "encodings", 'e', 0, G_OPTION_ARG_FILENAME, &encodings, "Measure the simulation with these encodings", "FILE" },
+          { "encodings", 'e', 0, G_OPTION_ARG_FILENAME, &encodings, "Measure the simulation with these encodings",
+            "FILE" },
           { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Samples at a time", "N" },
           { "samples", 'n', 0, G_OPTION_ARG_INT, &samples, "Use only the first N samples", "N" },
           { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },
@@ -114,11 +124,10 @@ cli_eval (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   g_autoptr (HtDataset) dataset = ht_dataset_new ();
   ht_dataset_set_preprocess (dataset, preprocess);
-  ht_dataset_set_limit (dataset, (guint) samples);
-  if (!add_data (dataset, data, &error)
-      || (labels != NULL && !ht_dataset_set_labels_file (dataset, labels, &error)))
+  ht_dataset_set_limit (dataset, (guint)samples);
+  if (!add_data (dataset, data, &error) || (labels != NULL && !ht_dataset_set_labels_file (dataset, labels, &error)))
     return cli_fail (error);
-  g_autoptr (HtMetrics) metrics = measure (argv[1], encodings, dataset, (guint) batch, &error);
+  g_autoptr (HtMetrics) metrics = measure (argv[1], encodings, dataset, (guint)batch, &error);
   if (metrics == NULL)
     return cli_fail (error);
   if (json)

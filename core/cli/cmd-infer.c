@@ -2,6 +2,7 @@
 /* Runs a network on arrays and writes outputs and tapped tensors, batch by batch where one is asked for. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -24,6 +25,12 @@ load_inputs (Inference *self, HtGraph *graph, char **files, GError **error)
         {
           g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
                        "--input '%s' does not say which input it is for: write NAME=%s", *file, *file);
+          return FALSE;
+        }
+      if (g_hash_table_contains (self->inputs, name))
+        {
+          g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
+                       "--input '%s': '%s' has a value already; give each once", *file, name);
           return FALSE;
         }
       HtTensor *tensor = ht_tensor_load_npy (equals != NULL ? equals + 1 : *file, error);
@@ -220,8 +227,8 @@ write_all (Inference *self, const char *folder, GError **error)
   g_autoptr (GHashTable) taken = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   if (g_mkdir_with_parents (folder, 0755) != 0)
     {
-      g_set_error (error, HT_ERROR, HT_ERROR_FAILED, "cannot make the folder '%s': give another one with --output",
-                   folder);
+      g_set_error (error, HT_ERROR, HT_ERROR_FAILED, "cannot make the folder '%s': %s; give another one with --output",
+                   folder, g_strerror (errno));
       return FALSE;
     }
   for (guint i = 0; i < self->names->len; i++)

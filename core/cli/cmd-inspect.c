@@ -134,7 +134,9 @@ inspect_pass (HtPassRegistry *registry, const char *id, GType type, gboolean jso
       cli_print_json (node);
       return CLI_DONE;
     }
-  g_print ("%s: %s\n\n%s\n", id, ht_pass_class_get_summary (klass), ht_pass_class_get_description (klass));
+  g_print ("%s: %s\n", id, ht_pass_class_get_summary (klass));
+  if (ht_pass_class_get_description (klass) != NULL)
+    g_print ("\n%s\n", ht_pass_class_get_description (klass));
   print_params (klass);
   print_rules (klass);
   print_reads (ht_pass_class_get_reads (klass));

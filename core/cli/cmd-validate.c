@@ -5,7 +5,7 @@ static const char *
 severity_name (HtFinding *finding)
 {
   g_autoptr (GEnumClass) severities = g_type_class_ref (ht_severity_get_type ());
-  return g_enum_get_value (severities, (gint) ht_finding_get_severity (finding))->value_nick;
+  return g_enum_get_value (severities, (gint)ht_finding_get_severity (finding))->value_nick;
 }
 
 static guint
@@ -39,7 +39,8 @@ print_json (GPtrArray *findings)
   cli_print_json (node);
 }
 
-/* Findings of one kind share a remedy, which is said once, behind the last of them; of many of a kind a few are shown. */
+/* Findings of one kind share a remedy, which is said once, behind the last of them; of many of a kind a few are shown.
+ */
 static void
 print_findings (GPtrArray *findings)
 {

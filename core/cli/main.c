@@ -25,8 +25,9 @@ print_help (void)
       g_autofree char *usage = g_strdup_printf ("%s %s", verbs[i].name, verbs[i].arguments);
       g_print ("  %-22s %s\n", usage, verbs[i].summary);
     }
-  g_print ("\n  halftone VERB --help   options of a verb\n  halftone --version     version, processor, BLAS kernels\n\n"
-           "Exit codes: 0 done, 1 failed, 2 usage, 3 recipe or input invalid, 5 a plugin is at fault, 130 interrupted\n");
+  g_print (
+      "\n  halftone VERB --help   options of a verb\n  halftone --version     version, processor, BLAS kernels\n\n"
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 recipe or input invalid, 5 a plugin is at fault, 130 interrupted\n");
 }
 
 /* OpenBLAS picks its kernels by the processor, unless the environment pins them: slower kernels are worth a word. */
@@ -37,8 +38,9 @@ print_version (void)
   g_print ("halftone %s\nprocessor: %s\nOpenBLAS kernels: %s\nthreads: %u\n", ht_get_version (), ht_get_cpu (),
            ht_get_blas_core (), ht_get_n_threads ());
   if (pinned != NULL && *pinned != '\0')
-    g_print ("note: OPENBLAS_CORETYPE=%s pins the kernels of OpenBLAS; unset it to let OpenBLAS choose by the processor\n",
-             pinned);
+    g_print (
+        "note: OPENBLAS_CORETYPE=%s pins the kernels of OpenBLAS; unset it to let OpenBLAS choose by the processor\n",
+        pinned);
   return CLI_DONE;
 }
 
@@ -61,8 +63,7 @@ unknown_verb (const char *name)
   names[G_N_ELEMENTS (verbs) + 1] = "--version";
   const char *nearest = ht_suggest (name, names);
   g_printerr ("halftone: there is no %s '%s'%s%s%s; see 'halftone --help'\n", *name == '-' ? "option" : "verb", name,
-              nearest ? "; did you mean '" : "",
-              nearest ? nearest : "", nearest ? "'?" : "");
+              nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
   return CLI_USAGE;
 }
 
@@ -77,7 +78,7 @@ help_on (int argc, char **argv)
     }
   if (verb == NULL)
     return unknown_verb (argv[2]);
-  char *arguments[] = { argv[2], (char *) "--help", NULL };
+  char *arguments[] = { argv[2], (char *)"--help", NULL };
   return verb->run (2, arguments);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether a model is fit for quantization: what cannot run, what stays in floating point, what preparation would mend. */
+/* Whether a model is fit for quantization: what cannot run, what stays in floating point, what preparation would mend.
+ */
 #include <halftone/validation.h>
 
 #include "graph/operator.h"
@@ -19,8 +20,8 @@ struct _HtFinding
 /**
  * HtFinding:
  *
- * One thing about a model that matters for quantization: an error where the model cannot be run, a warning where it can be
- * repaired or loses something, a note where a part stays in floating point.
+ * One thing about a model that matters for quantization: an error where the model cannot be run, a warning where it can
+ * be repaired or loses something, a note where a part stays in floating point.
  */
 G_DEFINE_BOXED_TYPE (HtFinding, ht_finding, ht_finding_ref, ht_finding_unref)
 
@@ -69,7 +70,8 @@ ht_finding_get_severity (HtFinding *self)
  * ht_finding_get_kind:
  * @self: a finding
  *
- * Returns: (transfer none): one of unsupported-operator, not-finite, no-layers, missing-shape, shared-weight, unquantized, preparation
+ * Returns: (transfer none): one of unsupported-operator, not-finite, no-layers, missing-shape, shared-weight,
+ * unquantized, preparation
  */
 const char *
 ht_finding_get_kind (HtFinding *self)
@@ -198,8 +200,8 @@ find_not_finite (HtGraph *graph, GPtrArray *findings)
   for (guint i = 0; i < ht_graph_get_n_nodes (graph); i++)
     {
       HtNode *node = ht_graph_get_node (graph, i);
-      for (guint k = 1; g_str_equal (ht_node_get_op_type (node), "BatchNormalization") && k < ht_node_get_n_inputs (node);
-           k++)
+      for (guint k = 1;
+           g_str_equal (ht_node_get_op_type (node), "BatchNormalization") && k < ht_node_get_n_inputs (node); k++)
         check_finite (graph, node, ht_node_get_input (node, k), findings);
     }
   if (layers->len == 0)
@@ -226,17 +228,18 @@ find_unquantized (HtGraph *graph, GPtrArray *findings, GError **error)
  * @graph: a graph
  * @error: return location for an error
  *
- * Looks at a model as quantization will: operators that cannot be run, parameters that are not finite, ranks that are not known, shared weights, what
- * ht_graph_prepare() would mend, and what the default target leaves in floating point. The graph is not changed.
+ * Looks at a model as quantization will: operators that cannot be run, parameters that are not finite, ranks that are
+ * not known, shared weights, what ht_graph_prepare() would mend, and what the default target leaves in floating point.
+ * The graph is not changed.
  *
- * Returns: (transfer container) (element-type HtFinding): what was found, errors first; %NULL with @error set where types
- *   and shapes contradict each other
+ * Returns: (transfer container) (element-type HtFinding): what was found, errors first; %NULL with @error set where
+ * types and shapes contradict each other
  */
 GPtrArray *
 ht_graph_validate (HtGraph *graph, GError **error)
 {
   g_return_val_if_fail (HT_IS_GRAPH (graph), NULL);
-  g_autoptr (GPtrArray) findings = g_ptr_array_new_with_free_func ((GDestroyNotify) ht_finding_unref);
+  g_autoptr (GPtrArray) findings = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_finding_unref);
   g_autoptr (HtGraph) prepared = ht_graph_copy (graph);
   find_unsupported (graph, findings);
   g_auto (GStrv) lines = ht_graph_prepare (prepared, error);

@@ -157,6 +157,14 @@ TEST (Infer, SaysWhatIsWrongWithItsArguments)
   auto regex = run ({ "infer", demo ("model.onnx"), "-i", name + "=" + file, "--tap", "(", "-o", out });
   EXPECT_EQ (regex.code, 3);
   EXPECT_HAS (regex.err, "--tap");
+  auto none = run ({ "infer", demo ("model.onnx"), "-i", name + "=" + file, "--tap", "^zzz$", "-o", out });
+  EXPECT_EQ (none.code, 3);
+  auto twice = run ({ "infer", demo ("model.onnx"), "-i", file, "-i", name + "=" + file, "-o", out });
+  EXPECT_EQ (twice.code, 3);
+  EXPECT_HAS (twice.err, "once");
+  auto blocked = run ({ "infer", demo ("model.onnx"), "-i", file, "-o", file });
+  EXPECT_EQ (blocked.code, 1);
+  EXPECT_HAS (blocked.err, "--output");
   EXPECT_EQ (command::list (out), std::vector<std::string>{});
 }
 
@@ -188,6 +196,46 @@ TEST (Infer, GivesAFixedBatchItsOwnSize)
       for (int i = 0; i < 6; i++)
         EXPECT_EQ (ht_tensor_get_double (negated, i), -values[i]);
     }
+}
+
+TEST (Infer, RunsANetworkWithStateAndAScalarInput)
+{
+  REQUIRE_ASSET (model, "models/silero_vad_16k_op15.onnx");
+  support::TemporaryFolder folder;
+  g_autoptr (GError) error = nullptr;
+  const gint64 wave_dims[] = { 1, 576 }, state_dims[] = { 2, 1, 128 };
+  const gint64 rate = 16000;
+  g_autoptr (GBytes) rate_bytes = g_bytes_new (&rate, sizeof rate);
+  g_autoptr (HtTensor) wave = ht_tensor_new (HT_DATA_TYPE_FLOAT, wave_dims, 2, &error);
+  g_autoptr (HtTensor) state = ht_tensor_new (HT_DATA_TYPE_FLOAT, state_dims, 3, &error);
+  g_autoptr (HtTensor) sr = ht_tensor_new_from_bytes (HT_DATA_TYPE_INT64, nullptr, 0, rate_bytes, &error);
+  ASSERT_NO_GERROR (error);
+  for (int i = 0; i < 576; i++)
+    ((float *)ht_tensor_get_writable_data (wave))[i] = (float)(((i * 37) % 101 - 50) / 500.0);
+  memset (ht_tensor_get_writable_data (state), 0, ht_tensor_get_size (state));
+  ASSERT_TRUE (ht_tensor_save_npy (wave, (folder / "wave.npy").c_str (), &error));
+  ASSERT_TRUE (ht_tensor_save_npy (state, (folder / "state.npy").c_str (), &error));
+  ASSERT_TRUE (ht_tensor_save_npy (sr, (folder / "sr.npy").c_str (), &error));
+  std::vector<std::string> call = { "infer", model,
+                                    "-i",    "input=" + (folder / "wave.npy"),
+                                    "-i",    "state=" + (folder / "state.npy"),
+                                    "-i",    "sr=" + (folder / "sr.npy"),
+                                    "-o",    folder / "out" };
+  auto result = run (call);
+  ASSERT_EQ (result.code, 0) << result.err;
+  g_autoptr (HtTensor) output = load (folder / "out/output.npy");
+  g_autoptr (HtTensor) next = load (folder / "out/stateN.npy");
+  ASSERT_TRUE (output && next);
+  // onnxruntime 1.31.1 on the same arrays.
+  EXPECT_NEAR (ht_tensor_get_double (output, 0), 0.04437611, 1e-5);
+  const double expected[] = { -0.1720133, 0.42576867, 0.0557351 };
+  for (gsize i = 0; i < 3; i++)
+    EXPECT_NEAR (ht_tensor_get_double (next, i), expected[i], 1e-5);
+  // Its state has no batch in front: what cannot be split is said, not split wrongly.
+  call.insert (call.end (), { "--batch", "1" });
+  auto split = run (call);
+  EXPECT_EQ (split.code, 3);
+  EXPECT_HAS (split.err, "without --batch");
 }
 
 TEST (Export, WritesWhatTheRunWrites)

@@ -3,6 +3,7 @@
 #include "command.h"
 
 #include <csignal>
+#include <map>
 
 using command::demo;
 using command::number;
@@ -10,6 +11,24 @@ using command::run;
 
 namespace
 {
+
+const std::string per_tensor
+    = "quantization: {weights: {bits: 8, symmetric: true, granularity: tensor}, activations: {bits: 8}}\n";
+
+std::map<std::string, double>
+activation_scales (const std::string &path)
+{
+  std::map<std::string, double> scales;
+  g_autoptr (JsonNode) node = command::parse (command::read_all (path));
+  JsonArray *list = json_node_get_array (command::find (node, { "activation_encodings" }));
+  for (guint i = 0; i < json_array_get_length (list); i++)
+    {
+      JsonObject *entry = json_array_get_object_element (list, i);
+      scales[json_object_get_string_member (entry, "name")]
+          = json_array_get_double_element (json_object_get_array_member (entry, "scale"), 0);
+    }
+  return scales;
+}
 
 // The demo recipe with other data, in a folder of its own.
 void
@@ -50,6 +69,97 @@ TEST (Run, RepairsWhatNearestRoundingBreaks)
   EXPECT_EQ (strlen (json_node_get_string (command::find (report, { "data", "calibration", "sha256" }))), 64u);
   EXPECT_LT (command::read_all (folder / "out/demo-qdq.onnx").size (),
              command::read_all (folder / "out/demo.onnx").size ());
+}
+
+// Each step does what the demo needs it for: without it, or with its plugin emptied, the result is another.
+TEST (Run, NeedsEachOfItsSteps)
+{
+  support::TemporaryFolder folder;
+  auto top1_with = [&] (const std::string &name, const std::string &steps) {
+    write_recipe (folder / name + ".yaml", demo ("calibration.npy"), per_tensor + "pipeline: [" + steps + "]\n");
+    auto result = run ({ "run", folder / name + ".yaml", "-o", folder / name });
+    EXPECT_EQ (result.code, 0) << result.err;
+    g_autoptr (JsonNode) report = command::parse (command::read_all (folder / name + "/report.json"));
+    return number (report, { "results", "metrics", "result", "top1" });
+  };
+  const std::string both = "batchnorm-folding, cross-layer-equalization";
+  double nothing = top1_with ("nothing", ""), folded = top1_with ("folded", "batchnorm-folding");
+  double equalized = top1_with ("equalized", both);
+  EXPECT_LE (nothing, 0.7);
+  EXPECT_LE (folded, 0.7);
+  EXPECT_GE (equalized, 0.97);
+  // Folding leaves no batch norm.
+  auto count_norms = [&] (const std::string &name) {
+    return run ({ "inspect", folder / name + "/demo.onnx", "--json" }).out.find ("BatchNormalization");
+  };
+  EXPECT_NE (count_norms ("nothing"), std::string::npos);
+  EXPECT_EQ (count_norms ("folded"), std::string::npos);
+  // High-bias folding makes the ranges of the layers it takes from smaller.
+  EXPECT_GE (top1_with ("absorbed", both + ", {high-bias-folding: {deviations: 1}}"), 0.97);
+  std::map<std::string, double> before = activation_scales (folder / "equalized/demo.encodings");
+  std::map<std::string, double> after = activation_scales (folder / "absorbed/demo.encodings");
+  for (const char *tensor : { "stem.relu_output", "block0.pointwise.relu_output" })
+    {
+      ASSERT_TRUE (before.count (tensor) && after.count (tensor)) << tensor;
+      EXPECT_LE (after[tensor], 0.9 * before[tensor]) << tensor;
+    }
+}
+
+TEST (Run, WritesEncodingsThatTheOtherVerbsTake)
+{
+  support::TemporaryFolder folder;
+  // Neither bits nor granularity are those a verb without a recipe would choose.
+  const std::string settings[] = {
+    "quantization: {weights: {bits: 4, symmetric: false, granularity: tensor}, activations: {bits: 16, symmetric: "
+    "true}, "
+    "rules: [{match: {op: Gemm}, weights: {bits: 8}}, {match: {name: 'block1.*'}, skip: true}]}\n",
+    "quantization: {weights: {bits: 3, granularity: channel}, activations: {bits: 8}}\n",
+  };
+  for (const std::string &setting : settings)
+    {
+      SCOPED_TRACE (setting);
+      std::string out = folder / "out", model = out + "/demo.onnx", encodings = out + "/demo.encodings";
+      write_recipe (folder / "r.yaml", demo ("calibration.npy"), setting + "pipeline: [batchnorm-folding]\n");
+      auto made = run ({ "run", folder / "r.yaml", "-o", out });
+      ASSERT_EQ (made.code, 0) << made.err;
+      g_autoptr (JsonNode) report = command::parse (command::read_all (out + "/report.json"));
+      auto measured = run ({ "eval", model, "-e", encodings, "-d", demo ("evaluation.npy"), "-l", demo ("labels.npy"),
+                             "--layout", "NHWC", "--scale", "0.00784313725490196", "--mean", "[1.0]", "--json" });
+      ASSERT_EQ (measured.code, 0) << measured.err;
+      g_autoptr (JsonNode) metrics = command::parse (measured.out);
+      for (const char *metric : { "top1", "top5", "agreement" })
+        EXPECT_EQ (number (metrics, { metric }), number (report, { "results", "metrics", "result", metric })) << metric;
+      ASSERT_EQ (run ({ "export", model, "-e", encodings, "-f", "onnx-qdq", "-o", folder / "q.onnx" }).code, 0);
+      EXPECT_EQ (command::read_all (folder / "q.onnx"), command::read_all (out + "/demo-qdq.onnx"));
+    }
+}
+
+TEST (Run, FindsWhatCannotBeWrittenBeforeTheWork)
+{
+  support::TemporaryFolder folder;
+  write_recipe (folder / "r.yaml", demo ("calibration.npy"),
+                "quantization: {activations: {bits: 4}}\npipeline: [batchnorm-folding]\n");
+  auto bits = run ({ "run", folder / "r.yaml", "-o", folder / "out" });
+  EXPECT_EQ (bits.code, 3);
+  EXPECT_HAS (bits.err, "'onnx-qdq'");
+  EXPECT_HAS (bits.err, "8 or 16 bits");
+  EXPECT_FALSE (g_file_test ((folder / "out").c_str (), G_FILE_TEST_EXISTS));
+  for (const std::string &out : { folder / "r.yaml", folder / "r.yaml" + "/a/b", std::string ("/proc/none") })
+    {
+      auto blocked = run ({ "run", demo ("demo.yaml"), "-o", out });
+      EXPECT_EQ (blocked.code, 1);
+      EXPECT_HAS (blocked.err, out);
+      EXPECT_HAS (blocked.err, "--output");
+    }
+}
+
+TEST (Run, PrintsPlainLinesWhereThereIsNoTerminal)
+{
+  support::TemporaryFolder folder;
+  auto result = run ({ "run", demo ("demo.yaml"), "-o", folder / "out" });
+  EXPECT_HAS (result.err, " % ");
+  EXPECT_HAS_NOT (result.err + result.out, "\r");
+  EXPECT_HAS_NOT (result.err + result.out, "\033");
 }
 
 TEST (Run, GivesTheSameBytesAtAnyNumberOfThreads)
@@ -131,9 +241,12 @@ TEST (Run, WritesAllFilesOrNone)
 TEST (Run, StopsWhenInterrupted)
 {
   support::TemporaryFolder folder;
+  // Threads of a library, which know nothing of the command, must not be the ones that end it.
+  g_setenv ("OPENBLAS_NUM_THREADS", "4", TRUE);
   g_autoptr (GSubprocess) process
       = command::start ({ "run", demo ("demo.yaml"), "-o", folder / "out" },
                         (GSubprocessFlags)(G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE));
+  g_setenv ("OPENBLAS_NUM_THREADS", "1", TRUE);
   // The first line of progress says that the work has begun.
   char first;
   ASSERT_EQ (g_input_stream_read (g_subprocess_get_stderr_pipe (process), &first, 1, nullptr, nullptr), 1);

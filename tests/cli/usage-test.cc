@@ -52,6 +52,14 @@ TEST (Usage, RefusesWhatItDoesNotKnow)
   auto layout = run ({ "eval", "m.onnx", "-d", "x.npy", "--layout", "nhwc" });
   EXPECT_EQ (layout.code, 2);
   EXPECT_HAS (layout.err, "did you mean 'NHWC'?");
+  EXPECT_HAS (run ({ "--versio" }).err, "did you mean '--version'?");
+  for (const char *threads : { "-1", "99999", "two" })
+    for (const char *name : { "run", "eval", "infer" })
+      {
+        auto result = run ({ name, "f", "--threads", threads });
+        EXPECT_EQ (result.code, 2) << name;
+        EXPECT_HAS (result.err, threads);
+      }
 }
 
 TEST (Usage, NamesTheFileThatIsMissing)

@@ -249,7 +249,7 @@ TEST (Located, Files)
   EXPECT_EQ (ht_located_document_load ((folder / "none").c_str (), problems, &error), nullptr);
   EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_FOUND, "there is no such file");
   EXPECT_EQ (ht_located_document_load (folder.path ().c_str (), problems, &error), nullptr);
-  EXPECT_GERROR (error, HT_ERROR, HT_ERROR_FAILED, "cannot read");
+  EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_FOUND, "it is a folder");
   EXPECT_EQ (ht_located_document_load ("/dev/zero", problems, &error), nullptr);
   EXPECT_NO_GERROR (error);
   EXPECT_EQ (problems->len, 1u);
