@@ -271,3 +271,38 @@ TEST (Qdq, WithBiasesItIsWithinOneStep)
   for (size_t i = 0; i < found.size (); i++)
     EXPECT_NEAR (found[i], expected[i], step * 1.01);
 }
+
+TEST (Qdq, TheInsideOfAGeluIsExportedInFloatingPoint)
+{
+  g_autoptr (GError) error = nullptr;
+  Net net;
+  net.input ("x", { 2, 16 })
+      .values_of ("root", {}, { 1.4142135f })
+      .values_of ("one", {}, { 1 })
+      .values_of ("half", {}, { 0.5f });
+  net.node ("Div", { "x", "root" }, { "scaled" });
+  net.node ("Erf", { "scaled" }, { "core" });
+  net.node ("Add", { "core", "one" }, { "plus" });
+  net.node ("Mul", { "x", "plus" }, { "double" });
+  net.node ("Mul", { "double", "half" }, { "y" });
+  net.output ("y");
+  g_autoptr (HtSimulation) simulation = simulate (net);
+  fill (simulation);
+  g_autoptr (HtGraph) graph = ht_simulation_to_qdq (simulation, &error);
+  ASSERT_NO_GERROR (error);
+  EXPECT_EQ (count (graph, "QuantizeLinear"), 2u);
+  EXPECT_EQ (count (graph, "DequantizeLinear"), 2u);
+  g_autoptr (HtExecutor) simulated = ht_simulation_create_executor (simulation, &error);
+  g_autoptr (HtExecutor) exported = ht_executor_new (graph, &error);
+  ASSERT_NO_GERROR (error);
+  std::vector<float> values;
+  for (int i = 0; i < 32; i++)
+    values.push_back (std::sin ((float)i) * 1.4f);
+  g_autoptr (HtTensor) x = tensor_of (values, { 2, 16 });
+  std::vector<float> found = run (exported, "x", x);
+  EXPECT_EQ (found, run (simulated, "x", x));
+  // The grid of both is [-1.5, 2.5] in 255 steps: the definition, with a step for the input and a half for the output.
+  ASSERT_EQ (found.size (), values.size ());
+  for (size_t i = 0; i < found.size (); i++)
+    EXPECT_NEAR (found[i], values[i] * 0.5 * std::erfc (-values[i] / std::sqrt (2.0)), 4.0 / 255 * 1.1);
+}
