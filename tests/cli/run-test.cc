@@ -20,8 +20,9 @@ activation_scales (const std::string &path)
 {
   std::map<std::string, double> scales;
   g_autoptr (JsonNode) node = command::parse (command::read_all (path));
-  JsonArray *list = json_node_get_array (command::find (node, { "activation_encodings" }));
-  for (guint i = 0; i < json_array_get_length (list); i++)
+  JsonNode *found = command::find (node, { "activation_encodings" });
+  JsonArray *list = found ? json_node_get_array (found) : nullptr;
+  for (guint i = 0; list && i < json_array_get_length (list); i++)
     {
       JsonObject *entry = json_array_get_object_element (list, i);
       scales[json_object_get_string_member (entry, "name")]
