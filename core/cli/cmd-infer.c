@@ -208,11 +208,12 @@ join (const char *name, GPtrArray *pieces, GError **error)
   return g_steal_pointer (&joined);
 }
 
-/* Tensor names may hold anything; file names keep letters, digits, '.', '-' and '_'. */
+/* Tensor names may hold anything; file names keep letters, digits, '.', '-' and '_', and the end of a long name. */
 static char *
 file_name (const char *tensor)
 {
-  g_autofree char *safe = g_strdup (tensor);
+  gsize length = strlen (tensor);
+  g_autofree char *safe = g_strdup (length > 200 ? tensor + length - 200 : tensor);
   for (char *c = safe; *c != '\0'; c++)
     if (!g_ascii_isalnum (*c) && strchr (".-_", *c) == NULL)
       *c = '_';

@@ -17,6 +17,17 @@ read_version (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
     ht_recipe_read_text (reader, value);
 }
 
+/* The output files bear the name: it may lead to no other folder, hide none of them, and fit with what is appended. */
+static gboolean
+is_file_name (const char *text)
+{
+  gboolean plain = *text != '.' && strlen (text) <= 200;
+
+  for (const char *c = text; *c != '\0'; c++)
+    plain &= !G_IS_DIR_SEPARATOR (*c) && !g_ascii_iscntrl (*c);
+  return plain;
+}
+
 static void
 read_name (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
@@ -24,6 +35,13 @@ read_name (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 
   if (text == NULL)
     return;
+  if (!is_file_name (text))
+    {
+      ht_located_node_report (value, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_UNKNOWN_VALUE,
+                              "the output files take this name: it must not begin with '.', hold '/' or control "
+                              "characters, or have more than 200 bytes; 'output: {directory: …}' says where they go");
+      return;
+    }
   g_free (reader->recipe->name);
   reader->recipe->name = g_strdup (text);
 }

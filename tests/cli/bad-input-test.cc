@@ -121,6 +121,21 @@ TEST (BadModel, TruncatedOrFlippedNeverCrashes)
   EXPECT_EQ (command::list (folder.path ()), std::vector<std::string>{ "m.onnx" });
 }
 
+TEST (BadModel, WithStrangeNamesWritesNowhereElse)
+{
+  support::TemporaryFolder folder;
+  write_samples (folder);
+  const std::string long_name (300, 't');
+  std::string model = write_model (folder, "m.onnx",
+                                   node ("Relu", { "x" }, "../a") + node ("Neg", { "../a" }, "_./a")
+                                       + node ("Neg", { "_./a" }, long_name) + node ("Neg", { long_name }, "y"));
+  auto result = run ({ "infer", model, "-i", folder / "x.npy", "-o", folder / "out", "--tap", "." });
+  ASSERT_EQ (result.code, 0) << result.err;
+  EXPECT_EQ (command::list (folder / "out"),
+             (std::vector<std::string>{ "2-_._a.npy", "_._a.npy", std::string (200, 't') + ".npy", "x.npy", "y.npy" }));
+  EXPECT_EQ (command::list (folder.path ()), (std::vector<std::string>{ "m.onnx", "out", "x.npy" }));
+}
+
 TEST (BadModel, WithWeightsThatAreNotNumbersIsFoundOut)
 {
   support::TemporaryFolder folder;
