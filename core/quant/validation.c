@@ -178,7 +178,7 @@ find_shared_weights (HtGraph *graph, GPtrArray *findings)
 static void
 check_finite (HtGraph *graph, HtNode *node, const char *tensor, GPtrArray *findings)
 {
-  HtTensor *value = tensor != NULL && *tensor != '\0' ? ht_graph_get_constant (graph, tensor) : NULL;
+  g_autoptr (HtTensor) value = tensor != NULL && *tensor != '\0' ? ht_graph_get_constant (graph, tensor) : NULL;
   if (value == NULL || !ht_data_type_is_float (ht_tensor_get_data_type (value)) || ht_tensor_is_finite (value))
     return;
   g_autofree char *where = ht_node_describe (node);
