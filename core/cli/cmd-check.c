@@ -58,12 +58,12 @@ print_plan (HtPlan *plan)
     g_print ("no steps: the network is quantized by nearest rounding\n");
   for (guint step = 0; step < ht_plan_get_n_steps (plan); step++)
     {
-      HtPassClass *klass = HT_PASS_GET_CLASS (ht_plan_get_step_pass (plan, step));
       g_auto (GStrv) lines = ht_plan_explain_step (plan, step);
-      g_print ("%u. %s (%s): %s\n", step + 1, ht_plan_get_step_id (plan, step), ht_pass_class_get_id (klass),
-               ht_pass_class_get_summary (klass));
-      for (char **line = lines; *line != NULL; line++)
-        g_print ("   %s\n", *line);
+      for (guint i = 0; lines[i] != NULL; i++)
+        if (i == 0)
+          g_print ("%u. %s\n", step + 1, lines[i]);
+        else
+          g_print ("   %s\n", lines[i]);
     }
 }
 
