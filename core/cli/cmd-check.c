@@ -58,10 +58,11 @@ print_plan (HtPlan *plan)
     g_print ("no steps: the network is quantized by nearest rounding\n");
   for (guint step = 0; step < ht_plan_get_n_steps (plan); step++)
     {
+      HtPassClass *klass = HT_PASS_GET_CLASS (ht_plan_get_step_pass (plan, step));
       g_auto (GStrv) lines = ht_plan_explain_step (plan, step);
       for (guint i = 0; lines[i] != NULL; i++)
-        if (i == 0)
-          g_print ("%u. %s\n", step + 1, lines[i]);
+        if (i == 0) /* the step itself: numbered here */
+          g_print ("%u. %s: %s\n", step + 1, ht_plan_get_step_id (plan, step), ht_pass_class_get_summary (klass));
         else
           g_print ("   %s\n", lines[i]);
     }
