@@ -184,6 +184,7 @@ ht_infer_set_output_dims (HtInfer *infer, guint index, HtDataType type, const gi
   ht_infer_set_output (infer, index, type, ht_shape_new (dims, NULL, n_dims));
 }
 
+G_GNUC_PRINTF (5, 0)
 static void
 fail (HtNode *node, const char *doing, int code, GError **error, const char *format, va_list arguments)
 {
