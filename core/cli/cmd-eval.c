@@ -65,12 +65,30 @@ metrics_to_json (HtMetrics *metrics)
   return json_node_init_object (node, object);
 }
 
+/* A figure from weights that are no numbers would be a figure of nothing. */
+static gboolean
+check_parameters (HtGraph *graph, GError **error)
+{
+  g_autoptr (GPtrArray) findings = ht_graph_validate (graph, error);
+  for (guint i = 0; findings != NULL && i < findings->len; i++)
+    {
+      HtFinding *finding = g_ptr_array_index (findings, i);
+      if (!g_str_equal (ht_finding_get_kind (finding), "not-finite"))
+        continue;
+      g_set_error (error, HT_ERROR, HT_ERROR_NUMERIC, "%s: %s", ht_finding_get_message (finding),
+                   ht_finding_get_remedy (finding));
+      return FALSE;
+    }
+  return findings != NULL;
+}
+
 static HtMetrics *
 measure (const char *model, const char *encodings, HtDataset *dataset, guint batch, GError **error)
 {
   GCancellable *cancellable = cli_watch_interrupts ();
   g_autoptr (HtGraph) graph = ht_graph_load (model, error);
-  if (graph == NULL || !ht_graph_infer_shapes (graph, error) || !ht_dataset_bind (dataset, graph, error))
+  if (graph == NULL || !ht_graph_infer_shapes (graph, error) || !ht_dataset_bind (dataset, graph, error)
+      || !check_parameters (graph, error))
     return NULL;
   HtTensor *labels = ht_dataset_get_labels (dataset);
   if (labels == NULL && encodings == NULL)

@@ -153,6 +153,10 @@ TEST (BadModel, WithWeightsThatAreNotNumbersIsFoundOut)
       auto validated = run ({ "validate", folder / "nan.onnx" });
       EXPECT_EQ (validated.code, 3);
       EXPECT_HAS (validated.out, std::string ("'") + name + "'");
+      auto measured = run ({ "eval", folder / "nan.onnx", "-d", demo ("evaluation.npy"), "-l", demo ("labels.npy"),
+                             "--layout", "NHWC" });
+      EXPECT_EQ (measured.code, 3) << measured.err;
+      EXPECT_HAS (measured.err, std::string ("'") + name + "'");
       auto quantized = run ({ "run", demo ("demo.yaml"), "-m", folder / "nan.onnx", "-o", folder / "out" });
       EXPECT_EQ (quantized.code, 3);
       EXPECT_HAS (quantized.err, "not a number");
