@@ -148,6 +148,32 @@ cli_watch_interrupts (void)
   return cancellable;
 }
 
+/* Whether a problem of the recipe is that a plugin failed: its message then names the plugin's file. */
+static gboolean
+blames_plugin (HtPassRegistry *registry, HtDiagnostic *diagnostic)
+{
+  g_autoptr (GPtrArray) plugins = ht_pass_registry_list_plugins (registry);
+  for (guint i = 0; i < plugins->len; i++)
+    {
+      HtPlugin *plugin = g_ptr_array_index (plugins, i);
+      if (ht_plugin_get_state (plugin) == HT_PLUGIN_FAILED
+          && strstr (ht_diagnostic_get_message (diagnostic), ht_plugin_get_path (plugin)) != NULL)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+int
+cli_fail_recipe (HtPassRegistry *registry, GPtrArray *diagnostics, const GError *error)
+{
+  if (diagnostics->len == 0 || error->domain != HT_RECIPE_ERROR)
+    return cli_fail (error);
+  for (guint i = 0; i < diagnostics->len; i++)
+    if (blames_plugin (registry, g_ptr_array_index (diagnostics, i)))
+      return CLI_PLUGIN;
+  return CLI_INVALID;
+}
+
 HtPassRegistry *
 cli_load_registry (void)
 {

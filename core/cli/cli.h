@@ -44,6 +44,8 @@ int cli_set_threads (const char *verb, int n_threads);
 GCancellable *cli_watch_interrupts (void);
 HtPassRegistry *cli_load_registry (void);
 void cli_print_json (JsonNode *node);
+/* The exit code of a recipe that was refused; its problems were printed. */
+int cli_fail_recipe (HtPassRegistry *registry, GPtrArray *diagnostics, const GError *error);
 /* Prints recipe problems to standard error. */
 void cli_print_diagnostics (GPtrArray *diagnostics);
 

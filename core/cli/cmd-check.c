@@ -45,7 +45,7 @@ cli_check (int argc, char **argv)
   else
     cli_print_diagnostics (diagnostics);
   if (recipe == NULL)
-    return diagnostics->len > 0 && error->domain == HT_RECIPE_ERROR ? CLI_INVALID : cli_fail (error);
+    return cli_fail_recipe (registry, diagnostics, error);
   if (!json)
     g_print ("%s: valid\n", argv[1]);
   return CLI_DONE;
@@ -98,7 +98,7 @@ cli_plan (int argc, char **argv)
   if (recipe == NULL)
     {
       cli_print_diagnostics (diagnostics);
-      return diagnostics->len > 0 && error->domain == HT_RECIPE_ERROR ? CLI_INVALID : cli_fail (error);
+      return cli_fail_recipe (registry, diagnostics, error);
     }
   HtPlan *plan = ht_recipe_get_plan (recipe);
   if (model != NULL)

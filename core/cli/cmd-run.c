@@ -50,7 +50,7 @@ cli_run (int argc, char **argv)
   g_autoptr (HtRecipe) recipe = ht_recipe_load (argv[1], registry, diagnostics, &error);
   cli_print_diagnostics (diagnostics);
   if (recipe == NULL)
-    return diagnostics->len > 0 && error->domain == HT_RECIPE_ERROR ? CLI_INVALID : cli_fail (error);
+    return cli_fail_recipe (registry, diagnostics, error);
   g_autoptr (HtRun) run = ht_run_new (recipe);
   if (model != NULL)
     ht_run_set_model_path (run, model);

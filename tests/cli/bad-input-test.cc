@@ -292,9 +292,15 @@ TEST (BadPlugin, IsAtFault)
   auto fault = run ({ "inspect", "condition" });
   auto list = run ({ "plugins", "list", "--json" });
   auto bare = run ({ "inspect", "sound" });
+  support::TemporaryFolder folder;
+  ASSERT_TRUE (g_file_set_contents ((folder / "r.yaml").c_str (), "recipe: \"1.0\"\nname: r\npipeline: [condition]\n", -1,
+                                    nullptr));
+  auto recipe = run ({ "check", folder / "r.yaml" });
   g_setenv ("HALFTONE_PLUGIN_PATH", "", TRUE);
   EXPECT_EQ (fault.code, 5);
   EXPECT_HAS (fault.err, "halftone-bad-condition.so");
+  EXPECT_EQ (recipe.code, 5) << recipe.err;
+  EXPECT_HAS (recipe.err, "halftone-bad-condition.so");
   EXPECT_EQ (list.code, 0);
   g_autoptr (JsonNode) node = command::parse (list.out);
   guint failed = 0;
