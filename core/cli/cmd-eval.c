@@ -6,7 +6,6 @@
 typedef struct
 {
   HtPreprocess *preprocess;
-  GPtrArray *values; /* name, text, name, text, ... */
 } PreprocessOptions;
 
 static gboolean
@@ -45,24 +44,6 @@ add_data (HtDataset *dataset, char **files, GError **error)
         return FALSE;
     }
   return TRUE;
-}
-
-static JsonNode *
-metrics_to_json (HtMetrics *metrics)
-{
-  g_auto (GStrv) names = ht_metrics_list (metrics);
-  JsonObject *object = json_object_new ();
-  json_object_set_int_member (object, "samples", ht_metrics_get_n_samples (metrics));
-  for (char **name = names; *name != NULL; name++)
-    {
-      double value = ht_metrics_get (metrics, *name);
-      if (value - value == 0) /* finite: JSON has no other numbers */
-        json_object_set_double_member (object, *name, value);
-      else
-        json_object_set_string_member (object, *name, value > 0 ? "infinite" : "-infinite");
-    }
-  JsonNode *node = json_node_alloc ();
-  return json_node_init_object (node, object);
 }
 
 /* A figure from weights that are no numbers would be a figure of nothing. */
@@ -116,7 +97,7 @@ cli_eval (int argc, char **argv)
   gboolean json = FALSE;
   int batch = 0, samples = 0, threads = 0;
   g_autoptr (HtPreprocess) preprocess = ht_preprocess_new ();
-  PreprocessOptions options = { preprocess, NULL };
+  PreprocessOptions options = { preprocess };
   GOptionEntry entries[]
       = { { "data", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &data, "Samples, for one input or for INPUT", "[INPUT=]FILE" },
           { "labels", 'l', 0, G_OPTION_ARG_FILENAME, &labels, "The class of each sample", "FILE" },
@@ -150,7 +131,7 @@ cli_eval (int argc, char **argv)
     return cli_fail (error);
   if (json)
     {
-      g_autoptr (JsonNode) node = metrics_to_json (metrics);
+      g_autoptr (JsonNode) node = ht_metrics_to_json (metrics);
       cli_print_json (node);
       return CLI_DONE;
     }

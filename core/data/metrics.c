@@ -104,3 +104,29 @@ ht_metrics_get_n_samples (HtMetrics *self)
   g_return_val_if_fail (HT_IS_METRICS (self), 0);
   return self->n_samples;
 }
+
+/**
+ * ht_metrics_to_json:
+ * @self: metrics
+ *
+ * What was measured, as JSON: a member `samples` and one for each metric. JSON has no infinity: it is the word "infinite"
+ * or "-infinite".
+ *
+ * Returns: (transfer full): an object
+ */
+JsonNode *
+ht_metrics_to_json (HtMetrics *self)
+{
+  g_return_val_if_fail (HT_IS_METRICS (self), NULL);
+  JsonObject *object = json_object_new ();
+  json_object_set_int_member (object, "samples", self->n_samples);
+  for (gsize i = 0; i < N_METRICS; i++)
+    if (isfinite (self->values[i]))
+      json_object_set_double_member (object, names[i], self->values[i]);
+    else if (isinf (self->values[i]))
+      json_object_set_string_member (object, names[i], self->values[i] > 0 ? "infinite" : "-infinite");
+  JsonNode *node = json_node_alloc ();
+  json_node_init_object (node, object);
+  json_object_unref (object);
+  return node;
+}

@@ -155,21 +155,24 @@ quantize_one (const Work *work, float x, gsize k)
 
 /* Items are rows of `inner` elements; a per-tensor layout has one row, cut into runs instead. */
 static void
+find_span (const Layout *layout, gsize *begin, gsize *end, gsize *first, gsize *last)
+{
+  *first = layout->per_tensor ? *begin : 0;
+  *last = layout->per_tensor ? *end : layout->inner;
+  if (layout->per_tensor)
+    {
+      *begin = 0;
+      *end = 1;
+    }
+}
+
+static void
 quantize_rows (gsize begin, gsize end, gpointer user_data)
 {
   const Work *work = user_data;
-  gsize inner = work->layout.inner, first = begin, last = end;
+  gsize inner = work->layout.inner, first, last;
 
-  if (work->layout.per_tensor)
-    {
-      begin = 0;
-      end = 1;
-    }
-  else
-    {
-      first = 0;
-      last = inner;
-    }
+  find_span (&work->layout, &begin, &end, &first, &last);
   for (gsize row = begin; row < end; row++)
     for (gsize i = first; i < last; i++)
       {
@@ -205,18 +208,9 @@ static void
 dequantize_rows (gsize begin, gsize end, gpointer user_data)
 {
   const Work *work = user_data;
-  gsize inner = work->layout.inner, first = begin, last = end;
+  gsize inner = work->layout.inner, first, last;
 
-  if (work->layout.per_tensor)
-    {
-      begin = 0;
-      end = 1;
-    }
-  else
-    {
-      first = 0;
-      last = inner;
-    }
+  find_span (&work->layout, &begin, &end, &first, &last);
   for (gsize row = begin; row < end; row++)
     for (gsize i = first; i < last; i++)
       {

@@ -5,27 +5,7 @@
 #include <halftone/init.h>
 #include <halftone/version.h>
 
-#include <math.h>
 #include <string.h>
-
-/* Metrics that were not measured are left out. */
-JsonNode *
-ht_report_metrics (HtMetrics *metrics)
-{
-  JsonObject *object = json_object_new ();
-  g_auto (GStrv) names = ht_metrics_list (metrics);
-  json_object_set_int_member (object, "samples", ht_metrics_get_n_samples (metrics));
-  for (char **name = names; *name != NULL; name++)
-    {
-      double value = ht_metrics_get (metrics, *name);
-      if (isfinite (value))
-        json_object_set_double_member (object, *name, value);
-      else if (isinf (value))
-        json_object_set_string_member (object, *name, value > 0 ? "infinite" : "-infinite");
-    }
-  JsonNode *node = json_node_alloc ();
-  return json_node_init_object (node, object);
-}
 
 /* Where the report was made: what may change the last bits of a result, and what never does (threads). */
 JsonNode *

@@ -199,7 +199,7 @@ add_results (HtRun *self, JsonObject *report, const char *folder, GError **error
   JsonObject *metrics = json_object_new ();
   g_auto (GStrv) stages = ht_run_list_stages (self);
   for (char **stage = stages; *stage != NULL; stage++)
-    json_object_set_member (metrics, *stage, ht_report_metrics (ht_run_get_metrics (self, *stage)));
+    json_object_set_member (metrics, *stage, ht_metrics_to_json (ht_run_get_metrics (self, *stage)));
   json_object_set_object_member (results, "metrics", metrics);
   g_autoptr (JsonObject) steps = describe_steps (self);
   json_object_set_member (results, "steps", json_object_dup_member (steps, "steps"));

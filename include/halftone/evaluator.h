@@ -3,6 +3,7 @@
 
 #include <halftone/dataset.h>
 #include <halftone/executor.h>
+#include <json-glib/json-glib.h>
 
 G_BEGIN_DECLS
 
@@ -22,6 +23,7 @@ typedef void (*HtProgressFunc) (double fraction, const char *message, gpointer u
 HT_API char **ht_metrics_list (HtMetrics *self);
 HT_API double ht_metrics_get (HtMetrics *self, const char *name);
 HT_API guint ht_metrics_get_n_samples (HtMetrics *self);
+HT_API JsonNode *ht_metrics_to_json (HtMetrics *self);
 
 /* Metric names: "top1", "top5" (fractions of 1), "top1-low", "top1-high" (95 % Wilson interval), and distances to the
  * reference outputs: "sqnr" (dB), "cosine", "max-difference", "agreement" (share of equal arg max). */
