@@ -19,8 +19,9 @@ diagnostics_to_json (GPtrArray *diagnostics)
       json_object_set_string_member (object, "message", ht_diagnostic_get_message (diagnostic));
       json_array_add_object_element (array, object);
     }
-  JsonNode *node = json_node_alloc ();
-  return json_node_init_array (node, array);
+  JsonNode *node = json_node_new (JSON_NODE_ARRAY);
+  json_node_take_array (node, array);
+  return node;
 }
 
 int

@@ -23,8 +23,9 @@ rules_to_json (HtPassClass *klass)
         json_object_set_string_member (rule, "when", when);
       json_array_add_object_element (array, rule);
     }
-  JsonNode *node = json_node_alloc ();
-  return json_node_init_array (node, array);
+  JsonNode *node = json_node_new (JSON_NODE_ARRAY);
+  json_node_take_array (node, array);
+  return node;
 }
 
 static JsonNode *
@@ -46,8 +47,9 @@ params_to_json (HtPassClass *klass)
         json_object_set_string_member (param, "unit", ht_param_spec_get_unit (pspec));
       json_array_add_object_element (array, param);
     }
-  JsonNode *node = json_node_alloc ();
-  return json_node_init_array (node, array);
+  JsonNode *node = json_node_new (JSON_NODE_ARRAY);
+  json_node_take_array (node, array);
+  return node;
 }
 
 static JsonNode *
@@ -56,8 +58,9 @@ strings_to_json (const char *const *strings)
   JsonArray *array = json_array_new ();
   for (; strings != NULL && *strings != NULL; strings++)
     json_array_add_string_element (array, *strings);
-  JsonNode *node = json_node_alloc ();
-  return json_node_init_array (node, array);
+  JsonNode *node = json_node_new (JSON_NODE_ARRAY);
+  json_node_take_array (node, array);
+  return node;
 }
 
 static void
@@ -129,8 +132,8 @@ inspect_pass (HtPassRegistry *registry, const char *id, GType type, gboolean jso
       json_object_set_member (object, "references", strings_to_json (references));
       if (plugin != NULL)
         json_object_set_string_member (object, "plugin", ht_plugin_get_path (plugin));
-      g_autoptr (JsonNode) node = json_node_alloc ();
-      json_node_init_object (node, object);
+      g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+      json_node_take_object (node, object);
       cli_print_json (node);
       return CLI_DONE;
     }
@@ -209,8 +212,9 @@ values_to_json (HtGraph *graph, const char *const *names)
       json_object_set_string_member (value, "shape", text);
       json_array_add_object_element (array, value);
     }
-  JsonNode *node = json_node_alloc ();
-  return json_node_init_array (node, array);
+  JsonNode *node = json_node_new (JSON_NODE_ARRAY);
+  json_node_take_array (node, array);
+  return node;
 }
 
 static void
@@ -229,8 +233,8 @@ print_model_json (HtGraph *graph, GHashTable *counts, char **ops, guint n_layers
   json_object_set_int_member (object, "parameters", (gint64) count_parameters (graph));
   json_object_set_object_member (object, "operators", operators);
   json_object_set_string_member (object, "sha256", hash);
-  g_autoptr (JsonNode) node = json_node_alloc ();
-  json_node_init_object (node, object);
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+  json_node_take_object (node, object);
   cli_print_json (node);
 }
 

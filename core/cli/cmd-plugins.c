@@ -31,8 +31,8 @@ print_json (GPtrArray *plugins)
         json_object_set_string_member (object, "error", error->message);
       json_array_add_object_element (array, object);
     }
-  g_autoptr (JsonNode) node = json_node_alloc ();
-  json_node_init_array (node, array);
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_ARRAY);
+  json_node_take_array (node, array);
   cli_print_json (node);
 }
 

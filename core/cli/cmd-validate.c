@@ -34,8 +34,8 @@ print_json (GPtrArray *findings)
     }
   json_object_set_boolean_member (object, "fit", count_errors (findings) == 0);
   json_object_set_array_member (object, "findings", array);
-  g_autoptr (JsonNode) node = json_node_alloc ();
-  json_node_init_object (node, object);
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+  json_node_take_object (node, object);
   cli_print_json (node);
 }
 

@@ -125,8 +125,7 @@ ht_metrics_to_json (HtMetrics *self)
       json_object_set_double_member (object, names[i], self->values[i]);
     else if (isinf (self->values[i]))
       json_object_set_string_member (object, names[i], self->values[i] > 0 ? "infinite" : "-infinite");
-  JsonNode *node = json_node_alloc ();
-  json_node_init_object (node, object);
-  json_object_unref (object);
+  JsonNode *node = json_node_new (JSON_NODE_OBJECT);
+  json_node_take_object (node, object);
   return node;
 }

@@ -18,8 +18,9 @@ ht_report_environment (void)
   json_object_set_string_member (object, "blas-core", ht_get_blas_core ());
   json_object_set_string_member (object, "glib", glib);
   json_object_set_int_member (object, "threads", ht_get_n_threads ());
-  JsonNode *node = json_node_alloc ();
-  return json_node_init_object (node, object);
+  JsonNode *node = json_node_new (JSON_NODE_OBJECT);
+  json_node_take_object (node, object);
+  return node;
 }
 
 JsonNode *
@@ -28,8 +29,9 @@ ht_report_strings (const char *const *strings)
   JsonArray *array = json_array_new ();
   for (; strings != NULL && *strings != NULL; strings++)
     json_array_add_string_element (array, *strings);
-  JsonNode *node = json_node_alloc ();
-  return json_node_init_array (node, array);
+  JsonNode *node = json_node_new (JSON_NODE_ARRAY);
+  json_node_take_array (node, array);
+  return node;
 }
 
 /* Name, size in bytes and SHA-256 of a file. */
@@ -46,8 +48,9 @@ ht_report_file (const char *path, GError **error)
   json_object_set_string_member (object, "name", name);
   json_object_set_int_member (object, "bytes", (gint64) g_bytes_get_size (bytes));
   json_object_set_string_member (object, "sha256", digest);
-  JsonNode *node = json_node_alloc ();
-  return json_node_init_object (node, object);
+  JsonNode *node = json_node_new (JSON_NODE_OBJECT);
+  json_node_take_object (node, object);
+  return node;
 }
 
 gboolean

@@ -104,8 +104,9 @@ describe_files (const char *folder, GError **error)
     }
   if (names == NULL)
     return NULL;
-  JsonNode *node = json_node_alloc ();
-  return json_node_init_array (node, g_steal_pointer (&array));
+  JsonNode *node = json_node_new (JSON_NODE_ARRAY);
+  json_node_take_array (node, g_steal_pointer (&array));
+  return node;
 }
 
 static JsonObject *
@@ -226,8 +227,9 @@ build_report (HtRun *self, const char *folder, GError **error)
   if (!add_inputs (self, report, error) || !add_results (self, report, folder, error))
     return NULL;
   json_object_set_object_member (report, "timings", json_object_ref (self->timings));
-  JsonNode *node = json_node_alloc ();
-  return json_node_init_object (node, g_steal_pointer (&report));
+  JsonNode *node = json_node_new (JSON_NODE_OBJECT);
+  json_node_take_object (node, g_steal_pointer (&report));
+  return node;
 }
 
 static void
