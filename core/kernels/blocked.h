@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Kernels of float tensors in the blocked layout [batch][blocks][positions][block]: `block` channels (ht_isa_get_block)
+ * lie side by side, blocks = ceil (channels / block), positions are the spatial axes in their order. Lanes beyond the
+ * last channel hold finite values that no kernel lets through to a channel. Arrays are 64-byte aligned.
+ *
+ * Every kernel runs over the pool itself, cut by shapes alone. */
+#pragma once
+
+#include "kernels/convolution.h"
+#include "kernels/pool.h"
+
+/* A grid as in fake-quantize.h, one for the whole tensor. */
+typedef struct
+{
+  float scale, offset, n_steps;
+} HtGrid;
+
+typedef enum
+{
+  HT_ACTIVATION_NONE,
+  HT_ACTIVATION_CLAMP, /* to [low, high]; NaN stays */
+  HT_ACTIVATION_LEAKY, /* slope * x below zero */
+  HT_ACTIVATION_SIGMOID,
+  HT_ACTIVATION_TANH,
+  HT_ACTIVATION_HARD_SIGMOID, /* max (0, min (1, slope * x + low)) */
+  HT_ACTIVATION_HARD_SWISH,
+  HT_ACTIVATION_SWISH, /* x * sigmoid (x) */
+  HT_ACTIVATION_GELU,  /* x / 2 * (1 + erf (x / sqrt 2)) */
+  HT_ACTIVATION_GELU_TANH,
+} HtActivation;
+
+/* What happens to an element on its way from the accumulator to memory, in this order:
+ * y = quantize (activate (inner_quantize (scale[c] * sum + shift[c]) + residual)). Quantization has the bits of
+ * ht_kernel_fake_quantize(). */
+typedef struct
+{
+  const float *scale;       /* for each channel, filled up to whole blocks; NULL: 1 */
+  const float *shift;       /* likewise; NULL: 0 */
+  const HtGrid *inner_grid; /* NULL: none */
+  const float *residual;    /* of the shape and layout of y; may be y itself; NULL: none */
+  HtActivation activation;
+  float low, high, slope;
+  const HtGrid *grid; /* NULL: none */
+} HtEpilogue;
+
+static inline gsize
+ht_blocked_floats (gsize batch, gsize channels, gsize positions, gsize block)
+{
+  return batch * ((channels + block - 1) / block) * positions * block;
+}
+
+/* Layout changes; `e` (nullable) may quantize. blocked-reorder.c */
+void ht_blocked_from_plain (gsize batch, gsize channels, gsize positions, const float *x, float *y,
+                            const HtEpilogue *e);
+void ht_blocked_to_plain (gsize batch, gsize channels, gsize positions, const float *x, float *y, const HtEpilogue *e);
+
+/* Convolutions: blocked-conv.c. x is blocked, or plain NC(D)(H)W where `plain_input` (few input channels). Groups are
+ * supported where the channels of a group are whole blocks, and depthwise (groups = in_channels = out_channels). */
+gboolean ht_blocked_conv_supports (const HtConvGeometry *geometry, gboolean plain_input);
+gsize ht_blocked_conv_packed_floats (const HtConvGeometry *geometry, gboolean plain_input);
+/* w is [out_channels][in_channels / groups][kernel]. */
+void ht_blocked_conv_pack (const HtConvGeometry *geometry, gboolean plain_input, const float *w, float *packed);
+/* Bytes of scratch memory of one worker. */
+gsize ht_blocked_conv_slice (const HtConvGeometry *geometry, gboolean plain_input);
+void ht_blocked_conv (const HtConvGeometry *geometry, gboolean plain_input, const float *x, const float *packed,
+                      const HtEpilogue *e, float *y, gpointer scratch, guint n_slices);
+
+/* Products of a row-major m x k matrix with a constant k x n one, packed: blocked-gemm.c. scale and shift go by column,
+ * residual is row-major with ldc as c. */
+gsize ht_packed_gemm_floats (gsize k, gsize n);
+void ht_packed_gemm_pack (gboolean transpose_b, gsize k, gsize n, const float *b, gsize ldb, float *packed);
+void ht_packed_gemm (gsize m, gsize n, gsize k, const float *a, gsize lda, const float *packed, const HtEpilogue *e,
+                     float *c, gsize ldc);
+
+/* Pools: blocked-pool.c */
+void ht_blocked_max_pool (const HtPoolGeometry *pool, const float *x, const HtEpilogue *e, float *y);
+void ht_blocked_average_pool (const HtPoolGeometry *pool, const float *x, const HtEpilogue *e, float *y);
+/* y is [batch][channels], plain (which is what [batch][channels][1][1] looks like). */
+void ht_blocked_global_average_pool (gsize batch, gsize channels, gsize positions, const float *x, const HtEpilogue *e,
+                                     float *y);
+void ht_blocked_global_max_pool (gsize batch, gsize channels, gsize positions, const float *x, const HtEpilogue *e,
+                                 float *y);
+
+/* Element by element: blocked-elementwise.c. x and y may be the same. */
+/* y = quantize (activate (scale[c] * x + shift[c] + residual)) */
+void ht_blocked_affine (gsize batch, gsize channels, gsize positions, const float *x, const HtEpilogue *e, float *y);
+/* y = quantize (activate (a * b)); b may hold one value for each image and channel ([batch][blocks][1][block]). */
+void ht_blocked_multiply (gsize batch, gsize channels, gsize positions, const float *a, const float *b,
+                          gboolean b_per_channel, const HtEpilogue *e, float *y);
+/* Copies a tensor of `channels` channels to those from `first` on of y, which has `y_channels`. A concatenation is some
+ * of these. `first` need not be at a block's edge. */
+void ht_blocked_copy_channels (gsize batch, gsize channels, gsize positions, const float *x, gsize first,
+                               gsize y_channels, float *y);
+/* Nearest enlargement by whole factors of the last two axes. */
+void ht_blocked_upsample_nearest (gsize batch, gsize channels, const gsize in[2], const gsize factor[2], const float *x,
+                                  float *y);

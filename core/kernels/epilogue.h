@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* What blocked.h calls an epilogue, applied to one block in a register. For the files NAME.isa.c only. */
+#pragma once
+
+#include "kernels/blocked.h"
+#include "kernels/isa.h"
+
+HT_ALWAYS_INLINE HtBlock
+ht_block_set (float value)
+{
+  return value - (HtBlock){ 0.0f };
+}
+
+/* mask ? a : b */
+HT_ALWAYS_INLINE HtBlock
+ht_block_select (HtBlockMask mask, HtBlock a, HtBlock b)
+{
+  return (HtBlock)((mask & (HtBlockMask)a) | (~mask & (HtBlockMask)b));
+}
+
+/* Keeps a product from being contracted with an addition that follows: its rounding is part of the result. */
+HT_ALWAYS_INLINE HtBlock
+ht_block_round_product (HtBlock product)
+{
+#if defined(__FMA__)
+  __asm__("" : "+v"(product));
+#endif
+  return product;
+}
+
+/* Clamping before rounding to even gives the codes that fake-quantize.c gets by clamping after, as long as the ends of
+ * the grid are exact: up to 22 bits. NaN goes to the lowest value, and zero is never negative. */
+#define HT_GRID_MAX_STEPS 4194303.0f
+
+HT_ALWAYS_INLINE HtBlock
+ht_block_quantize (HtBlock x, const HtGrid *grid)
+{
+  const HtBlock magic = ht_block_set (12582912.0f); /* 1.5 * 2^23 */
+  HtBlock low = ht_block_set (grid->offset), high = ht_block_set (grid->offset + grid->n_steps);
+  HtBlock t = x / ht_block_set (grid->scale);
+
+  t = ht_block_select (t > low, t, low);
+  t = ht_block_select (t < high, t, high);
+  t = (t + magic) - magic;
+  return ht_block_round_product (t * ht_block_set (grid->scale));
+}
+
+/* The exponential of exp.h; the argument is taken as at most 88 in size. */
+HT_ALWAYS_INLINE HtBlock
+ht_block_exp (HtBlock x)
+{
+  const HtBlock shift = ht_block_set (12582912.0f);
+  x = ht_block_select (x < 88.0f, x, ht_block_set (88.0f));
+  x = ht_block_select (x > -87.0f, x, ht_block_set (-87.0f));
+  HtBlock n = (x * 1.44269504088896340736f + shift) - shift;
+  HtBlock r = x - n * 0.693359375f;
+  r = r - n * -2.12194440e-4f;
+  HtBlock p = ht_block_set (1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  HtBlockMask power = (__builtin_convertvector(n, HtBlockMask) + 127) << 23;
+  return p * (HtBlock)power;
+}
+
+HT_ALWAYS_INLINE HtBlock
+ht_block_sigmoid (HtBlock x)
+{
+  return 1.0f / (1.0f + ht_block_exp (-x));
+}
+
+HT_ALWAYS_INLINE HtBlock
+ht_block_tanh (HtBlock x)
+{
+  /* 1 - 2 / (e^2x + 1) loses digits near zero, where the odd polynomial is exact to the last but one. */
+  HtBlock square = x * x;
+  HtBlock p = ht_block_set (-5.70498872745e-3f);
+  p = p * square + 2.06390887954e-2f;
+  p = p * square - 5.37397155531e-2f;
+  p = p * square + 1.33314422036e-1f;
+  p = p * square - 3.33332819422e-1f;
+  p = p * square * x + x;
+  HtBlock wide = 1.0f - 2.0f / (ht_block_exp (x + x) + 1.0f);
+  return ht_block_select (square < 0.390625f, p, wide);
+}
+
+/* Abramowitz and Stegun 7.1.26 is too coarse; this is the usual pair: a series near zero, and for larger arguments
+ * 1 - exp (polynomial). Both are within 2 units in the last place of erf. */
+HT_ALWAYS_INLINE HtBlock
+ht_block_erf (HtBlock x)
+{
+  HtBlock t = ht_block_select (x < 0.0f, -x, x), square = x * x;
+  HtBlock q = ht_block_set (-5.96761703e-4f);
+  q = q * square + 4.99119423e-3f;
+  q = q * square - 2.67681349e-2f;
+  q = q * square + 1.12819925e-1f;
+  q = q * square - 3.76125336e-1f;
+  q = q * square + 1.28379166e-1f;
+  q = q * x + x;
+  HtBlock p = ht_block_set (-1.72853470e-5f), u = ht_block_set (3.83197126e-4f);
+  p = p * t + u;
+  p = p * square + (t * -3.88396438e-3f + 2.42546219e-2f);
+  p = p * t - 1.06777877e-1f;
+  p = p * t - 6.34846687e-1f;
+  p = p * t - 1.28717512e-1f;
+  p = p * t - t;
+  HtBlock wide = 1.0f - ht_block_exp (p);
+  HtBlockMask sign = (HtBlockMask)x & (gint32)0x80000000;
+  wide = (HtBlock)((HtBlockMask)wide | sign);
+  return ht_block_select (t > 0.921875f, wide, q);
+}
+
+HT_ALWAYS_INLINE HtBlock
+ht_block_activate (HtBlock x, const HtEpilogue *e)
+{
+  switch (e->activation)
+    {
+    case HT_ACTIVATION_NONE:
+      return x;
+    case HT_ACTIVATION_CLAMP:
+      x = ht_block_select (x < e->low, ht_block_set (e->low), x);
+      return ht_block_select (x > e->high, ht_block_set (e->high), x);
+    case HT_ACTIVATION_LEAKY:
+      return ht_block_select (x < 0.0f, x * e->slope, x);
+    case HT_ACTIVATION_SIGMOID:
+      return ht_block_sigmoid (x);
+    case HT_ACTIVATION_TANH:
+      return ht_block_tanh (x);
+    case HT_ACTIVATION_HARD_SIGMOID:
+    case HT_ACTIVATION_HARD_SWISH:
+      {
+        HtBlock t = x * e->slope + e->low;
+        t = ht_block_select (t < 0.0f, ht_block_set (0.0f), t);
+        t = ht_block_select (t > 1.0f, ht_block_set (1.0f), t);
+        if (e->activation == HT_ACTIVATION_HARD_SWISH)
+          t = x * t;
+        return t;
+      }
+    case HT_ACTIVATION_SWISH:
+      return x * ht_block_sigmoid (x);
+    case HT_ACTIVATION_GELU:
+      return 0.5f * x * (1.0f + ht_block_erf (x * 0.70710678118654752440f));
+    case HT_ACTIVATION_GELU_TANH:
+      return 0.5f * x * (1.0f + ht_block_tanh (0.79788456080286535588f * (x + 0.044715f * x * x * x)));
+    }
+  return x;
+}
+
+/* `scale`, `shift`, `residual`: where this block's begin (NULL where the epilogue has none); memory need not be
+ * aligned. */
+HT_ALWAYS_INLINE HtBlock
+ht_block_finish (HtBlock sum, const float *scale, const float *shift, const float *residual, const HtEpilogue *e)
+{
+  if (scale)
+    sum = sum * *(const HtBlockUnaligned *)scale;
+  if (shift)
+    sum = sum + *(const HtBlockUnaligned *)shift;
+  if (e->inner_grid)
+    sum = ht_block_quantize (sum, e->inner_grid);
+  if (residual)
+    sum = sum + *(const HtBlockUnaligned *)residual;
+  sum = ht_block_activate (sum, e);
+  if (e->grid)
+    sum = ht_block_quantize (sum, e->grid);
+  return sum;
+}
