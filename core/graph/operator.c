@@ -212,3 +212,13 @@ ht_op_fail (const HtOpCall *call, GError **error, const char *format, ...)
   va_end (arguments);
   return FALSE;
 }
+
+gboolean
+ht_op_fail_gradient (const HtOpCall *call, guint input, GError **error)
+{
+  g_autofree char *described = ht_node_describe (call->node);
+  g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED,
+               "differentiating %s: there is no gradient with respect to input %u ('%s')", described, input,
+               ht_node_get_input (call->node, input));
+  return FALSE;
+}

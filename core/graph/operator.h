@@ -77,16 +77,30 @@ typedef struct
   HtOperatorFlags flags;
   gboolean (*infer) (HtInfer *infer, GError **error);
   gboolean (*forward) (const HtOpCall *call, GError **error);
-  /* Gradients with respect to the inputs, given those of the outputs. */
-  gboolean (*backward) (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor **input_gradients,
+  /* Gradients with respect to the inputs, given those of the outputs; NULL: not differentiable.
+   * `call` is the forward call again: same node, inputs and outputs. Types and dimensions of all of them hold, the
+   * content only of those that backward_inputs and backward_outputs name: the memory of the others may have been used
+   * again. Outputs are as forward() left them, before any quantizer. `workspace` is that of backward_workspace().
+   * output_gradients[i] (call->n_outputs of them) NULL is zero; one at least is not NULL.
+   * input_gradients[i] (call->n_inputs of them) NULL is not wanted, else it has the type and dimensions of input i and
+   * is overwritten, whatever it held; the caller adds up several uses of a tensor. It shares memory with nothing else.
+   * Float and double; an input that no gradient exists for (indices, or sizes that were given as numbers) is an error
+   * that ht_op_fail_gradient() words. */
+  gboolean (*backward) (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
                         GError **error);
   /* Bytes of scratch memory for a call with these shapes; may be NULL. */
   gsize (*workspace) (const HtInfer *infer);
   /* Bit i: every output element is an element of one of these inputs, moved or selected but never computed; bit 31
    * stands for all inputs. Shape arithmetic follows symbols through such operators by running them on positions. */
   guint32 moved_inputs;
+  /* What backward() reads: bit i is input or output i; bit 31 stands for all. */
+  guint32 backward_inputs, backward_outputs;
+  /* Bytes of scratch memory for backward(); may be NULL. */
+  gsize (*backward_workspace) (const HtInfer *infer);
 } HtOperator;
 
+#define HT_OP_KEEPS(i)         (1u << (i))
+#define HT_OP_KEEPS_ALL        (1u << 31)
 #define HT_OP_MOVES_INPUT(i)   (1u << (i))
 #define HT_OP_MOVES_ALL_INPUTS (1u << 31)
 
@@ -114,3 +128,4 @@ void ht_infer_set_output_dims (HtInfer *infer, guint index, HtDataType type, con
 gboolean ht_infer_get_ints (const HtInfer *infer, guint input, gint64 **values, gsize *n_values);
 gboolean ht_infer_fail (const HtInfer *infer, GError **error, const char *format, ...) G_GNUC_PRINTF (3, 4);
 gboolean ht_op_fail (const HtOpCall *call, GError **error, const char *format, ...) G_GNUC_PRINTF (3, 4);
+gboolean ht_op_fail_gradient (const HtOpCall *call, guint input, GError **error);

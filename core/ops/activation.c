@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Activation functions and Clip. */
+#include "ops/backward.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
-#include "ops/unary.h"
 
 #include <math.h>
 
@@ -112,6 +112,9 @@ relu_forward (const HtOpCall *call, GError **error)
           { HT_DATA_TYPE_UNDEFINED, NULL } };
   return ht_op_run_unary (call, kernels, NULL, 1, relu_forward, error);
 }
+
+/* From the output, which the next operator mostly keeps anyway. */
+HT_UNARY_BACKWARD (relu, outputs, 1, x > 0 ? g : 0, x > 0 ? g : 0, HT_NO_PARAMETERS)
 
 static gboolean
 relu_infer (HtInfer *infer, GError **error)
@@ -309,7 +312,8 @@ prelu_infer (HtInfer *infer, GError **error)
 }
 
 static const HtOperator operators[] = {
-  { "", "Relu", 6, HT_OP_IN_PLACE, relu_infer, relu_forward },
+  { "", "Relu", 6, HT_OP_IN_PLACE, relu_infer, relu_forward, relu_backward,
+    .backward_outputs = HT_OP_KEEPS (0) },
   { "", "Clip", 6, HT_OP_IN_PLACE, clip_attribute_infer, clip_attribute_forward },
   { "", "Clip", 11, HT_OP_IN_PLACE, clip_infer, clip_forward },
   { "", "LeakyRelu", 6, HT_OP_IN_PLACE, ht_infer_unary_float, leaky_relu_forward },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Arithmetic of two or more tensors with broadcasting: Add Sub Mul Div Pow Mod, Min Max Sum Mean. */
 #include "graph/tensor-private.h"
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/shape-arithmetic.h"
@@ -92,6 +93,19 @@ static gboolean
 add_forward (const HtOpCall *call, GError **error)
 {
   return run_loops (call, add_loops, add_forward, error);
+}
+
+static gboolean
+add_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+              GError **error)
+{
+  gboolean is_double;
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  for (guint i = 0; i < call->n_inputs; i++)
+    if (input_gradients[i])
+      ht_backward_sum_to (input_gradients[i], output_gradients[0]);
+  return TRUE;
 }
 
 static gboolean
@@ -403,13 +417,13 @@ max_infer (HtInfer *infer, GError **error)
 }
 
 static const HtOperator operators[] = {
-  { "", "Add", 7, HT_OP_IN_PLACE, add_infer, add_forward },
+  { "", "Add", 7, HT_OP_IN_PLACE, add_infer, add_forward, add_backward },
   { "", "Sub", 7, HT_OP_IN_PLACE, sub_infer, sub_forward },
   { "", "Mul", 7, HT_OP_IN_PLACE, mul_infer, mul_forward },
   { "", "Div", 7, HT_OP_IN_PLACE, div_infer, div_forward },
   { "", "Mod", 10, HT_OP_IN_PLACE, mod_infer, mod_forward },
   { "", "Pow", 7, HT_OP_IN_PLACE, pow_infer, pow_forward },
-  { "", "Sum", 6, HT_OP_NONE, sum_infer, sum_forward },
+  { "", "Sum", 6, HT_OP_NONE, sum_infer, sum_forward, add_backward },
   { "", "Mean", 6, HT_OP_NONE, sum_infer, mean_forward },
   { "", "Min", 6, HT_OP_NONE, min_infer, min_forward },
   { "", "Max", 6, HT_OP_NONE, max_infer, max_forward },

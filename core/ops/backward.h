@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* What backward functions share. */
+#pragma once
+
+#include "ops/loop.h"
+#include "ops/unary.h"
+
+/* Float or double by the type of output gradient 0 (or of the first that is there); fails on other types. */
+gboolean ht_backward_get_type (const HtOpCall *call, HtTensor *const *output_gradients, gboolean *is_double,
+                               GError **error);
+/* NULL where the index lies outside, or nothing is there. */
+HtTensor *ht_backward_get (HtTensor *const *tensors, guint n_tensors, guint index);
+void ht_backward_zero (HtTensor *tensor);
+/* Copies the elements of `from`, which has the same number of them. */
+void ht_backward_copy (HtTensor *to, HtTensor *from);
+
+/* The gradient of one operand of a broadcast operation: `loop` computes its terms from `operands`, which broadcast to
+ * the shape of `like`, and those that fall on one element of `gradient` are summed in a fixed order. */
+void ht_backward_broadcast (HtTensor *gradient, HtTensor *like, HtTensor *const *operands, guint n_operands,
+                            HtLoop loop, gconstpointer user_data);
+/* The sum of `from` over what was stretched to get from `gradient`'s shape to its shape. */
+void ht_backward_sum_to (HtTensor *gradient, HtTensor *from);
+
+/* dx from x (or y) and dy, element by element. */
+typedef void (*HtUnaryBackwardLoop) (gsize n, gconstpointer source, gconstpointer dy, gpointer dx,
+                                     const HtUnaryParameters *parameters);
+gboolean ht_backward_unary (const HtOpCall *call, HtTensor *source, HtTensor *const *output_gradients,
+                            HtTensor *const *input_gradients, HtUnaryBackwardLoop in_float,
+                            HtUnaryBackwardLoop in_double, const HtUnaryParameters *parameters, gsize cost,
+                            GError **error);
+
+#define HT_UNARY_BACKWARD_LOOP(NAME, T, EXPRESSION)                                                                    \
+  static void NAME##_backward_##T (gsize n, gconstpointer source_, gconstpointer dy_, gpointer dx_,                    \
+                                   const HtUnaryParameters *p)                                                         \
+  {                                                                                                                    \
+    const T *source = source_, *dy = dy_;                                                                              \
+    T *dx = dx_;                                                                                                       \
+    (void)p;                                                                                                           \
+    for (gsize i = 0; i < n; i++)                                                                                      \
+      {                                                                                                                \
+        T x = source[i], g = dy[i];                                                                                    \
+        (void)x;                                                                                                       \
+        dx[i] = (T)(EXPRESSION);                                                                                       \
+      }                                                                                                                \
+  }
+
+/* NAME_backward from two expressions, in float and in double, of g, the output's gradient, and x, an element of SOURCE,
+ * which is `inputs` or `outputs`. */
+#define HT_UNARY_BACKWARD(NAME, SOURCE, COST, FLOAT_EXPRESSION, DOUBLE_EXPRESSION, PARAMETERS)                         \
+  HT_UNARY_BACKWARD_LOOP (NAME, float, FLOAT_EXPRESSION)                                                               \
+  HT_UNARY_BACKWARD_LOOP (NAME, double, DOUBLE_EXPRESSION)                                                             \
+  static gboolean NAME##_backward (const HtOpCall *call, HtTensor *const *output_gradients,                            \
+                                   HtTensor *const *input_gradients, GError **error)                                   \
+  {                                                                                                                    \
+    HtUnaryParameters parameters = PARAMETERS;                                                                         \
+    return ht_backward_unary (call, call->SOURCE[0], output_gradients, input_gradients, NAME##_backward_float,         \
+                              NAME##_backward_double, &parameters, COST, error);                                       \
+  }
