@@ -94,3 +94,13 @@ void ht_blocked_copy_channels (gsize batch, gsize channels, gsize positions, con
 /* Nearest enlargement by whole factors of the last two axes. */
 void ht_blocked_upsample_nearest (gsize batch, gsize channels, const gsize in[2], const gsize factor[2], const float *x,
                                   float *y);
+/* Every step[i]-th position from start[i] on of three spatial axes (the last ones; 1 in front), and zeros around the
+ * channels: y has `y_channels`, of which those of x are the ones from `first` on. One Slice over spatial axes, or the
+ * shortcut of a residual network that shrinks the image and pads channels. */
+typedef struct
+{
+  gsize batch, channels, first, y_channels;
+  gsize in[HT_CONV_AXES], out[HT_CONV_AXES], start[HT_CONV_AXES], step[HT_CONV_AXES];
+} HtBlockedSlice;
+
+void ht_blocked_slice (const HtBlockedSlice *slice, const float *x, float *y);
