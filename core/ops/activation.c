@@ -95,6 +95,66 @@ shrink_forward (const HtOpCall *call, GError **error)
   return ht_op_run_unary (call, kernels, &parameters, 1, shrink_forward, error);
 }
 
+/* Gradients, of x: the input or, where that is cheaper, the output. */
+HT_UNARY_BACKWARD (sigmoid, outputs, 1, g * x * (1 - x), g * x * (1 - x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (tanh, outputs, 1, g * (1 - x * x), g * (1 - x * x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (leaky_relu, inputs, 1, x < 0 ? A * g : g, x < 0 ? A * g : g, ATTRIBUTE_A ("alpha", 0.01))
+HT_UNARY_BACKWARD (elu, inputs, COSTLY, x < 0 ? g * A * expf (x) : g, x < 0 ? g * A * exp (x) : g,
+                   ATTRIBUTE_A ("alpha", 1.0))
+HT_UNARY_BACKWARD (celu, inputs, COSTLY, x < 0 ? g * expf (x / A) : g, x < 0 ? g * exp (x / A) : g,
+                   ATTRIBUTE_A ("alpha", 1.0))
+HT_UNARY_BACKWARD (selu, inputs, COSTLY, x > 0 ? B * g : g * B * A * expf (x), x > 0 ? B * g : g * B * A * exp (x),
+                   ATTRIBUTES_AB ("alpha", 1.67326319217681884765625, "gamma", 1.05070102214813232421875))
+HT_UNARY_BACKWARD (softplus, inputs, COSTLY, g * sigmoid_of (x), g * sigmoid_of_double (x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (softsign, inputs, 1, g / ((1 + fabsf (x)) * (1 + fabsf (x))), g / ((1 + fabs (x)) * (1 + fabs (x))),
+                   HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (hard_sigmoid, outputs, 1, x > 0 && x < 1 ? A * g : 0, x > 0 && x < 1 ? A * g : 0,
+                   ATTRIBUTES_AB ("alpha", 0.2, "beta", 0.5))
+HT_UNARY_BACKWARD (hard_swish, inputs, 1, x <= -3 ? 0 : x >= 3 ? g : g * (x / 3 + 0.5f),
+                   x <= -3 ? 0 : x >= 3 ? g : g * (x / 3 + 0.5), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (thresholded_relu, inputs, 1, x > A ? g : 0, x > A ? g : 0, ATTRIBUTE_A ("alpha", 1.0))
+HT_UNARY_BACKWARD (shrink, inputs, 1, x < -A || x > A ? g : 0, x < -p->a || x > p->a ? g : 0,
+                   ATTRIBUTES_AB ("lambd", 0.5, "bias", 0.0))
+
+#define SLOPES(T, SIGMOID, SOFTPLUS, EXP, TANH, ERF)                                                                   \
+  static inline T mish_slope_##T (T x)                                                                                 \
+  {                                                                                                                    \
+    T t = TANH (SOFTPLUS (x));                                                                                         \
+    return t + x * SIGMOID (x) * (1 - t * t);                                                                          \
+  }                                                                                                                    \
+  static inline T swish_slope_##T (T x, T a)                                                                           \
+  {                                                                                                                    \
+    T s = SIGMOID (a * x);                                                                                             \
+    return s + a * x * s * (1 - s);                                                                                    \
+  }                                                                                                                    \
+  static inline T gelu_slope_##T (T x)                                                                                 \
+  {                                                                                                                    \
+    return (T)0.5 * (1 + ERF (x * (T)0.70710678118654752440)) + x * (T)0.39894228040143267794 * EXP (x * x / -2);      \
+  }                                                                                                                    \
+  static inline T gelu_tanh_slope_##T (T x)                                                                            \
+  {                                                                                                                    \
+    T k = (T)0.79788456080286535588, c = (T)0.044715;                                                                  \
+    T t = TANH (k * (x + c * x * x * x));                                                                              \
+    return (T)0.5 * (1 + t) + (T)0.5 * x * (1 - t * t) * k * (1 + 3 * c * x * x);                                      \
+  }
+SLOPES (float, sigmoid_of, softplus_of, expf, tanhf, erff)
+SLOPES (double, sigmoid_of_double, softplus_of_double, exp, tanh, erf)
+HT_UNARY_BACKWARD (mish, inputs, COSTLY, g *mish_slope_float (x), g *mish_slope_double (x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (swish, inputs, COSTLY, g *swish_slope_float (x, A), g *swish_slope_double (x, A),
+                   ATTRIBUTE_A ("alpha", 1.0))
+HT_UNARY_BACKWARD (gelu_exact, inputs, COSTLY, g *gelu_slope_float (x), g *gelu_slope_double (x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (gelu_tanh, inputs, COSTLY, g *gelu_tanh_slope_float (x), g *gelu_tanh_slope_double (x),
+                   HT_NO_PARAMETERS)
+
+static gboolean
+gelu_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+               GError **error)
+{
+  gboolean approximate = g_str_equal (ht_node_get_string (call->node, "approximate", "none"), "tanh");
+  return approximate ? gelu_tanh_backward (call, output_gradients, input_gradients, error)
+                     : gelu_exact_backward (call, output_gradients, input_gradients, error);
+}
+
 /* Relu: NaN passes through, as in onnxruntime and torch. */
 HT_UNARY_LOOP (relu, float, x < 0 ? 0 : x)
 HT_UNARY_LOOP (relu, double, x < 0 ? 0 : x)
@@ -263,6 +323,68 @@ clip_attribute_infer (HtInfer *infer, GError **error)
   return ht_infer_unary_float (infer, error);
 }
 
+/* From the output, which the next operator mostly keeps anyway: what lies on a limit has no gradient of its own. */
+#define CLIP_BACKWARD(T)                                                                                               \
+  static void clip_inside_##T (gsize begin, gsize end, gpointer user_data)                                             \
+  {                                                                                                                    \
+    const ClipBackward *work = user_data;                                                                              \
+    const T *y = work->y, *dy = work->dy;                                                                              \
+    T *dx = work->dx, low = (T)work->low, high = (T)work->high;                                                        \
+    for (gsize i = begin; i < end; i++)                                                                                \
+      dx[i] = y[i] > low && y[i] < high ? dy[i] : 0;                                                                   \
+  }                                                                                                                    \
+  static void clip_at_##T (gsize n, const char *const *in, const gint64 *stride, char *out, gconstpointer limit)       \
+  {                                                                                                                    \
+    const T *dy = (const T *)in[0], *y = (const T *)in[1];                                                             \
+    T at = (T) * (const double *)limit;                                                                                \
+    for (gsize i = 0; i < n; i++)                                                                                      \
+      ((T *)out)[i] = y[(gint64)i * stride[1]] == at ? dy[(gint64)i * stride[0]] : 0;                                  \
+  }
+
+typedef struct
+{
+  double low, high;
+  gconstpointer y, dy;
+  gpointer dx;
+} ClipBackward;
+
+CLIP_BACKWARD (float)
+CLIP_BACKWARD (double)
+
+static double
+limit_of (const HtOpCall *call, guint input, const char *attribute, double fallback)
+{
+  if (call->opset < 11)
+    return ht_node_get_float (call->node, attribute, fallback);
+  HtTensor *limit = ht_backward_get (call->inputs, call->n_inputs, input);
+  return limit && ht_tensor_get_n_elements (limit) > 0 ? ht_tensor_get_double (limit, 0) : fallback;
+}
+
+static gboolean
+clip_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+               GError **error)
+{
+  gboolean is_double;
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  ClipBackward work = { limit_of (call, 1, "min", -INFINITY), limit_of (call, 2, "max", INFINITY),
+                        ht_tensor_get_data (call->outputs[0]), ht_tensor_get_data (output_gradients[0]), NULL };
+  if (input_gradients[0])
+    {
+      work.dx = ht_tensor_get_writable_data (input_gradients[0]);
+      ht_loop_range (ht_tensor_get_n_elements (call->outputs[0]), 1, is_double ? clip_inside_double : clip_inside_float,
+                     &work);
+    }
+  for (guint i = 1; i < call->n_inputs; i++)
+    if (input_gradients[i])
+      {
+        HtTensor *operands[2] = { output_gradients[0], call->outputs[0] };
+        ht_backward_broadcast (input_gradients[i], output_gradients[0], operands, 2,
+                               is_double ? clip_at_double : clip_at_float, i == 1 ? &work.low : &work.high);
+      }
+  return TRUE;
+}
+
 /* PRelu: the slope broadcasts to the input, never the other way round. */
 #define PRELU_LOOP(T)                                                                                                  \
   static void prelu_##T (gsize n, const char *const *in, const gint64 *stride, char *out_, gconstpointer user_data)    \
@@ -311,27 +433,84 @@ prelu_infer (HtInfer *infer, GError **error)
   return TRUE;
 }
 
+#define PRELU_BACKWARD(T)                                                                                              \
+  static void prelu_data_##T (gsize n, const char *const *in, const gint64 *stride, char *out, gconstpointer unused)   \
+  {                                                                                                                    \
+    const T *dy = (const T *)in[0], *x = (const T *)in[1], *slope = (const T *)in[2];                                  \
+    for (gsize i = 0; i < n; i++)                                                                                      \
+      {                                                                                                                \
+        T g = dy[(gint64)i * stride[0]];                                                                               \
+        ((T *)out)[i] = x[(gint64)i * stride[1]] < 0 ? g * slope[(gint64)i * stride[2]] : g;                           \
+      }                                                                                                                \
+  }                                                                                                                    \
+  static void prelu_slope_##T (gsize n, const char *const *in, const gint64 *stride, char *out, gconstpointer unused)  \
+  {                                                                                                                    \
+    const T *dy = (const T *)in[0], *x = (const T *)in[1];                                                             \
+    for (gsize i = 0; i < n; i++)                                                                                      \
+      {                                                                                                                \
+        T value = x[(gint64)i * stride[1]];                                                                            \
+        ((T *)out)[i] = value < 0 ? value * dy[(gint64)i * stride[0]] : 0;                                             \
+      }                                                                                                                \
+  }
+PRELU_BACKWARD (float)
+PRELU_BACKWARD (double)
+
+static gboolean
+prelu_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                GError **error)
+{
+  gboolean is_double;
+  HtTensor *operands[3] = { output_gradients[0], call->inputs[0], call->inputs[1] };
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  if (input_gradients[0])
+    ht_backward_broadcast (input_gradients[0], call->inputs[0], operands, 3,
+                           is_double ? prelu_data_double : prelu_data_float, NULL);
+  if (input_gradients[1])
+    ht_backward_broadcast (input_gradients[1], call->inputs[0], operands, 2,
+                           is_double ? prelu_slope_double : prelu_slope_float, NULL);
+  return TRUE;
+}
+
 static const HtOperator operators[] = {
   { "", "Relu", 6, HT_OP_IN_PLACE, relu_infer, relu_forward, relu_backward,
     .backward_outputs = HT_OP_KEEPS (0) },
-  { "", "Clip", 6, HT_OP_IN_PLACE, clip_attribute_infer, clip_attribute_forward },
-  { "", "Clip", 11, HT_OP_IN_PLACE, clip_infer, clip_forward },
-  { "", "LeakyRelu", 6, HT_OP_IN_PLACE, ht_infer_unary_float, leaky_relu_forward },
-  { "", "PRelu", 7, HT_OP_IN_PLACE, prelu_infer, prelu_forward },
-  { "", "Sigmoid", 6, HT_OP_IN_PLACE, ht_infer_unary_float, sigmoid_forward },
-  { "", "Tanh", 6, HT_OP_IN_PLACE, ht_infer_unary_float, tanh_forward },
-  { "", "Elu", 6, HT_OP_IN_PLACE, ht_infer_unary_float, elu_forward },
-  { "", "Celu", 12, HT_OP_IN_PLACE, ht_infer_unary_float, celu_forward },
-  { "", "Selu", 6, HT_OP_IN_PLACE, ht_infer_unary_float, selu_forward },
-  { "", "Softplus", 1, HT_OP_IN_PLACE, ht_infer_unary_float, softplus_forward },
-  { "", "Softsign", 1, HT_OP_IN_PLACE, ht_infer_unary_float, softsign_forward },
-  { "", "HardSigmoid", 6, HT_OP_IN_PLACE, ht_infer_unary_float, hard_sigmoid_forward },
-  { "", "HardSwish", 14, HT_OP_IN_PLACE, ht_infer_unary_float, hard_swish_forward },
-  { "", "Mish", 18, HT_OP_IN_PLACE, ht_infer_unary_float, mish_forward },
-  { "", "Gelu", 20, HT_OP_IN_PLACE, gelu_infer, gelu_forward },
-  { "", "Swish", 24, HT_OP_IN_PLACE, ht_infer_unary_float, swish_forward },
-  { "", "ThresholdedRelu", 10, HT_OP_IN_PLACE, ht_infer_unary_float, thresholded_relu_forward },
-  { "", "Shrink", 9, HT_OP_IN_PLACE, ht_infer_unary_float, shrink_forward },
+  { "", "Clip", 6, HT_OP_IN_PLACE, clip_attribute_infer, clip_attribute_forward, clip_backward,
+    .backward_inputs = HT_OP_KEEPS (1) | HT_OP_KEEPS (2), .backward_outputs = HT_OP_KEEPS (0) },
+  { "", "Clip", 11, HT_OP_IN_PLACE, clip_infer, clip_forward, clip_backward,
+    .backward_inputs = HT_OP_KEEPS (1) | HT_OP_KEEPS (2), .backward_outputs = HT_OP_KEEPS (0) },
+  { "", "LeakyRelu", 6, HT_OP_IN_PLACE, ht_infer_unary_float, leaky_relu_forward, leaky_relu_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "PRelu", 7, HT_OP_IN_PLACE, prelu_infer, prelu_forward, prelu_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1) },
+  { "", "Sigmoid", 6, HT_OP_IN_PLACE, ht_infer_unary_float, sigmoid_forward, sigmoid_backward,
+    .backward_outputs = HT_OP_KEEPS (0) },
+  { "", "Tanh", 6, HT_OP_IN_PLACE, ht_infer_unary_float, tanh_forward, tanh_backward,
+    .backward_outputs = HT_OP_KEEPS (0) },
+  { "", "Elu", 6, HT_OP_IN_PLACE, ht_infer_unary_float, elu_forward, elu_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Celu", 12, HT_OP_IN_PLACE, ht_infer_unary_float, celu_forward, celu_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Selu", 6, HT_OP_IN_PLACE, ht_infer_unary_float, selu_forward, selu_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Softplus", 1, HT_OP_IN_PLACE, ht_infer_unary_float, softplus_forward, softplus_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Softsign", 1, HT_OP_IN_PLACE, ht_infer_unary_float, softsign_forward, softsign_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "HardSigmoid", 6, HT_OP_IN_PLACE, ht_infer_unary_float, hard_sigmoid_forward, hard_sigmoid_backward,
+    .backward_outputs = HT_OP_KEEPS (0) },
+  { "", "HardSwish", 14, HT_OP_IN_PLACE, ht_infer_unary_float, hard_swish_forward, hard_swish_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Mish", 18, HT_OP_IN_PLACE, ht_infer_unary_float, mish_forward, mish_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Gelu", 20, HT_OP_IN_PLACE, gelu_infer, gelu_forward, gelu_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Swish", 24, HT_OP_IN_PLACE, ht_infer_unary_float, swish_forward, swish_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "ThresholdedRelu", 10, HT_OP_IN_PLACE, ht_infer_unary_float, thresholded_relu_forward, thresholded_relu_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Shrink", 9, HT_OP_IN_PLACE, ht_infer_unary_float, shrink_forward, shrink_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
 };
 
 void

@@ -95,6 +95,7 @@ typedef struct
   gint64 inner_stride[HT_LOOP_MAX_INPUTS];
   guint n_operands;
   const char *in[HT_LOOP_MAX_INPUTS];
+  gsize in_size[HT_LOOP_MAX_INPUTS];
   gsize size;
   gboolean is_double;
   HtLoop loop;
@@ -136,7 +137,7 @@ add_segment (const Sum *self, const gint64 *offset, gint64 from, gsize n, double
   const char *in[HT_LOOP_MAX_INPUTS];
   gsize k = 0;
   for (guint i = 0; i < self->n_operands; i++)
-    in[i] = self->in[i] + (offset[i] + from * self->inner_stride[i]) * (gint64)self->size;
+    in[i] = self->in[i] + (offset[i] + from * self->inner_stride[i]) * (gint64)self->in_size[i];
   self->loop (n, in, self->inner_stride, (char *)terms, self->user_data);
   if (self->inner_kept)
     {
@@ -314,7 +315,10 @@ ht_backward_broadcast (HtTensor *gradient, HtTensor *like, HtTensor *const *oper
   self.size = self.is_double ? sizeof (double) : sizeof (float);
   self.out = ht_tensor_get_writable_data (gradient);
   for (guint i = 0; i < n_operands; i++)
-    self.in[i] = ht_tensor_get_data (operands[i]);
+    {
+      self.in[i] = ht_tensor_get_data (operands[i]);
+      self.in_size[i] = ht_element_size (ht_tensor_get_data_type (operands[i]));
+    }
   lay_out (&self, gradient, like, operands);
   self.blocks = self.inner_kept ? ((gsize)self.inner + BLOCK - 1) / BLOCK : 1;
   self.n_items = self.blocks;
@@ -336,22 +340,22 @@ ht_backward_broadcast (HtTensor *gradient, HtTensor *like, HtTensor *const *oper
     join_pieces (&self);
 }
 
-#define PASS_LOOP(T)                                                                                                   \
-  static void pass_##T (gsize n, const char *const *in, const gint64 *stride, char *out, gconstpointer user_data)      \
+#define SCALE_LOOP(T)                                                                                                  \
+  static void scale_##T (gsize n, const char *const *in, const gint64 *stride, char *out, gconstpointer user_data)     \
   {                                                                                                                    \
-    const T *from = (const T *)in[0];                                                                                  \
+    const T *from = (const T *)in[0], factor = (T) * (const double *)user_data;                                        \
     for (gsize i = 0; i < n; i++)                                                                                      \
-      ((T *)out)[i] = from[(gint64)i * stride[0]];                                                                     \
+      ((T *)out)[i] = factor * from[(gint64)i * stride[0]];                                                            \
   }
-PASS_LOOP (float)
-PASS_LOOP (double)
+SCALE_LOOP (float)
+SCALE_LOOP (double)
 
 void
-ht_backward_sum_to (HtTensor *gradient, HtTensor *from)
+ht_backward_sum_to (HtTensor *gradient, HtTensor *from, double factor)
 {
   gboolean is_double = ht_tensor_get_data_type (gradient) == HT_DATA_TYPE_DOUBLE;
-  if (ht_tensor_get_n_elements (gradient) == ht_tensor_get_n_elements (from))
+  if (factor == 1.0 && ht_tensor_get_n_elements (gradient) == ht_tensor_get_n_elements (from))
     ht_backward_copy (gradient, from);
   else
-    ht_backward_broadcast (gradient, from, &from, 1, is_double ? pass_double : pass_float, NULL);
+    ht_backward_broadcast (gradient, from, &from, 1, is_double ? scale_double : scale_float, &factor);
 }

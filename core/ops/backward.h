@@ -18,8 +18,8 @@ void ht_backward_copy (HtTensor *to, HtTensor *from);
  * the shape of `like`, and those that fall on one element of `gradient` are summed in a fixed order. */
 void ht_backward_broadcast (HtTensor *gradient, HtTensor *like, HtTensor *const *operands, guint n_operands,
                             HtLoop loop, gconstpointer user_data);
-/* The sum of `from` over what was stretched to get from `gradient`'s shape to its shape. */
-void ht_backward_sum_to (HtTensor *gradient, HtTensor *from);
+/* `factor` times the sum of `from` over what was stretched to get from `gradient`'s shape to its shape. */
+void ht_backward_sum_to (HtTensor *gradient, HtTensor *from, double factor);
 
 /* dx from x (or y) and dy, element by element. */
 typedef void (*HtUnaryBackwardLoop) (gsize n, gconstpointer source, gconstpointer dy, gpointer dx,
@@ -39,7 +39,7 @@ gboolean ht_backward_unary (const HtOpCall *call, HtTensor *source, HtTensor *co
     for (gsize i = 0; i < n; i++)                                                                                      \
       {                                                                                                                \
         T x = source[i], g = dy[i];                                                                                    \
-        (void)x;                                                                                                       \
+        (void)x, (void)g;                                                                                              \
         dx[i] = (T)(EXPRESSION);                                                                                       \
       }                                                                                                                \
   }
@@ -56,3 +56,19 @@ gboolean ht_backward_unary (const HtOpCall *call, HtTensor *source, HtTensor *co
     return ht_backward_unary (call, call->SOURCE[0], output_gradients, input_gradients, NAME##_backward_float,         \
                               NAME##_backward_double, &parameters, COST, error);                                       \
   }
+
+/* The backward functions that stand in a file of their own. */
+#define HT_BACKWARD(FAMILY)                                                                                            \
+  gboolean ht_op_##FAMILY##_backward (const HtOpCall *call, HtTensor *const *output_gradients,                         \
+                                      HtTensor *const *input_gradients, GError **error)
+HT_BACKWARD (add);
+HT_BACKWARD (sub);
+HT_BACKWARD (mul);
+HT_BACKWARD (div);
+HT_BACKWARD (pow);
+HT_BACKWARD (mean);
+HT_BACKWARD (extreme); /* Min and Max */
+gsize ht_op_extreme_backward_workspace (const HtInfer *infer);
+HT_BACKWARD (where);
+HT_BACKWARD (gemm);
+HT_BACKWARD (matmul);

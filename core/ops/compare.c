@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Comparisons and logic: Equal Less Greater LessOrEqual GreaterOrEqual, And Or Xor Not, Where, IsNaN, IsInf. */
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/shape-arithmetic.h"
@@ -260,7 +261,8 @@ static const HtOperator operators[] = {
   { "", "Or", 7, HT_OP_NONE, logic_infer, or_forward },
   { "", "Xor", 7, HT_OP_NONE, logic_infer, xor_forward },
   { "", "Not", 1, HT_OP_IN_PLACE, not_infer, not_forward },
-  { "", "Where", 9, HT_OP_NONE, where_infer, where_forward },
+  { "", "Where", 9, HT_OP_NONE, where_infer, where_forward, ht_op_where_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
   { "", "IsNaN", 9, HT_OP_NONE, is_kind_infer, isnan_forward },
   { "", "IsInf", 10, HT_OP_NONE, is_kind_infer, isinf_forward },
 };

@@ -96,19 +96,6 @@ add_forward (const HtOpCall *call, GError **error)
 }
 
 static gboolean
-add_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
-              GError **error)
-{
-  gboolean is_double;
-  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
-    return FALSE;
-  for (guint i = 0; i < call->n_inputs; i++)
-    if (input_gradients[i])
-      ht_backward_sum_to (input_gradients[i], output_gradients[0]);
-  return TRUE;
-}
-
-static gboolean
 sub_forward (const HtOpCall *call, GError **error)
 {
   return run_loops (call, sub_loops, sub_forward, error);
@@ -417,16 +404,23 @@ max_infer (HtInfer *infer, GError **error)
 }
 
 static const HtOperator operators[] = {
-  { "", "Add", 7, HT_OP_IN_PLACE, add_infer, add_forward, add_backward },
-  { "", "Sub", 7, HT_OP_IN_PLACE, sub_infer, sub_forward },
-  { "", "Mul", 7, HT_OP_IN_PLACE, mul_infer, mul_forward },
-  { "", "Div", 7, HT_OP_IN_PLACE, div_infer, div_forward },
+  { "", "Add", 7, HT_OP_IN_PLACE, add_infer, add_forward, ht_op_add_backward },
+  { "", "Sub", 7, HT_OP_IN_PLACE, sub_infer, sub_forward, ht_op_sub_backward },
+  { "", "Mul", 7, HT_OP_IN_PLACE, mul_infer, mul_forward, ht_op_mul_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1) },
+  { "", "Div", 7, HT_OP_IN_PLACE, div_infer, div_forward, ht_op_div_backward,
+    .backward_inputs = HT_OP_KEEPS (1), .backward_outputs = HT_OP_KEEPS (0) },
   { "", "Mod", 10, HT_OP_IN_PLACE, mod_infer, mod_forward },
-  { "", "Pow", 7, HT_OP_IN_PLACE, pow_infer, pow_forward },
-  { "", "Sum", 6, HT_OP_NONE, sum_infer, sum_forward, add_backward },
-  { "", "Mean", 6, HT_OP_NONE, sum_infer, mean_forward },
-  { "", "Min", 6, HT_OP_NONE, min_infer, min_forward },
-  { "", "Max", 6, HT_OP_NONE, max_infer, max_forward },
+  { "", "Pow", 7, HT_OP_IN_PLACE, pow_infer, pow_forward, ht_op_pow_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1) },
+  { "", "Sum", 6, HT_OP_NONE, sum_infer, sum_forward, ht_op_add_backward },
+  { "", "Mean", 6, HT_OP_NONE, sum_infer, mean_forward, ht_op_mean_backward },
+  { "", "Min", 6, HT_OP_NONE, min_infer, min_forward, ht_op_extreme_backward,
+    .backward_inputs = HT_OP_KEEPS_ALL, .backward_outputs = HT_OP_KEEPS (0),
+    .backward_workspace = ht_op_extreme_backward_workspace },
+  { "", "Max", 6, HT_OP_NONE, max_infer, max_forward, ht_op_extreme_backward,
+    .backward_inputs = HT_OP_KEEPS_ALL, .backward_outputs = HT_OP_KEEPS (0),
+    .backward_workspace = ht_op_extreme_backward_workspace },
 };
 
 void

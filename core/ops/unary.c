@@ -2,6 +2,7 @@
 /* Mathematical functions of one element: Abs Neg Exp Log Sqrt Reciprocal Floor Ceil Round Sign Erf and trigonometry. */
 #include "ops/unary.h"
 
+#include "ops/backward.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 
@@ -96,29 +97,50 @@ NUMBER_FORWARD (neg, -x, 0 - (guint64) (gint64) x, 0 - (guint64) x)
 /* NaN keeps its place */
 NUMBER_FORWARD (sign, x > 0 ? 1 : x < 0 ? -1 : x, (x > 0) - (x < 0), x > 0)
 
+/* Gradients, of x: the input or, where that is cheaper, the output. Steps are flat. */
+HT_UNARY_BACKWARD (abs, inputs, 1, (x > 0 ? g : x < 0 ? -g : 0), (x > 0 ? g : x < 0 ? -g : 0), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (neg, inputs, 1, -g, -g, HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (flat, inputs, 1, 0, 0, HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (exp, outputs, 1, g * x, g * x, HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (log, inputs, 1, g / x, g / x, HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (sqrt, outputs, 1, g / (2 * x), g / (2 * x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (reciprocal, outputs, 1, -g * x * x, -g * x * x, HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (erf, inputs, COSTLY, g * 1.12837916709551257390f * expf (-x * x), g * 1.12837916709551257390 * exp (-x * x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (sin, inputs, COSTLY, g * cosf (x), g * cos (x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (cos, inputs, COSTLY, -g * sinf (x), -g * sin (x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (tan, outputs, 1, g * (1 + x * x), g * (1 + x * x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (asin, inputs, COSTLY, g / sqrtf (1 - x * x), g / sqrt (1 - x * x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (acos, inputs, COSTLY, -g / sqrtf (1 - x * x), -g / sqrt (1 - x * x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (atan, inputs, 1, g / (1 + x * x), g / (1 + x * x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (sinh, inputs, COSTLY, g * coshf (x), g * cosh (x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (cosh, inputs, COSTLY, g * sinhf (x), g * sinh (x), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (asinh, inputs, COSTLY, g / sqrtf (x * x + 1), g / sqrt (x * x + 1), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (acosh, inputs, COSTLY, g / sqrtf (x * x - 1), g / sqrt (x * x - 1), HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (atanh, inputs, 1, g / (1 - x * x), g / (1 - x * x), HT_NO_PARAMETERS)
+
 static const HtOperator operators[] = {
-  { "", "Abs", 6, HT_OP_IN_PLACE, ht_infer_unary_number, abs_forward },
-  { "", "Neg", 6, HT_OP_IN_PLACE, ht_infer_unary_number, neg_forward },
-  { "", "Sign", 9, HT_OP_IN_PLACE, ht_infer_unary_number, sign_forward },
-  { "", "Exp", 6, HT_OP_IN_PLACE, ht_infer_unary_float, exp_forward },
-  { "", "Log", 6, HT_OP_IN_PLACE, ht_infer_unary_float, log_forward },
-  { "", "Sqrt", 6, HT_OP_IN_PLACE, ht_infer_unary_float, sqrt_forward },
-  { "", "Reciprocal", 6, HT_OP_IN_PLACE, ht_infer_unary_float, reciprocal_forward },
-  { "", "Floor", 6, HT_OP_IN_PLACE, ht_infer_unary_float, floor_forward },
-  { "", "Ceil", 6, HT_OP_IN_PLACE, ht_infer_unary_float, ceil_forward },
-  { "", "Round", 11, HT_OP_IN_PLACE, ht_infer_unary_float, round_forward },
-  { "", "Erf", 9, HT_OP_IN_PLACE, ht_infer_unary_float, erf_forward },
-  { "", "Sin", 7, HT_OP_IN_PLACE, ht_infer_unary_float, sin_forward },
-  { "", "Cos", 7, HT_OP_IN_PLACE, ht_infer_unary_float, cos_forward },
-  { "", "Tan", 7, HT_OP_IN_PLACE, ht_infer_unary_float, tan_forward },
-  { "", "Asin", 7, HT_OP_IN_PLACE, ht_infer_unary_float, asin_forward },
-  { "", "Acos", 7, HT_OP_IN_PLACE, ht_infer_unary_float, acos_forward },
-  { "", "Atan", 7, HT_OP_IN_PLACE, ht_infer_unary_float, atan_forward },
-  { "", "Sinh", 9, HT_OP_IN_PLACE, ht_infer_unary_float, sinh_forward },
-  { "", "Cosh", 9, HT_OP_IN_PLACE, ht_infer_unary_float, cosh_forward },
-  { "", "Asinh", 9, HT_OP_IN_PLACE, ht_infer_unary_float, asinh_forward },
-  { "", "Acosh", 9, HT_OP_IN_PLACE, ht_infer_unary_float, acosh_forward },
-  { "", "Atanh", 9, HT_OP_IN_PLACE, ht_infer_unary_float, atanh_forward },
+  { "", "Abs", 6, HT_OP_IN_PLACE, ht_infer_unary_number, abs_forward, abs_backward, .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Neg", 6, HT_OP_IN_PLACE, ht_infer_unary_number, neg_forward, neg_backward },
+  { "", "Sign", 9, HT_OP_IN_PLACE, ht_infer_unary_number, sign_forward, flat_backward },
+  { "", "Exp", 6, HT_OP_IN_PLACE, ht_infer_unary_float, exp_forward, exp_backward, .backward_outputs = HT_OP_KEEPS (0) },
+  { "", "Log", 6, HT_OP_IN_PLACE, ht_infer_unary_float, log_forward, log_backward, .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Sqrt", 6, HT_OP_IN_PLACE, ht_infer_unary_float, sqrt_forward, sqrt_backward, .backward_outputs = HT_OP_KEEPS (0) },
+  { "", "Reciprocal", 6, HT_OP_IN_PLACE, ht_infer_unary_float, reciprocal_forward, reciprocal_backward, .backward_outputs = HT_OP_KEEPS (0) },
+  { "", "Floor", 6, HT_OP_IN_PLACE, ht_infer_unary_float, floor_forward, flat_backward },
+  { "", "Ceil", 6, HT_OP_IN_PLACE, ht_infer_unary_float, ceil_forward, flat_backward },
+  { "", "Round", 11, HT_OP_IN_PLACE, ht_infer_unary_float, round_forward, flat_backward },
+  { "", "Erf", 9, HT_OP_IN_PLACE, ht_infer_unary_float, erf_forward, erf_backward, .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Sin", 7, HT_OP_IN_PLACE, ht_infer_unary_float, sin_forward, sin_backward, .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Cos", 7, HT_OP_IN_PLACE, ht_infer_unary_float, cos_forward, cos_backward, .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Tan", 7, HT_OP_IN_PLACE, ht_infer_unary_float, tan_forward, tan_backward, .backward_outputs = HT_OP_KEEPS (0) },
+  { "", "Asin", 7, HT_OP_IN_PLACE, ht_infer_unary_float, asin_forward, asin_backward, .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Acos", 7, HT_OP_IN_PLACE, ht_infer_unary_float, acos_forward, acos_backward, .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Atan", 7, HT_OP_IN_PLACE, ht_infer_unary_float, atan_forward, atan_backward, .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Sinh", 9, HT_OP_IN_PLACE, ht_infer_unary_float, sinh_forward, sinh_backward, .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Cosh", 9, HT_OP_IN_PLACE, ht_infer_unary_float, cosh_forward, cosh_backward, .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Asinh", 9, HT_OP_IN_PLACE, ht_infer_unary_float, asinh_forward, asinh_backward, .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Acosh", 9, HT_OP_IN_PLACE, ht_infer_unary_float, acosh_forward, acosh_backward, .backward_inputs = HT_OP_KEEPS (0) },
+  { "", "Atanh", 9, HT_OP_IN_PLACE, ht_infer_unary_float, atanh_forward, atanh_backward, .backward_inputs = HT_OP_KEEPS (0) },
 };
 
 void

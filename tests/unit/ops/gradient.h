@@ -87,14 +87,16 @@ uniform (std::vector<gint64> dims, double low, double high)
   return tensor;
 }
 
-// No two elements close to each other: for what selects the largest.
+// No two elements close to each other, and none to those of the last few such tensors: for what selects the largest.
 inline Tensor
 distinct (std::vector<gint64> dims)
 {
+  static int calls = 0;
+  double shift = 0.25 + calls++ % 10 / 10.0;
   Tensor tensor = new_tensor (HT_DATA_TYPE_DOUBLE, dims);
   double *data = doubles (tensor);
   for (size_t i = 0; i < count (tensor); i++)
-    data[i] = (static_cast<double> (i) - static_cast<double> (count (tensor)) / 2 + 0.25) * 0.03125;
+    data[i] = (static_cast<double> (i) - static_cast<double> (count (tensor)) / 2 + shift) * 0.03125;
   std::shuffle (data, data + count (tensor), engine ());
   return tensor;
 }
