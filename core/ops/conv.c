@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Conv and ConvTranspose. */
 #include "base/thread-pool.h"
+#include "ops/conv.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
-#include "ops/window.h"
 
-/* Shapes of X and W as arrays: what both rules and both forward functions start from. */
-typedef struct
-{
-  guint n_axes;
-  gint64 batch, channels, group;
-  gint64 in[HT_WINDOW_MAX_AXES], kernel[HT_WINDOW_MAX_AXES];
-} Operands;
-
-static char *
-check_operands (HtNode *node, gboolean transposed, const gint64 *x, guint n_x, const gint64 *w, guint n_w, Operands *o)
+char *
+ht_conv_check_operands (HtNode *node, gboolean transposed, const gint64 *x, guint n_x, const gint64 *w, guint n_w,
+                        HtConvOperands *o)
 {
   if (n_x < 3)
     return g_strdup_printf ("X has %u dimensions, expected batch, channels and at least one axis", n_x);
@@ -55,66 +48,64 @@ check_operands (HtNode *node, gboolean transposed, const gint64 *x, guint n_x, c
   return NULL;
 }
 
-static gboolean
-infer_common (HtInfer *infer, gboolean transposed, HtWindow *window, Operands *o, gboolean *known, GError **error)
+gboolean
+ht_infer_conv (HtInfer *infer, guint x_input, guint w_input, guint bias_input, gboolean transposed, HtDataType type,
+               GError **error)
 {
-  HtDims x, w, bias;
-  guint32 types = HT_TYPE_BIT (FLOAT) | HT_TYPE_BIT (DOUBLE) | HT_TYPE_BIT (FLOAT16) | HT_TYPE_BIT (BFLOAT16);
+  HtDims x, w, bias, out = { 0 };
+  HtConvOperands o;
+  HtWindow window;
 
-  *known = FALSE;
-  if (!ht_infer_check_arity (infer, 2, 3, error) || !ht_infer_check_type (infer, 0, types, error)
-      || !ht_infer_check_same_type (infer, 0, 1, error) || !ht_infer_check_same_type (infer, 0, 2, error))
-    return FALSE;
-  gboolean has_x = ht_infer_read_dims (infer, 0, &x), has_w = ht_infer_read_dims (infer, 1, &w);
+  gboolean has_x = ht_infer_read_dims (infer, x_input, &x), has_w = ht_infer_read_dims (infer, w_input, &w);
   if (has_x && !has_w)
-    ht_infer_put_rank (infer, 0, ht_infer_get_type (infer, 0), x.n);
+    ht_infer_put_rank (infer, 0, type, x.n);
   else
-    ht_infer_set_output (infer, 0, ht_infer_get_type (infer, 0), NULL);
+    ht_infer_set_output (infer, 0, type, NULL);
   if (!has_x || !has_w)
     return TRUE;
-  g_autofree char *problem = check_operands (infer->node, transposed, x.dim, x.n, w.dim, w.n, o);
+  g_autofree char *problem = ht_conv_check_operands (infer->node, transposed, x.dim, x.n, w.dim, w.n, &o);
   if (problem == NULL)
-    problem = ht_window_read (window, infer->node, transposed ? HT_WINDOW_TRANSPOSED : HT_WINDOW_CONV, o->n_axes, o->in,
-                              o->kernel);
+    problem = ht_window_read (&window, infer->node, transposed ? HT_WINDOW_TRANSPOSED : HT_WINDOW_CONV, o.n_axes, o.in,
+                              o.kernel);
   if (problem)
     return ht_infer_fail (infer, error, "%s", problem);
-  if (ht_infer_read_dims (infer, 2, &bias)
-      && (bias.n != 1 || (bias.dim[0] >= 0 && o->channels >= 0 && bias.dim[0] != o->channels)))
+  if (ht_infer_read_dims (infer, bias_input, &bias)
+      && (bias.n != 1 || (bias.dim[0] >= 0 && o.channels >= 0 && bias.dim[0] != o.channels)))
     return ht_infer_fail (infer, error, "the bias must have one dimension of %" G_GINT64_FORMAT " elements",
-                          o->channels);
-  HtDims out = { 0 };
+                          o.channels);
   ht_dims_append (&out, x.dim[0], x.symbol[0]);
-  ht_dims_append (&out, o->channels, NULL);
+  ht_dims_append (&out, o.channels, NULL);
   if (transposed)
-    for (guint i = 0; i < o->n_axes; i++)
-      ht_dims_append (&out, window->out[i], NULL);
+    for (guint i = 0; i < o.n_axes; i++)
+      ht_dims_append (&out, window.out[i], NULL);
   else
-    ht_window_append_out (window, &x, &out);
-  ht_infer_put_dims (infer, 0, ht_infer_get_type (infer, 0), &out);
-  *known = ht_dims_is_static (&x) && ht_dims_is_static (&w);
+    ht_window_append_out (&window, &x, &out);
+  ht_infer_put_dims (infer, 0, type, &out);
   return TRUE;
+}
+
+static gboolean
+infer_real (HtInfer *infer, gboolean transposed, GError **error)
+{
+  return ht_infer_check_arity (infer, 2, 3, error) && ht_infer_check_type (infer, 0, HT_TYPES_FLOAT, error)
+         && ht_infer_check_same_type (infer, 0, 1, error) && ht_infer_check_same_type (infer, 0, 2, error)
+         && ht_infer_conv (infer, 0, 1, 2, transposed, ht_infer_get_type (infer, 0), error);
 }
 
 static gboolean
 conv_infer (HtInfer *infer, GError **error)
 {
-  HtWindow window;
-  Operands operands;
-  gboolean known;
-  return infer_common (infer, FALSE, &window, &operands, &known, error);
+  return infer_real (infer, FALSE, error);
 }
 
 static gboolean
 conv_transpose_infer (HtInfer *infer, GError **error)
 {
-  HtWindow window;
-  Operands operands;
-  gboolean known;
-  return infer_common (infer, TRUE, &window, &operands, &known, error);
+  return infer_real (infer, TRUE, error);
 }
 
-static void
-make_geometry (const HtWindow *window, const Operands *o, gint64 in_channels, HtConvGeometry *geometry)
+void
+ht_conv_make_geometry (const HtWindow *window, const HtConvOperands *o, gint64 in_channels, HtConvGeometry *geometry)
 {
   ht_window_to_geometry (window, geometry);
   geometry->batch = (gsize)o->batch;
@@ -137,18 +128,18 @@ workspace (const HtInfer *infer, gboolean transposed)
 {
   HtDims x, w;
   HtWindow window;
-  Operands o;
+  HtConvOperands o;
   HtConvGeometry geometry;
 
   if (!ht_infer_read_dims (infer, 0, &x) || !ht_infer_read_dims (infer, 1, &w) || x.n > 2 + HT_CONV_AXES)
     return 0;
-  g_autofree char *problem = check_operands (infer->node, transposed, x.dim, x.n, w.dim, w.n, &o);
+  g_autofree char *problem = ht_conv_check_operands (infer->node, transposed, x.dim, x.n, w.dim, w.n, &o);
   if (problem == NULL)
     problem = ht_window_read (&window, infer->node, transposed ? HT_WINDOW_TRANSPOSED : HT_WINDOW_CONV, o.n_axes, o.in,
                               o.kernel);
   if (problem)
     return 0;
-  make_geometry (&window, &o, x.dim[1], &geometry);
+  ht_conv_make_geometry (&window, &o, x.dim[1], &geometry);
   if (!transposed)
     drop_idle_strides (&geometry);
   gsize slice = transposed ? ht_kernel_conv_transpose_slice (&geometry) : ht_kernel_conv_slice (&geometry);
@@ -173,13 +164,13 @@ forward (const HtOpCall *call, gboolean transposed, GError **error)
   HtTensor *x = call->inputs[0], *w = call->inputs[1], *bias = call->n_inputs > 2 ? call->inputs[2] : NULL;
   guint n_x, n_w;
   HtWindow window;
-  Operands o;
+  HtConvOperands o;
   HtConvGeometry geometry;
 
   if (ht_tensor_get_data_type (x) != HT_DATA_TYPE_FLOAT)
     return ht_op_fail_type (call, ht_tensor_get_data_type (x), error);
   const gint64 *x_dims = ht_tensor_get_dims (x, &n_x), *w_dims = ht_tensor_get_dims (w, &n_w);
-  g_autofree char *problem = check_operands (call->node, transposed, x_dims, n_x, w_dims, n_w, &o);
+  g_autofree char *problem = ht_conv_check_operands (call->node, transposed, x_dims, n_x, w_dims, n_w, &o);
   if (problem == NULL)
     problem = ht_window_read (&window, call->node, transposed ? HT_WINDOW_TRANSPOSED : HT_WINDOW_CONV, o.n_axes, o.in,
                               o.kernel);
@@ -187,7 +178,7 @@ forward (const HtOpCall *call, gboolean transposed, GError **error)
     return ht_op_fail (call, error, "%s", problem);
   if (o.n_axes > HT_CONV_AXES)
     return ht_op_fail (call, error, "it has %u spatial axes, at most %d can be run", o.n_axes, HT_CONV_AXES);
-  make_geometry (&window, &o, x_dims[1], &geometry);
+  ht_conv_make_geometry (&window, &o, x_dims[1], &geometry);
   const float *b = bias ? ht_tensor_get_data (bias) : NULL;
   float *y = ht_tensor_get_writable_data (call->outputs[0]);
   if (transposed)

@@ -3,7 +3,7 @@
 #include "kernels/gemm.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
-#include "ops/rules.h"
+#include "ops/product.h"
 
 #include <string.h>
 
@@ -185,137 +185,27 @@ gemm_forward (const HtOpCall *call, GError **error)
 
 /* MatMul */
 
-/* A vector becomes a matrix: a row on the left, a column on the right. */
-static void
-promote (HtDims *dims, gboolean left)
-{
-  if (dims->n != 1)
-    return;
-  HtDims matrix = { 0 };
-  if (left)
-    ht_dims_append (&matrix, 1, NULL);
-  ht_dims_append (&matrix, dims->dim[0], dims->symbol[0]);
-  if (!left)
-    ht_dims_append (&matrix, 1, NULL);
-  *dims = matrix;
-}
-
 static gboolean
 matmul_infer (HtInfer *infer, GError **error)
 {
-  HtDims a, b, batch, out = { 0 };
-
-  if (!ht_infer_check_arity (infer, 2, 2, error) || !ht_infer_check_type (infer, 0, TYPES, error)
-      || !ht_infer_check_same_type (infer, 0, 1, error) || !ht_infer_check_rank (infer, 0, 1, HT_TENSOR_MAX_DIMS, error)
-      || !ht_infer_check_rank (infer, 1, 1, HT_TENSOR_MAX_DIMS, error))
-    return FALSE;
-  ht_infer_set_output (infer, 0, ht_infer_get_type (infer, 0), NULL);
-  if (!ht_infer_read_dims (infer, 0, &a) || !ht_infer_read_dims (infer, 1, &b))
-    return TRUE;
-  gboolean row = a.n == 1, column = b.n == 1;
-  promote (&a, TRUE);
-  promote (&b, FALSE);
-  gint64 k_a = a.dim[a.n - 1], k_b = b.dim[b.n - 2];
-  if (k_a >= 0 && k_b >= 0 && k_a != k_b)
-    return ht_infer_fail (infer, error,
-                          "the left operand has %" G_GINT64_FORMAT " columns and the right one %" G_GINT64_FORMAT
-                          " rows, they must be the same",
-                          k_a, k_b);
-  HtDims a_batch = a, b_batch = b;
-  a_batch.n -= 2;
-  b_batch.n -= 2;
-  if (!ht_infer_broadcast (infer, &a_batch, &b_batch, &batch, error))
-    return FALSE;
-  out = batch;
-  if (!row)
-    ht_dims_append (&out, a.dim[a.n - 2], a.symbol[a.n - 2]);
-  if (!column)
-    ht_dims_append (&out, b.dim[b.n - 1], b.symbol[b.n - 1]);
-  ht_infer_put_dims (infer, 0, ht_infer_get_type (infer, 0), &out);
-  return TRUE;
-}
-
-/* Where each product of a broadcast batch reads, in elements; one operand. */
-static gsize *
-batch_offsets (const HtDims *batch, const gint64 *dims, guint n_dims, gsize matrix, gsize n_batch)
-{
-  gsize *offsets = g_new (gsize, MAX (n_batch, 1));
-
-  for (gsize i = 0; i < n_batch; i++)
-    {
-      gsize rest = i, stride = matrix, offset = 0;
-      for (guint k = 0; k < batch->n; k++)
-        {
-          guint axis = batch->n - 1 - k;
-          gsize index = rest % (gsize)batch->dim[axis];
-          rest /= (gsize)batch->dim[axis];
-          if (k >= n_dims)
-            continue;
-          gsize size = (gsize)dims[n_dims - 1 - k];
-          offset += size > 1 ? index * stride : 0;
-          stride *= size;
-        }
-      offsets[i] = offset;
-    }
-  return offsets;
-}
-
-typedef struct
-{
-  HtDims a, b, batch;
-  gsize m, n, k, n_batch;
-} Product;
-
-static void
-read_product (const HtOpCall *call, Product *p)
-{
-  guint n_a, n_b;
-  const gint64 *a = ht_tensor_get_dims (call->inputs[0], &n_a), *b = ht_tensor_get_dims (call->inputs[1], &n_b);
-
-  memset (p, 0, sizeof *p);
-  for (guint i = 0; i < n_a; i++)
-    ht_dims_append (&p->a, a[i], NULL);
-  for (guint i = 0; i < n_b; i++)
-    ht_dims_append (&p->b, b[i], NULL);
-  promote (&p->a, TRUE);
-  promote (&p->b, FALSE);
-  p->m = (gsize)p->a.dim[p->a.n - 2];
-  p->k = (gsize)p->a.dim[p->a.n - 1];
-  p->n = (gsize)p->b.dim[p->b.n - 1];
-  p->a.n -= 2;
-  p->b.n -= 2;
-  p->n_batch = 1;
-  for (guint i = 0; i < MAX (p->a.n, p->b.n); i++)
-    {
-      guint n = MAX (p->a.n, p->b.n);
-      gint64 left = i + p->a.n >= n ? p->a.dim[i + p->a.n - n] : 1;
-      gint64 right = i + p->b.n >= n ? p->b.dim[i + p->b.n - n] : 1;
-      ht_dims_append (&p->batch, left == 1 ? right : left, NULL);
-      p->n_batch *= (gsize)p->batch.dim[i];
-    }
-  /* One matrix on the right of all: the left ones are one tall matrix. */
-  if (p->n_batch > 0 && ht_dims_product (&p->b, 0, p->b.n) == 1
-      && (gsize)ht_dims_product (&p->a, 0, p->a.n) == p->n_batch)
-    {
-      p->m *= p->n_batch;
-      p->n_batch = 1;
-      p->a.n = p->b.n = p->batch.n = 0;
-    }
+  return ht_infer_check_arity (infer, 2, 2, error) && ht_infer_check_type (infer, 0, TYPES, error)
+         && ht_infer_check_same_type (infer, 0, 1, error)
+         && ht_infer_product (infer, 0, 1, ht_infer_get_type (infer, 0), error);
 }
 
 static gboolean
 matmul_forward (const HtOpCall *call, GError **error)
 {
   HtDataType type = ht_tensor_get_data_type (call->inputs[0]);
-  Product p;
+  HtProduct p;
 
   if (ht_op_is_half (call))
     return ht_op_widen (call, matmul_forward, error);
-  read_product (call, &p);
+  ht_product_read (call->inputs[0], call->inputs[1], &p);
   if (ht_tensor_get_n_elements (call->outputs[0]) == 0)
     return TRUE;
-  g_autofree gsize *a_offsets = batch_offsets (&p.batch, p.a.dim, p.a.n, p.m * p.k, p.n_batch);
-  g_autofree gsize *b_offsets = batch_offsets (&p.batch, p.b.dim, p.b.n, p.k * p.n, p.n_batch);
+  g_autofree gsize *a_offsets = ht_product_left_offsets (&p);
+  g_autofree gsize *b_offsets = ht_product_right_offsets (&p);
   HtGemmShape shape = { .m = p.m, .n = p.n, .k = p.k, .lda = p.k, .ldb = p.n, .ldc = p.n, .alpha = 1.0f };
   gpointer y = ht_tensor_get_writable_data (call->outputs[0]);
   const char *a = ht_tensor_get_data (call->inputs[0]), *b = ht_tensor_get_data (call->inputs[1]);

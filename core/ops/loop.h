@@ -9,7 +9,7 @@
 /* Below this the work is done in the calling thread. */
 #define HT_LOOP_PARALLEL_FROM ((gsize) 64 * 1024)
 
-#define HT_LOOP_MAX_INPUTS 3
+#define HT_LOOP_MAX_INPUTS 5
 
 /* One run of `n` elements: input k at in[k] advances by stride[k] elements (0 or more), out by one. */
 typedef void (*HtLoop) (gsize n, const char *const *in, const gint64 *stride, char *out, gconstpointer user_data);

@@ -17,6 +17,8 @@ ht_operator_load_builtin (void)
   ht_ops_register_expand ();
   ht_ops_register_gather ();
   ht_ops_register_gemm ();
+  ht_ops_register_integer ();
+  ht_ops_register_lrn ();
   ht_ops_register_norm ();
   ht_ops_register_one_hot ();
   ht_ops_register_pad ();

@@ -20,6 +20,8 @@ void ht_ops_register_elementwise (void);
 void ht_ops_register_expand (void);
 void ht_ops_register_gather (void);
 void ht_ops_register_gemm (void);
+void ht_ops_register_integer (void);
+void ht_ops_register_lrn (void);
 void ht_ops_register_norm (void);
 void ht_ops_register_one_hot (void);
 void ht_ops_register_pad (void);

@@ -19,7 +19,8 @@ const char *const op_types[]
         "GatherElements", "GatherND", "Expand", "Tile", "Pad", "ReduceSum", "ReduceMean", "ReduceMax", "ReduceLogSumExp",
         "ArgMax", "TopK", "Resize", "Upsample", "QuantizeLinear", "DequantizeLinear", "CumSum", "Trilu", "OneHot",
         "NonZero", "If", "Conv", "ConvTranspose", "Gemm", "MatMul", "MaxPool", "AveragePool", "GlobalAveragePool",
-        "BatchNormalization", "LayerNormalization", "InstanceNormalization", "LSTM", "Softmax", "LogSoftmax" };
+        "BatchNormalization", "LayerNormalization", "InstanceNormalization", "LSTM", "Softmax", "LogSoftmax",
+        "LRN", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear" };
 
 const char *const attribute_names[]
     = { "axis", "axes", "perm", "to", "value", "value_ints", "shape", "starts", "ends", "pads", "mode", "keepdims", "split",
@@ -27,7 +28,8 @@ const char *const attribute_names[]
         "noop_with_empty_axes", "batch_dims", "fmod", "approximate", "coordinate_transformation_mode", "nearest_mode",
         "output_dtype", "allowzero", "exclusive", "upper", "antialias", "keep_aspect_ratio_policy", "kernel_shape",
         "strides", "dilations", "group", "auto_pad", "ceil_mode", "hidden_size", "direction", "epsilon", "transA",
-        "transB", "then_branch", "else_branch", "output_padding", "output_shape", "count_include_pad", "axis" };
+        "transB", "then_branch", "else_branch", "output_padding", "output_shape", "count_include_pad", "axis", "size",
+        "bias" };
 
 const HtDataType types[] = { HT_DATA_TYPE_FLOAT, HT_DATA_TYPE_FLOAT, HT_DATA_TYPE_FLOAT, HT_DATA_TYPE_INT64,
                              HT_DATA_TYPE_INT64, HT_DATA_TYPE_INT32, HT_DATA_TYPE_BOOL, HT_DATA_TYPE_FLOAT16,

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""Compares single operators with onnxruntime on random shapes, element types and attributes. A development tool: needs
+numpy, onnx and onnxruntime.
+
+usage: compare_operators.py [--rounds N] [--seed N] [OPERATOR...]
+
+Each operator has a function that draws a case. What onnxruntime refuses is skipped and counted; results at one and two
+threads must be the same bytes."""
+import argparse
+import collections
+import os
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import helper
+
+import halftone_ctypes as ht
+
+FLOATS = (np.float32, np.float64, np.float16)
+INTEGERS = (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
+
+Case = collections.namedtuple("Case", "inputs attributes opset outputs exact")
+DRAW = {}
+
+
+def draws(*operators):
+    def register(function):
+        for operator in operators:
+            DRAW[operator] = function
+        return function
+    return register
+
+
+def case(inputs, opset, attributes=None, outputs=1, exact=False):
+    arrays = [None if x is None else np.asarray(x) for x in inputs]
+    return Case(arrays, attributes or {}, opset, outputs, exact)
+
+
+def shape(rng, low, high, largest=6, empty=True):
+    dims = rng.integers(1, largest + 1, rng.integers(low, high + 1)).tolist()
+    if empty and dims and rng.random() < 0.05:
+        dims[rng.integers(len(dims))] = 0
+    return dims
+
+
+def values(rng, dims, dtype, low=-100, high=100):
+    if np.issubdtype(dtype, np.floating):
+        return np.asarray(rng.standard_normal(dims) * 2, dtype)
+    if dtype == np.bool_:
+        return np.asarray(rng.integers(0, 2, dims), dtype)
+    info = np.iinfo(dtype)
+    return np.asarray(rng.integers(max(low, info.min), min(high, info.max), dims, endpoint=True), dtype)
+
+
+def pick(rng, options):
+    return options[rng.integers(len(options))]
+
+
+def broadcast_pair(rng):
+    dims = shape(rng, 0, 4)
+    other = [d if rng.random() < 0.7 else 1 for d in dims[rng.integers(len(dims) + 1):]]
+    return (dims, other) if rng.random() < 0.5 else (other, dims)
+
+
+@draws("LRN")
+def draw_lrn(rng, op):
+    dims = [int(rng.integers(1, 4)), int(rng.integers(1, 40)), int(rng.integers(1, 30)), int(rng.integers(1, 30))]
+    attributes = {"size": int(pick(rng, [1, 3, 5, 7])), "alpha": float(rng.random()), "bias": float(1 + rng.random())}
+    if rng.random() < 0.5:
+        attributes["beta"] = float(pick(rng, [0.5, 1.0, 0.6, 0.75]))
+    return case([values(rng, dims, np.float32)], pick(rng, [7, 13]), attributes)
+
+
+def codes(rng, dims, dtype=None):
+    return values(rng, dims, dtype or pick(rng, [np.int8, np.uint8]), -128, 255)
+
+
+def scale(rng, dims=()):
+    return np.asarray(rng.random(dims) * 0.02 + 0.001, np.float32)
+
+
+def product_dims(rng):
+    """Shapes of both sides, and of a parameter for each row and each column."""
+    m, k, n = (int(d) for d in rng.integers(1, 40, 3))
+    batch = shape(rng, 0, 2, 3, False)
+    return batch + [m, k], (batch if rng.random() < 0.5 else []) + [k, n], m, n
+
+
+@draws("MatMulInteger")
+def draw_matmul_integer(rng, op):
+    a, b, m, n = product_dims(rng)
+    x, y = codes(rng, a), codes(rng, b)
+    inputs = [x, y]
+    if rng.random() < 0.8:
+        inputs.append(codes(rng, [], x.dtype))
+        if rng.random() < 0.8:
+            inputs.append(codes(rng, pick(rng, [[], [n]]), y.dtype))
+    return case(inputs, 10)
+
+
+@draws("QLinearMatMul")
+def draw_qlinear_matmul(rng, op):
+    a, b, m, n = product_dims(rng)
+    x, y, out = codes(rng, a), codes(rng, b), pick(rng, [np.int8, np.uint8])
+    parameter = pick(rng, [[], [n]])
+    return case([x, scale(rng), codes(rng, [], x.dtype), y, scale(rng, parameter), codes(rng, parameter, y.dtype),
+                 scale(rng) * 30, codes(rng, [], x.dtype)], pick(rng, [10, 21]))
+
+
+def conv_dims(rng):
+    axes, group = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    kernel = rng.integers(1, 4, axes).tolist()
+    x = [int(rng.integers(1, 3)), group * int(rng.integers(1, 4))] + rng.integers(7, 14, axes).tolist()
+    w = [group * int(rng.integers(1, 5)), x[1] // group] + kernel
+    attributes = {"group": group, "strides": rng.integers(1, 4, axes).tolist(),
+                  "dilations": rng.integers(1, 3, axes).tolist()}
+    if rng.random() < 0.5:
+        attributes["pads"] = rng.integers(0, 3, 2 * axes).tolist()
+    else:
+        attributes["auto_pad"] = pick(rng, ["VALID", "SAME_UPPER", "SAME_LOWER"])
+        attributes["dilations"] = [1] * axes
+    return x, w, attributes
+
+
+@draws("ConvInteger")
+def draw_conv_integer(rng, op):
+    x, w, attributes = conv_dims(rng)
+    data, weight = codes(rng, x, np.uint8), codes(rng, w)
+    inputs = [data, weight]
+    if rng.random() < 0.8:
+        inputs.append(codes(rng, [], data.dtype))
+        if rng.random() < 0.8:
+            inputs.append(codes(rng, [], weight.dtype))
+    return case(inputs, 10, attributes)
+
+
+@draws("QLinearConv")
+def draw_qlinear_conv(rng, op):
+    x, w, attributes = conv_dims(rng)
+    data, weight = codes(rng, x), codes(rng, w)
+    many = pick(rng, [[], [w[0]]])
+    zero = np.zeros(many, weight.dtype) if many else codes(rng, [], weight.dtype)
+    inputs = [data, scale(rng), codes(rng, [], data.dtype), weight, scale(rng, many), zero, scale(rng) * 30,
+              codes(rng, [], data.dtype)]
+    if rng.random() < 0.5:
+        inputs.append(values(rng, [w[0]], np.int32, -5000, 5000))
+    return case(inputs, 10, attributes)
+
+
+@draws("DynamicQuantizeLinear")
+def draw_dynamic(rng, op):
+    return case([values(rng, shape(rng, 0, 4, empty=False), np.float32) + np.float32(rng.integers(-4, 5))], 11,
+                outputs=3)
+
+
+def model(op, drawn, path):
+    names = ["" if x is None else f"in{i}" for i, x in enumerate(drawn.inputs)]
+    outputs = [f"out{i}" for i in range(drawn.outputs)]
+    node = helper.make_node(op, names, outputs, **drawn.attributes)
+    given = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+             for n, x in zip(names, drawn.inputs) if n]
+    graph = helper.make_graph([node], "g", given, [onnx.ValueInfoProto(name=n) for n in outputs])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", drawn.opset)], ir_version=9)
+    onnx.save(made, path)
+    return {n: x for n, x in zip(names, drawn.inputs) if n}, made
+
+
+def differs(drawn, found, expected):
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return f"{found.dtype}{found.shape} instead of {expected.dtype}{expected.shape}"
+    if not np.issubdtype(expected.dtype, np.floating):
+        return "" if np.array_equal(found, expected) else f"{found.ravel()[:8]} instead of {expected.ravel()[:8]}"
+    tolerance = 0 if drawn.exact else {2: 4e-3, 4: 2e-5, 8: 1e-9}[expected.itemsize]
+    if np.allclose(found.astype(np.float64), expected.astype(np.float64), tolerance, tolerance, equal_nan=True):
+        return ""
+    return f"{found.ravel()[:8]} instead of {expected.ravel()[:8]}"
+
+
+def run_one(op, drawn, path):
+    """None: onnxruntime refuses it; else what differs."""
+    feeds, made = model(op, drawn, path)
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    try:
+        expected = ort.InferenceSession(made.SerializeToString(), options).run(None, feeds)
+    except Exception:
+        return None
+    runs = []
+    try:
+        executor = ht.Executor(path)
+        for threads in (1, 2):
+            ht.set_threads(threads)
+            runs.append(executor.run(feeds))
+    except RuntimeError as error:
+        return str(error)
+    if any(a.tobytes() != b.tobytes() for a, b in zip(*runs)):
+        return "other bytes with two threads"
+    return next(filter(None, (differs(drawn, a, b) for a, b in zip(runs[0], expected))), "")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("operators", nargs="*")
+    arguments = parser.parse_args()
+    bad = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for op in arguments.operators or sorted(DRAW):
+            rng = np.random.default_rng(arguments.seed)
+            skipped, wrong = 0, []
+            for _ in range(arguments.rounds):
+                drawn = DRAW[op](rng, op)
+                problem = run_one(op, drawn, os.path.join(folder, "model.onnx"))
+                skipped += problem is None
+                if problem:
+                    kinds = [None if x is None else f"{x.dtype}{x.shape}" for x in drawn.inputs]
+                    wrong.append(f"    opset {drawn.opset} {kinds} {drawn.attributes}: {problem}")
+            print(f"{op:24} {arguments.rounds - skipped - len(wrong)} right, {len(wrong)} wrong, {skipped} skipped")
+            print(*wrong[:5], sep="\n", end="\n" if wrong else "")
+            bad += len(wrong)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
