@@ -17,8 +17,12 @@ namespace
 {
 
 // Operators of the cases that this version does not have: they are carried along, and running them is a clear error.
-const std::vector<std::string> beyond = { "ConvInteger",  "DynamicQuantizeLinear", "LRN",          "MatMulInteger",
-                                          "QLinearConv", "QLinearMatMul",         "SequenceConstruct" };
+const std::vector<std::string> beyond = { "SequenceConstruct" };
+
+// Cases of ONNX releases before 1.18 whose sums wrap around where the specification (and onnxruntime) saturates; later
+// releases have other expected values.
+const std::vector<std::string> withdrawn = { "node/test_qlinearmatmul_2D_int8_float16", "node/test_qlinearmatmul_2D_int8_float32",
+                                             "node/test_qlinearmatmul_3D_int8_float16", "node/test_qlinearmatmul_3D_int8_float32" };
 
 bool
 takes_tensors_only (HtGraph *graph)
@@ -137,6 +141,8 @@ TEST_P (BackendCase, MatchesReference)
       ASSERT_NO_GERROR (error);
       HtTensor *found = static_cast<HtTensor *> (g_hash_table_lookup (outputs, out_names[i]));
       ASSERT_NE (found, nullptr) << out_names[i];
+      if (std::find (withdrawn.begin (), withdrawn.end (), GetParam ()) != withdrawn.end ())
+        GTEST_SKIP () << "the expected values wrap around, later releases of ONNX saturate";
       // Dropout of the cases runs in training mode with ratio 0 or in inference; its mask is exact too.
       expect_same (out_names[i], expected, found);
     }
