@@ -1,95 +1,116 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Forward passes against onnxruntime: time and peak memory of each network of the assets, as ratios of one run.
+"""Forward passes against onnxruntime with its default options: time and peak memory of each network, as ratios.
 
-forward.py [--batch N] [--threads N] [--pairs N] [MODEL...]; needs numpy and onnxruntime, and HALFTONE_LIBRARY (see
-tests/python/halftone_ctypes.py). Each side runs in a process of its own, in turn; memory is what a process needs at its
-peak beyond its imports."""
+forward.py [--batch N,...] [--light FOLDER] [--threads N] [--rounds N] [--seconds S] [MODEL...]; needs numpy, onnx and
+onnxruntime, and HALFTONE_BENCH naming the program forward-loop of the build (default: build*/tests/bench/).
+
+Networks: those named, else those of the assets and, with --light, those that tests/python/make_light.py wrote; the
+light ones run at a quarter of the batch. Each side lives in a process of its own and both take turns of S seconds, the
+other one waiting; a side's time is its quickest run of all rounds. Both sides are given their inputs and make their
+outputs in every run; memory is the peak beyond what the process had before it opened the network."""
 import argparse
 import glob
-import json
+import math
 import os
-import resource
 import subprocess
 import sys
 import time
 
 import numpy as np
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "python"))
-
-
-def feeds_for(path, batch):
-    import onnx
-    rng = np.random.default_rng(1)
-    graph = onnx.load(path, load_external_data=False).graph
-    weights = {i.name for i in graph.initializer}
-    feeds = {}
-    for value in graph.input:
-        if value.name in weights:
-            continue
-        tensor = value.type.tensor_type
-        shape = [d.dim_value or (576 if d.dim_param == "sequence" else batch) for d in tensor.shape.dim]
-        feeds[value.name] = rng.standard_normal(shape).astype(np.float32) if tensor.elem_type == 1 else np.full(shape, 16000, np.int64)
-    return feeds
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def status(key):
     with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith(key))
+        return next(int(line.split()[1]) for line in file if line.startswith(key)) / 1024
 
 
-def side(name, path, batch, threads):
-    """One side's median milliseconds and mebibytes, printed as JSON."""
-    feeds = feeds_for(path, batch)
-    if name == "onnxruntime":
-        import onnxruntime
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        before = status("VmRSS")
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        run = lambda: session.run(None, feeds)
-    else:
-        import halftone_ctypes
-        halftone_ctypes.set_threads(threads)
-        before = status("VmRSS")
-        executor = halftone_ctypes.Executor(path)
-        run = lambda: executor.run(feeds)
-    run()
-    times, end = [], time.perf_counter() + 1.0
-    while len(times) < 5 or time.perf_counter() < end:
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps([1e3 * float(np.median(times)), (peak - before) / 1024]))
+def serve_onnxruntime(path, batch, threads):
+    """What forward-loop.c does, for the other side."""
+    import onnxruntime
+    before = status("VmRSS")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(1)
+    binding = session.io_binding()
+    for value in session.get_inputs():
+        shape = [d if isinstance(d, int) else 576 if d == "sequence" else batch for d in value.shape]
+        array = rng.standard_normal(shape).astype(np.float32) if value.type == "tensor(float)" else np.full(shape, 16000, np.int64)
+        binding.bind_cpu_input(value.name, array)
+    for value in session.get_outputs():
+        binding.bind_output(value.name)
+    for line in sys.stdin:
+        quickest, turns, end = math.inf, 0, time.perf_counter() + float(line)
+        while turns < 3 or time.perf_counter() < end:
+            n, turns = (20 if quickest < 1e-3 else 1), turns + 1
+            start = time.perf_counter()
+            for _ in range(n):
+                session.run_with_iobinding(binding)
+            quickest = min(quickest, (time.perf_counter() - start) / n)
+        print(f"{1e3 * quickest:.6f} {status('VmHWM') - before:.3f}", flush=True)
+
+
+def measure(program, path, batch, chosen):
+    """[milliseconds, mebibytes] of both sides."""
+    sides = [[program, path, str(batch), str(chosen.threads)],
+             [sys.executable, os.path.abspath(__file__), "--serve", path, "--batch", str(batch), "--threads", str(chosen.threads)]]
+    pipes = [subprocess.Popen(side, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for side in sides]
+    best = [[math.inf, 0.0], [math.inf, 0.0]]
+    try:
+        for turn in range(chosen.rounds + 1):
+            for pipe, found in zip(pipes, best):
+                pipe.stdin.write(f"{chosen.seconds if turn else 0}\n")
+                pipe.stdin.flush()
+                answer = pipe.stdout.readline().split()
+                if not answer:
+                    raise RuntimeError(f"{path}: a side failed")
+                found[0], found[1] = min(found[0], float(answer[0])), float(answer[1])
+    finally:
+        for pipe in pipes:
+            pipe.stdin.close()
+            pipe.wait()
+    return best
+
+
+def mean(ratios):
+    return math.exp(sum(map(math.log, ratios)) / len(ratios))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batch", type=int, default=32)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", default="32,1")
+    parser.add_argument("--light")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--side")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.3)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("models", nargs="*")
     chosen = parser.parse_args()
     for pinned in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         os.environ.pop(pinned, None)
-    if chosen.side:
-        return side(chosen.side, chosen.models[0], chosen.batch, chosen.threads)
-    root = os.environ.get("HALFTONE_ASSETS", os.path.join(os.path.dirname(__file__), "../../../shared/assets"))
-    print(f"batch {chosen.batch} (1 where the network fixes it), {chosen.threads} threads, median of {chosen.pairs} pairs")
-    print(f"{'network':31} {'ours ms':>9} {'ort ms':>9} {'time':>6} {'ours MiB':>9} {'ort MiB':>9} {'memory':>6}")
-    for path in chosen.models or sorted(glob.glob(f"{root}/models/*.onnx")):
-        runs = {"halftone": [], "onnxruntime": []}
-        for _ in range(chosen.pairs):
-            for name, found in runs.items():
-                arguments = [sys.executable, __file__, "--side", name, "--batch", str(chosen.batch), "--threads", str(chosen.threads), path]
-                found.append(json.loads(subprocess.check_output(arguments)))
-        ours, theirs = np.median(runs["halftone"], 0), np.median(runs["onnxruntime"], 0)
-        ratio = np.median([a[0] / b[0] for a, b in zip(runs["halftone"], runs["onnxruntime"])])
-        print(f"{os.path.basename(path)[:-5]:31} {ours[0]:9.2f} {theirs[0]:9.2f} {ratio:6.2f} {ours[1]:9.1f} {theirs[1]:9.1f} {ours[1] / max(theirs[1], 0.1):6.2f}", flush=True)
+    if chosen.serve:
+        return serve_onnxruntime(chosen.models[0], int(chosen.batch), chosen.threads)
+    program = os.environ.get("HALFTONE_BENCH") or next(iter(glob.glob(f"{HERE}/../../build*/tests/bench/forward-loop")), None)
+    if program is None:
+        sys.exit("forward-loop is not built: ninja -C BUILD tests/bench/forward-loop, or name it by HALFTONE_BENCH")
+    root = os.environ.get("HALFTONE_ASSETS", f"{HERE}/../../../shared/assets")
+    models = chosen.models or sorted(glob.glob(f"{root}/models/*.onnx"))
+    models += sorted(glob.glob(f"{chosen.light}/*.onnx")) if chosen.light else []
+    for batch in map(int, chosen.batch.split(",")):
+        print(f"\nbatch {batch}, a quarter for light networks ({chosen.threads} threads, quickest of {chosen.rounds} x {chosen.seconds} s)")
+        print(f"{'network':31} {'batch':>5} {'ours ms':>9} {'ort ms':>9} {'time':>6} {'ours MiB':>9} {'ort MiB':>9} {'memory':>6}")
+        ratios = []
+        for path in models:
+            name = os.path.basename(path)[:-5]
+            n = max(1, batch // 4) if name.startswith("light_") else batch
+            ours, theirs = measure(program, path, n, chosen)
+            ratios.append((ours[0] / theirs[0], max(ours[1], 0.1) / max(theirs[1], 0.1)))
+            print(f"{name:31} {n:5} {ours[0]:9.3f} {theirs[0]:9.3f} {ratios[-1][0]:6.2f} {ours[1]:9.1f} {theirs[1]:9.1f} {ratios[-1][1]:6.2f}", flush=True)
+        print(f"geometric mean {mean([r[0] for r in ratios]):39.2f} {mean([r[1] for r in ratios]):26.2f}")
 
 
 if __name__ == "__main__":

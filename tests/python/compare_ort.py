@@ -2,9 +2,9 @@
 """Compares the executor with onnxruntime on every network of the assets, and times both. A development tool: needs
 numpy, onnx and onnxruntime.
 
-usage: compare_ort.py [--batch N] [--threads N] [--time] [MODEL...]
+usage: compare_ort.py [--batch N] [--threads N] [--time] [MODEL or FOLDER...]
 
-Inputs are drawn from a normal distribution, so values leave the usual range and differences show. Prints the largest
+A folder stands for the networks in it, such as those of make_light.py. Inputs are drawn from a normal distribution, so values leave the usual range and differences show. Prints the largest
 difference over the largest output, and with --time the milliseconds of a run and their ratio."""
 import argparse
 import glob
@@ -50,7 +50,8 @@ def main():
     arguments = parser.parse_args()
     root = os.environ.get("HALFTONE_ASSETS",
                           os.path.join(os.path.dirname(__file__), "..", "..", "..", "shared", "assets"))
-    models = arguments.models or sorted(glob.glob(os.path.join(root, "models", "*.onnx")))
+    models = [path for given in arguments.models or [os.path.join(root, "models")]
+              for path in (sorted(glob.glob(os.path.join(given, "*.onnx"))) if os.path.isdir(given) else [given])]
     options = ort.SessionOptions()
     options.intra_op_num_threads = arguments.threads
     options.log_severity_level = 3
