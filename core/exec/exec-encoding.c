@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Quantizers are not nodes: here they are applied to tensors. */
 #include "exec/executor-private.h"
+#include "kernels/blocked.h"
 #include "kernels/fake-quantize.h"
 
 #include <halftone/error.h>
@@ -61,6 +62,25 @@ ht_exec_fake_quantize (const char *name, HtEncoding *encoding, HtTensor *tensor,
     }
   ht_kernel_fake_quantize_channels (x, y, outer, n_grids, inner, grid, grid + n_grids, n_steps);
   return TRUE;
+}
+
+gboolean
+ht_exec_can_fuse_grid (HtEncoding *encoding)
+{
+  gsize n_grids;
+  ht_encoding_get_scales (encoding, &n_grids);
+  return n_grids == 1 && (double)ht_encoding_get_n_steps (encoding) <= HT_GRID_MAX_STEPS;
+}
+
+void
+ht_exec_fake_quantize_floats (HtEncoding *encoding, float *values, gsize n)
+{
+  gsize n_grids;
+  const double *scales = ht_encoding_get_scales (encoding, &n_grids);
+  const gint64 *offsets = ht_encoding_get_offsets (encoding, &n_grids);
+
+  ht_kernel_fake_quantize (values, values, n, (float)scales[0], (float)offsets[0],
+                           (float)ht_encoding_get_n_steps (encoding));
 }
 
 HtTensor *

@@ -37,9 +37,9 @@ dies_at (HtExecPlan *self, guint value, gint step)
 }
 
 static gboolean
-same_layout (const HtExecValue *a, const HtExecValue *b)
+same_form (const HtExecValue *a, const HtExecValue *b)
 {
-  if (a->type != b->type || a->n_dims != b->n_dims)
+  if (a->layout != b->layout || a->type != b->type || a->n_dims != b->n_dims)
     return FALSE;
   for (guint i = 0; i < a->n_dims; i++)
     if (a->dims[i] != b->dims[i])
@@ -49,30 +49,48 @@ same_layout (const HtExecValue *a, const HtExecValue *b)
 
 /* An encoding changes a value where it lies, so an encoded output may only take memory that nobody else reads later. */
 static void
+share_view (HtExecPlan *self, const HtExecStep *step, gint index, GHashTable *encodings)
+{
+  guint input = step->n_inputs > 0 ? step->inputs[0] : HT_EXEC_NONE;
+  const HtExecValue *output = ht_exec_plan_value (self, step->outputs[0]);
+
+  if (owns_arena (self, input) && ht_exec_plan_value (self, input)->size == output->size
+      && (dies_at (self, input, index) || !g_hash_table_contains (encodings, output->name)))
+    share (self, step->outputs[0], input);
+}
+
+/* A fused step reads its other inputs at other times than the one it overwrites. */
+static gboolean
+lies_alone (HtExecPlan *self, const HtExecStep *step, guint input)
+{
+  guint root = ht_exec_plan_value (self, step->inputs[input])->root;
+
+  for (guint i = 0; i < step->n_inputs && step->op == NULL; i++)
+    if (i != input && step->inputs[i] != HT_EXEC_NONE && ht_exec_plan_value (self, step->inputs[i])->root == root)
+      return FALSE;
+  return TRUE;
+}
+
+static void
 share_of_step (HtExecPlan *self, gint index, GHashTable *encodings)
 {
   HtExecStep *step = ht_exec_plan_step (self, (guint)index);
 
   if (!step->is_static || step->n_outputs == 0 || !owns_arena (self, step->outputs[0]))
     return;
-  HtExecValue *output = ht_exec_plan_value (self, step->outputs[0]);
-  if (step->op->flags & HT_OP_VIEW)
+  if (step->op && step->op->flags & HT_OP_VIEW)
     {
-      guint input = step->n_inputs > 0 ? step->inputs[0] : HT_EXEC_NONE;
-      if (owns_arena (self, input) && ht_exec_plan_value (self, input)->size == output->size
-          && (dies_at (self, input, index) || !g_hash_table_contains (encodings, output->name)))
-        share (self, step->outputs[0], input);
+      share_view (self, step, index, encodings);
+      return;
     }
-  else if (step->op->flags & HT_OP_IN_PLACE)
-    {
-      for (guint i = 0; i < step->n_inputs; i++)
-        if (owns_arena (self, step->inputs[i]) && dies_at (self, step->inputs[i], index)
-            && same_layout (ht_exec_plan_value (self, step->inputs[i]), output))
-          {
-            share (self, step->outputs[0], step->inputs[i]);
-            break;
-          }
-    }
+  for (guint i = 0; i < MIN (step->n_inputs, 32); i++)
+    if (step->in_place & 1u << i && owns_arena (self, step->inputs[i]) && dies_at (self, step->inputs[i], index)
+        && same_form (ht_exec_plan_value (self, step->inputs[i]), ht_exec_plan_value (self, step->outputs[0]))
+        && lies_alone (self, step, i))
+      {
+        share (self, step->outputs[0], step->inputs[i]);
+        break;
+      }
 }
 
 /* A stretch of the arena over a stretch of time. */
@@ -226,6 +244,7 @@ ht_exec_plan_bind (HtExecPlan *self, gpointer arena)
       g_clear_pointer (&value->view, ht_tensor_unref);
       value->view = _ht_tensor_new_view (value->type, value->dims, value->n_dims,
                                          (char *)arena + ht_exec_plan_value (self, value->root)->offset);
+      self->tensors[i] = value->view;
     }
   self->bound = arena;
 }

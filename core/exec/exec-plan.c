@@ -1,86 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-#include "exec/exec-plan.h"
+/* From a request to a plan: which nodes run, and which rule makes the step of each. */
+#include "exec/exec-build.h"
 
 #include "base/thread-pool.h"
-#include "graph/shape-propagation.h"
 
 #include <halftone/error.h>
 #include <string.h>
 
-typedef struct
-{
-  const HtExecRequest *request;
-  HtExecPlan *plan;
-  HtValueTable *table;
-  GHashTable *needed;   /* names that something wanted depends on */
-  GHashTable *tainted;  /* constants that depend on an encoded constant: computed, not read */
-  GHashTable *index_of; /* name -> index of value + 1 */
-} Builder;
-
-static gint
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *)a, *(const char *const *)b);
-}
-
-static void
-append_names (GString *text, char separator, const char *const *names)
-{
-  g_string_append_c (text, separator);
-  for (gsize i = 0; names && names[i]; i++)
-    g_string_append_printf (text, "%s\x1f", names[i]);
-}
-
-char *
-ht_exec_request_make_signature (const HtExecRequest *request)
-{
-  GString *text = g_string_new (NULL);
-  g_autoptr (GPtrArray) names = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer name;
-
-  g_hash_table_iter_init (&iter, request->given);
-  while (g_hash_table_iter_next (&iter, &name, NULL))
-    g_ptr_array_add (names, name);
-  g_ptr_array_sort (names, compare_names);
-  for (guint i = 0; i < names->len; i++)
-    {
-      HtTensor *tensor = g_hash_table_lookup (request->given, g_ptr_array_index (names, i));
-      guint n_dims;
-      const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
-      g_string_append_printf (text, "%s\x1f%d", (const char *)g_ptr_array_index (names, i),
-                              (int)ht_tensor_get_data_type (tensor));
-      for (guint k = 0; k < n_dims; k++)
-        g_string_append_printf (text, ",%" G_GINT64_FORMAT, dims[k]);
-      g_string_append_c (text, '\x1f');
-    }
-  append_names (text, '\x1d', request->outputs);
-  append_names (text, '\x1e', request->taps);
-  /* Scratch memory is cut into one slice for each thread. */
-  g_string_append_printf (text, "\x1c%u", ht_thread_pool_get_size ());
-  return g_string_free (text, FALSE);
-}
-
-static gboolean
-is_given (Builder *self, const char *name)
-{
-  return g_hash_table_contains (self->request->given, name);
-}
-
-/* The content behind a name where no run is needed to know it. */
-static HtTensor *
-find_constant (Builder *self, const char *name)
-{
-  if (is_given (self, name) || g_hash_table_contains (self->tainted, name))
-    return NULL;
-  const HtInferValue *value = ht_value_table_lookup (self->table, name);
-  return value ? value->constant : NULL;
-}
-
 /* A folded value forgets the encodings of what it was folded from; where there are any, its nodes run. What follows
  * from shapes alone does not depend on them. */
 static void
-find_tainted (Builder *self)
+find_tainted (HtExecBuilder *self)
 {
   GHashTable *encodings = self->request->encodings;
   guint n_nodes = ht_graph_get_n_nodes (self->request->graph);
@@ -109,269 +39,156 @@ find_tainted (Builder *self)
 }
 
 static gboolean
-is_needed_node (Builder *self, HtNode *node)
+is_needed_node (HtExecBuilder *self, HtNode *node)
 {
   for (guint k = 0; k < ht_node_get_n_outputs (node); k++)
     {
       const char *name = ht_node_get_output (node, k);
-      if (name[0] && g_hash_table_contains (self->needed, name) && !is_given (self, name)
-          && !find_constant (self, name))
+      if (name[0] && g_hash_table_contains (self->needed, name) && !ht_exec_builder_is_given (self, name)
+          && !ht_exec_builder_get_constant (self, name))
         return TRUE;
     }
   return FALSE;
 }
 
 static void
-add_inputs_and_captures (HtNode *node, GHashTable *names)
+add_use (HtExecBuilder *self, const char *name, HtNode *node)
 {
-  for (guint k = 0; k < ht_node_get_n_inputs (node); k++)
-    if (ht_node_get_input (node, k)[0])
-      g_hash_table_add (names, g_strdup (ht_node_get_input (node, k)));
-  ht_exec_add_node_captures (node, names);
+  GPtrArray *uses = g_hash_table_lookup (self->uses, name);
+
+  g_hash_table_add (self->needed, g_strdup (name));
+  if (uses == NULL)
+    {
+      uses = g_ptr_array_new ();
+      g_hash_table_insert (self->uses, g_strdup (name), uses);
+    }
+  g_ptr_array_insert (uses, 0, node); /* nodes come from last to first */
 }
 
-/* Walks backwards from what is wanted; given tensors and constants end the walk. Returns the nodes in order. */
-static GPtrArray *
-select_nodes (Builder *self)
+static void
+add_uses (HtExecBuilder *self, HtNode *node)
 {
-  GPtrArray *nodes = g_ptr_array_new ();
+  g_autoptr (GHashTable) captures = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  GHashTableIter iter;
+  gpointer name;
+
+  for (guint k = 0; k < ht_node_get_n_inputs (node); k++)
+    if (ht_node_get_input (node, k)[0])
+      add_use (self, ht_node_get_input (node, k), node);
+  ht_exec_add_node_captures (node, captures);
+  g_hash_table_iter_init (&iter, captures);
+  while (g_hash_table_iter_next (&iter, &name, NULL))
+    add_use (self, name, node);
+}
+
+static void
+add_visible (HtExecBuilder *self, const char *const *names, guint how)
+{
+  for (gsize i = 0; names && names[i]; i++)
+    {
+      guint seen = GPOINTER_TO_UINT (g_hash_table_lookup (self->visible, names[i]));
+      g_hash_table_insert (self->visible, (gpointer)names[i], GUINT_TO_POINTER (seen | how));
+      g_hash_table_add (self->needed, g_strdup (names[i]));
+    }
+}
+
+/* Walks backwards from what is wanted; given tensors and constants end the walk. */
+static void
+select_nodes (HtExecBuilder *self)
+{
   HtGraph *graph = self->request->graph;
 
-  for (gsize i = 0; self->request->outputs && self->request->outputs[i]; i++)
-    g_hash_table_add (self->needed, g_strdup (self->request->outputs[i]));
-  for (gsize i = 0; self->request->taps && self->request->taps[i]; i++)
-    g_hash_table_add (self->needed, g_strdup (self->request->taps[i]));
+  add_visible (self, self->request->outputs, HT_EXEC_SEEN_WANTED);
+  add_visible (self, self->request->taps, HT_EXEC_SEEN_TAPPED);
   for (guint i = ht_graph_get_n_nodes (graph); i-- > 0;)
     {
       HtNode *node = ht_graph_get_node (graph, i);
       if (is_needed_node (self, node))
         {
-          g_ptr_array_add (nodes, node);
-          add_inputs_and_captures (node, self->needed);
+          g_ptr_array_add (self->nodes, node);
+          add_uses (self, node);
         }
     }
-  for (guint i = 0; i < nodes->len / 2; i++)
+  for (guint i = 0; i < self->nodes->len / 2; i++)
     {
-      gpointer swap = nodes->pdata[i];
-      nodes->pdata[i] = nodes->pdata[nodes->len - 1 - i];
-      nodes->pdata[nodes->len - 1 - i] = swap;
+      gpointer swap = self->nodes->pdata[i];
+      self->nodes->pdata[i] = self->nodes->pdata[self->nodes->len - 1 - i];
+      self->nodes->pdata[self->nodes->len - 1 - i] = swap;
     }
-  return nodes;
 }
 
-/* Fills in what inference knows. Strings have no fixed size. */
-static void
-set_static (HtExecValue *value, HtDataType type, const gint64 *dims, guint n_dims)
-{
-  gsize size = ht_data_type_get_bits (type);
-
-  if (size == 0 || type == HT_DATA_TYPE_STRING)
-    return;
-  for (guint i = 0; i < n_dims; i++)
-    if (dims[i] < 0 || !g_size_checked_mul (&size, size, (gsize)dims[i]))
-      return;
-  if (size > G_MAXSIZE / 2)
-    return;
-  value->type = type;
-  value->n_dims = n_dims;
-  value->dims = g_memdup2 (dims, MAX (n_dims, 1) * sizeof (gint64));
-  value->size = (size + 7) / 8;
-  value->is_static = TRUE;
-}
-
-static void
-set_static_from_infer (HtExecValue *value, const HtInferValue *known)
-{
-  gint64 dims[HT_TENSOR_MAX_DIMS] = { 0 };
-
-  if (known == NULL || known->shape == NULL || known->type == HT_DATA_TYPE_UNDEFINED
-      || !ht_shape_is_static (known->shape) || ht_shape_get_n_dims (known->shape) > HT_TENSOR_MAX_DIMS)
-    return;
-  for (guint i = 0; i < ht_shape_get_n_dims (known->shape); i++)
-    dims[i] = ht_shape_get_dim (known->shape, i);
-  set_static (value, known->type, dims, ht_shape_get_n_dims (known->shape));
-}
-
-static guint
-get_value (Builder *self, const char *name)
-{
-  gpointer index = g_hash_table_lookup (self->index_of, name);
-  if (index)
-    return GPOINTER_TO_UINT (index) - 1;
-
-  HtExecValue value = { .name = g_strdup (name), .place = HT_EXEC_DYNAMIC };
-  HtTensor *given = g_hash_table_lookup (self->request->given, name);
-  HtTensor *constant = find_constant (self, name);
-  guint n_dims;
-
-  if (given)
-    {
-      const gint64 *dims = ht_tensor_get_dims (given, &n_dims);
-      value.is_given = TRUE;
-      set_static (&value, ht_tensor_get_data_type (given), dims, n_dims);
-      /* An encoded input becomes a copy: the caller's tensor is never written. */
-      value.place
-          = value.is_static && g_hash_table_contains (self->request->encodings, name) ? HT_EXEC_ARENA : HT_EXEC_GIVEN;
-    }
-  else if (constant)
-    {
-      const gint64 *dims = ht_tensor_get_dims (constant, &n_dims);
-      value.constant = ht_tensor_ref (constant);
-      value.place = HT_EXEC_CONSTANT;
-      set_static (&value, ht_tensor_get_data_type (constant), dims, n_dims);
-    }
-  else
-    {
-      set_static_from_infer (&value, ht_value_table_lookup (self->table, name));
-    }
-  g_array_append_val (self->plan->values, value);
-  g_hash_table_insert (self->index_of, ht_exec_plan_value (self->plan, self->plan->values->len - 1)->name,
-                       GUINT_TO_POINTER (self->plan->values->len));
-  return self->plan->values->len - 1;
-}
-
+/* A tensor that the caller sees becomes plain as soon as it exists: its blocked form may then go. */
 static gboolean
-fail_missing (Builder *self, HtNode *reader, const char *name, GError **error)
+show_outputs (HtExecBuilder *self, guint first_step, GError **error)
 {
-  HtGraph *graph = self->request->graph;
-  g_autofree char *who = reader ? ht_node_describe (reader) : g_strdup ("the caller");
+  guint unused;
 
-  if (ht_graph_is_input (graph, name))
+  for (guint i = first_step; i < self->plan->steps->len; i++)
     {
-      HtShape *shape = ht_graph_get_shape (graph, name);
-      g_autofree char *expected = shape ? ht_shape_to_string (shape) : g_strdup ("of any shape");
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
-                   "running graph '%s': input '%s' (%s %s) is missing, %s needs it; give a tensor of that name",
-                   ht_graph_get_name (graph), name, ht_data_type_get_name (ht_graph_get_data_type (graph, name)),
-                   expected, who);
-    }
-  else
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_NOT_FOUND,
-                   "running graph '%s': %s needs tensor '%s', which no input, initializer or node before it provides",
-                   ht_graph_get_name (graph), who, name);
-    }
-  return FALSE;
-}
-
-/* Everything a step reads must exist by then: given, constant or made by a step before. */
-static gboolean
-resolve_read (Builder *self, HtNode *reader, const char *name, GHashTable *made, guint *index, GError **error)
-{
-  *index = HT_EXEC_NONE;
-  if (name[0] == '\0')
-    return TRUE;
-  if (!g_hash_table_contains (made, name) && !is_given (self, name) && !find_constant (self, name))
-    return fail_missing (self, reader, name, error);
-  *index = get_value (self, name);
-  return TRUE;
-}
-
-static gboolean
-resolve_captures (Builder *self, HtExecStep *step, GHashTable *made, GError **error)
-{
-  g_autoptr (GHashTable) names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  g_autoptr (GPtrArray) sorted = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer name;
-
-  if (!ht_exec_add_node_captures (step->node, names))
-    return TRUE;
-  g_hash_table_iter_init (&iter, names);
-  while (g_hash_table_iter_next (&iter, &name, NULL))
-    g_ptr_array_add (sorted, name);
-  g_ptr_array_sort (sorted, compare_names);
-  step->captures = g_new (guint, MAX (sorted->len, 1));
-  for (guint i = 0; i < sorted->len; i++)
-    {
-      if (!resolve_read (self, step->node, g_ptr_array_index (sorted, i), made, &step->captures[i], error))
+      HtExecStep *step = ht_exec_plan_step (self->plan, i);
+      HtExecValue *value = step->outputs[0] == HT_EXEC_NONE ? NULL : ht_exec_plan_value (self->plan, step->outputs[0]);
+      if (value && value->layout == HT_LAYOUT_BLOCKED && g_hash_table_contains (self->visible, value->name)
+          && !ht_exec_builder_read (self, NULL, value->name, HT_LAYOUT_PLAIN, &unused, error))
         return FALSE;
-      step->n_captures++;
     }
   return TRUE;
 }
 
 static gboolean
-find_operator (Builder *self, HtExecStep *step, GError **error)
+lower_node (HtExecBuilder *self, HtNode *node, GError **error)
 {
-  HtNode *node = step->node;
+  guint first_step = self->plan->steps->len;
+  const HtExecRule *rule = self->request->mode == HT_EXEC_PLAIN ? NULL : ht_exec_find_rule (node);
+  gboolean taken = FALSE;
 
-  step->opset = ht_graph_get_opset (self->request->graph, ht_node_get_domain (node));
-  step->op = ht_operator_find (ht_node_get_domain (node), ht_node_get_op_type (node), step->opset);
-  if (step->op && step->op->forward)
-    return TRUE;
-  g_autofree char *described = ht_node_describe (node);
-  g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED,
-               "running %s: operator '%s' of domain '%s' at opset %" G_GINT64_FORMAT
-               " cannot be run by this version; stop before it (name other outputs) or replace it",
-               described, ht_node_get_op_type (node),
-               ht_node_get_domain (node)[0] ? ht_node_get_domain (node) : "ai.onnx", step->opset);
-  return FALSE;
+  if (rule && !rule->lower (self, node, &taken, error))
+    return FALSE;
+  if (!taken && !ht_exec_builder_add_operator (self, node, error))
+    return FALSE;
+  return show_outputs (self, first_step, error);
 }
 
-static gsize
-ask_workspace (Builder *self, HtExecStep *step)
+static gboolean
+read_all (HtExecBuilder *self, const char *const *names, GError **error)
 {
-  g_autofree const HtInferValue **inputs = g_new0 (const HtInferValue *, MAX (step->n_inputs, 1));
-  g_autofree HtInferValue *outputs = g_new0 (HtInferValue, MAX (step->n_outputs, 1));
+  guint unused;
 
-  if (step->op->workspace == NULL)
-    return 0;
-  for (guint i = 0; i < step->n_inputs; i++)
-    if (step->inputs[i] != HT_EXEC_NONE)
-      inputs[i] = ht_value_table_lookup (self->table, ht_node_get_input (step->node, i));
-  for (guint i = 0; i < step->n_outputs; i++)
+  for (gsize i = 0; names && names[i]; i++)
+    if (!ht_exec_builder_read (self, NULL, names[i], HT_LAYOUT_PLAIN, &unused, error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+build (HtExecBuilder *self, GError **error)
+{
+  find_tainted (self);
+  select_nodes (self);
+  for (guint i = 0; i < self->nodes->len; i++)
     {
-      const HtInferValue *known = ht_value_table_lookup (self->table, ht_node_get_output (step->node, i));
-      if (known)
-        outputs[i] = *known; /* borrowed */
+      HtNode *node = g_ptr_array_index (self->nodes, i);
+      if (!g_hash_table_contains (self->taken, node) && !lower_node (self, node, error))
+        return FALSE;
     }
-  HtInfer infer = { .graph = self->request->graph,
-                    .node = step->node,
-                    .opset = step->opset,
-                    .n_inputs = step->n_inputs,
-                    .inputs = inputs,
-                    .n_outputs = step->n_outputs,
-                    .outputs = outputs };
-  return step->op->workspace (&infer);
-}
-
-/* Memory is chosen beforehand where all shapes around the node are known and the operator lets us. */
-static void
-choose_places (Builder *self, HtExecStep *step)
-{
-  step->is_static = !(step->op->flags & HT_OP_MAKES_OUTPUTS) && step->n_captures == 0;
-  for (guint i = 0; i < step->n_inputs; i++)
-    if (step->inputs[i] != HT_EXEC_NONE && !ht_exec_plan_value (self->plan, step->inputs[i])->is_static)
-      step->is_static = FALSE;
-  for (guint i = 0; i < step->n_outputs; i++)
-    if (step->outputs[i] != HT_EXEC_NONE && !ht_exec_plan_value (self->plan, step->outputs[i])->is_static)
-      step->is_static = FALSE;
-  for (guint i = 0; i < step->n_outputs && step->is_static; i++)
-    if (step->outputs[i] != HT_EXEC_NONE)
-      {
-        HtExecValue *value = ht_exec_plan_value (self->plan, step->outputs[i]);
-        value->place = value->is_wanted ? HT_EXEC_HEAP : HT_EXEC_ARENA;
-      }
-  if (step->is_static)
-    step->workspace_size = ask_workspace (self, step);
-}
-
-static void
-mark_wanted (Builder *self)
-{
-  HtExecPlan *plan = self->plan;
-
-  for (gsize i = 0; self->request->outputs && self->request->outputs[i]; i++)
-    ht_exec_plan_value (plan, get_value (self, self->request->outputs[i]))->is_wanted = TRUE;
-  for (gsize i = 0; self->request->taps && self->request->taps[i]; i++)
-    ht_exec_plan_value (plan, get_value (self, self->request->taps[i]))->is_tapped = TRUE;
+  if (!read_all (self, self->request->outputs, error) || !read_all (self, self->request->taps, error))
+    return FALSE;
+  for (guint i = 0; i < self->plan->values->len; i++)
+    {
+      HtExecValue *value = ht_exec_plan_value (self->plan, i);
+      if (value->is_given || (value->place == HT_EXEC_CONSTANT && value->is_tapped))
+        g_array_append_val (self->plan->entries, i);
+    }
+  ht_exec_plan_lay_out (self->plan, self->request->encodings);
+  self->plan->tensors = g_new0 (HtTensor *, self->plan->values->len + 1);
+  return TRUE;
 }
 
 static void
 step_clear (gpointer data)
 {
   HtExecStep *step = data;
+  if (step->kind && step->kind->free && step->data)
+    step->kind->free (step->data);
   g_free (step->inputs);
   g_free (step->outputs);
   g_free (step->captures);
@@ -388,64 +205,74 @@ value_clear (gpointer data)
   g_clear_pointer (&value->view, ht_tensor_unref);
 }
 
-static gboolean
-add_step (Builder *self, HtNode *node, GHashTable *made, GError **error)
+static void
+given_clear (gpointer data)
 {
-  HtExecStep empty = { .node = node };
+  HtExecGiven *given = data;
+  g_free (given->name);
+  g_free (given->dims);
+}
 
-  g_array_append_val (self->plan->steps, empty);
-  HtExecStep *step = ht_exec_plan_step (self->plan, self->plan->steps->len - 1);
-  step->n_inputs = ht_node_get_n_inputs (node);
-  step->n_outputs = ht_node_get_n_outputs (node);
-  step->inputs = g_new0 (guint, MAX (step->n_inputs, 1));
-  step->outputs = g_new0 (guint, MAX (step->n_outputs, 1));
-  if (!find_operator (self, step, error))
-    return FALSE;
-  for (guint i = 0; i < step->n_inputs; i++)
-    if (!resolve_read (self, node, ht_node_get_input (node, i), made, &step->inputs[i], error))
-      return FALSE;
-  if (!resolve_captures (self, step, made, error))
-    return FALSE;
-  for (guint i = 0; i < step->n_outputs; i++)
+static void
+remember_request (HtExecPlan *self, const HtExecRequest *request)
+{
+  GHashTableIter iter;
+  gpointer name, tensor;
+
+  g_hash_table_iter_init (&iter, request->given);
+  while (g_hash_table_iter_next (&iter, &name, &tensor))
     {
-      const char *name = ht_node_get_output (node, i);
-      /* What the caller gives, or what is read as a constant, is not made again. */
-      if (name[0] == '\0' || is_given (self, name) || find_constant (self, name))
-        step->outputs[i] = HT_EXEC_NONE;
-      else
-        step->outputs[i] = get_value (self, name);
-      g_hash_table_add (made, (gpointer)name);
+      HtExecGiven given = { .name = g_strdup (name), .type = ht_tensor_get_data_type (tensor) };
+      const gint64 *dims = ht_tensor_get_dims (tensor, &given.n_dims);
+      given.dims = g_memdup2 (dims, given.n_dims * sizeof (gint64));
+      g_array_append_val (self->given, given);
     }
-  choose_places (self, step);
-  return TRUE;
+  self->outputs = g_strdupv ((char **)request->outputs);
+  self->taps = g_strdupv ((char **)request->taps);
+  self->n_threads = ht_thread_pool_get_size ();
 }
 
 static gboolean
-build (Builder *self, GError **error)
+same_names (const char *const *a, const char *const *b)
 {
-  g_autoptr (GHashTable) made = g_hash_table_new (g_str_hash, g_str_equal);
-  guint unused;
+  gsize i = 0;
+  if (a == NULL || b == NULL)
+    return (a == NULL || a[0] == NULL) && (b == NULL || b[0] == NULL);
+  for (; a[i] && b[i]; i++)
+    if (strcmp (a[i], b[i]) != 0)
+      return FALSE;
+  return a[i] == b[i];
+}
 
-  find_tainted (self);
-  g_autoptr (GPtrArray) nodes = select_nodes (self);
-  mark_wanted (self);
-  for (guint i = 0; i < nodes->len; i++)
-    if (!add_step (self, g_ptr_array_index (nodes, i), made, error))
-      return FALSE;
-  for (gsize i = 0; self->request->outputs && self->request->outputs[i]; i++)
-    if (!resolve_read (self, NULL, self->request->outputs[i], made, &unused, error))
-      return FALSE;
-  for (gsize i = 0; self->request->taps && self->request->taps[i]; i++)
-    if (!resolve_read (self, NULL, self->request->taps[i], made, &unused, error))
-      return FALSE;
-  for (guint i = 0; i < self->plan->values->len; i++)
+/* Scratch memory is cut into one slice for each thread, so their number counts. */
+gboolean
+ht_exec_plan_serves (const HtExecPlan *self, const HtExecRequest *request)
+{
+  if (self->n_threads != ht_thread_pool_get_size () || self->given->len != g_hash_table_size (request->given)
+      || !same_names ((const char *const *)self->outputs, request->outputs)
+      || !same_names ((const char *const *)self->taps, request->taps))
+    return FALSE;
+  for (guint i = 0; i < self->given->len; i++)
     {
-      HtExecValue *value = ht_exec_plan_value (self->plan, i);
-      if (value->is_given && value->place == HT_EXEC_ARENA && value->is_wanted)
-        value->place = HT_EXEC_HEAP;
+      const HtExecGiven *given = &g_array_index (self->given, HtExecGiven, i);
+      HtTensor *tensor = g_hash_table_lookup (request->given, given->name);
+      guint n_dims;
+      if (tensor == NULL || ht_tensor_get_data_type (tensor) != given->type)
+        return FALSE;
+      const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
+      if (n_dims != given->n_dims || (n_dims > 0 && memcmp (dims, given->dims, n_dims * sizeof *dims) != 0))
+        return FALSE;
     }
-  ht_exec_plan_lay_out (self->plan, self->request->encodings);
   return TRUE;
+}
+
+static GArray *
+new_array (gsize element_size, GDestroyNotify clear)
+{
+  GArray *array = g_array_new (FALSE, TRUE, (guint)element_size);
+  if (clear)
+    g_array_set_clear_func (array, clear);
+  return array;
 }
 
 HtExecPlan *
@@ -455,17 +282,50 @@ ht_exec_plan_new (const HtExecRequest *request, GError **error)
   if (table == NULL)
     return NULL;
   g_autoptr (HtExecPlan) plan = g_new0 (HtExecPlan, 1);
+  g_autoptr (GPtrArray) nodes = g_ptr_array_new ();
   g_autoptr (GHashTable) needed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GHashTable) visible = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GHashTable) tainted = g_hash_table_new (g_str_hash, g_str_equal);
-  g_autoptr (GHashTable) index_of = g_hash_table_new (g_str_hash, g_str_equal);
-  plan->values = g_array_new (FALSE, TRUE, sizeof (HtExecValue));
-  plan->steps = g_array_new (FALSE, TRUE, sizeof (HtExecStep));
-  g_array_set_clear_func (plan->values, value_clear);
-  g_array_set_clear_func (plan->steps, step_clear);
-  Builder builder = { request, plan, table, needed, tainted, index_of };
+  g_autoptr (GHashTable) uses
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
+  g_autoptr (GHashTable) made = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GHashTable) taken = g_hash_table_new (NULL, NULL);
+  g_autoptr (GHashTable) plain = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GHashTable) blocked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  plan->given = new_array (sizeof (HtExecGiven), given_clear);
+  plan->values = new_array (sizeof (HtExecValue), value_clear);
+  plan->steps = new_array (sizeof (HtExecStep), step_clear);
+  plan->entries = new_array (sizeof (guint), NULL);
+  remember_request (plan, request);
+  HtExecBuilder builder = { .request = request,
+                            .plan = plan,
+                            .table = table,
+                            .nodes = nodes,
+                            .needed = needed,
+                            .visible = visible,
+                            .tainted = tainted,
+                            .uses = uses,
+                            .made = made,
+                            .taken = taken,
+                            .plain = plain,
+                            .blocked = blocked };
   if (!build (&builder, error))
     return NULL;
   return g_steal_pointer (&plan);
+}
+
+gsize
+ht_exec_plan_constant_size (const HtExecPlan *self)
+{
+  gsize size = 0;
+
+  for (guint i = 0; i < self->steps->len; i++)
+    {
+      const HtExecStep *step = ht_exec_plan_step (self, i);
+      if (step->kind->constant_size)
+        size += step->kind->constant_size (step);
+    }
+  return size;
 }
 
 void
@@ -473,8 +333,12 @@ ht_exec_plan_free (HtExecPlan *self)
 {
   if (self == NULL)
     return;
-  g_free (self->signature);
-  g_clear_pointer (&self->values, g_array_unref);
+  g_clear_pointer (&self->given, g_array_unref);
+  g_strfreev (self->outputs);
+  g_strfreev (self->taps);
   g_clear_pointer (&self->steps, g_array_unref);
+  g_clear_pointer (&self->values, g_array_unref);
+  g_clear_pointer (&self->entries, g_array_unref);
+  g_free (self->tensors);
   g_free (self);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* A plan says, for one signature (given tensors with their shapes, wanted outputs, taps), which nodes run in which
+/* A plan says, for one signature (given tensors with their shapes, wanted outputs, taps), which steps run in which
  * order and where each value lives. It owns no tensor of a run: one plan serves many runs. */
 #pragma once
 
 #include "graph/operator.h"
 
 #include <halftone/encoding.h>
+#include <halftone/executor.h>
 
 #define HT_EXEC_NONE G_MAXUINT
 
@@ -18,48 +19,112 @@ typedef enum
   HT_EXEC_DYNAMIC,  /* known by running only */
 } HtExecPlace;
 
+typedef enum
+{
+  HT_LAYOUT_PLAIN,
+  HT_LAYOUT_BLOCKED, /* of kernels/blocked.h; float, always in the arena */
+} HtLayout;
+
 typedef struct
 {
-  char *name;
+  char *name; /* a tensor of the graph; its plain and its blocked form are two values of one name */
+  HtLayout layout;
   HtExecPlace place;
   gboolean is_static; /* type and shape are known and the elements have a size in bytes */
   gboolean is_given;  /* the caller's; with a place other than GIVEN it is copied there (and quantized) */
   gboolean is_wanted; /* an output of the run */
   gboolean is_tapped;
   HtDataType type;
-  gint64 *dims;
+  gint64 *dims; /* those of the graph, whatever the layout */
   guint n_dims;
-  gsize size;
+  gsize size; /* bytes in this layout */
   HtTensor *constant;
   guint root;       /* the value whose memory this one uses; itself mostly */
   gint first, last; /* steps that need the memory; of a root: including those that share it */
   gsize offset;
-  HtTensor *view; /* bound to the arena; not for dynamic places */
+  HtTensor *view;       /* bound to the arena, or the constant as the network sees it; not for other places */
+  HtEncoding *encoding; /* as of the last preparation; borrowed from the executor */
 } HtExecValue;
 
+typedef struct _HtExecStep HtExecStep;
+typedef struct _HtExecPlan HtExecPlan;
+
+/* One execution of one step. */
 typedef struct
 {
-  HtNode *node;
-  const HtOperator *op;
+  HtExecutor *executor;
+  const HtExecPlan *plan;
+  const HtExecStep *step;
+  HtTensor *const *inputs; /* by step->inputs; NULL: absent */
+  HtTensor **outputs;      /* by step->outputs; NULL: not wanted */
+  gpointer workspace;      /* of step->workspace_size bytes, 64-byte aligned */
+  GCancellable *cancellable;
+  gpointer run; /* the run's state, for exec-run.c */
+} HtExecCall;
+
+/* What a step does. Kinds are static tables, one for each file that makes such steps. */
+typedef struct
+{
+  const char *name;
+  gboolean (*forward) (const HtExecCall *call, GError **error);
+  /* Called before the first run and again whenever an encoding of the executor changed: finds grids, prepares
+   * constants. May be NULL. */
+  gboolean (*prepare) (HtExecutor *executor, HtExecPlan *plan, HtExecStep *step, GError **error);
+  /* Bytes of constants that the step keeps in a form of its own; may be NULL. */
+  gsize (*constant_size) (const HtExecStep *step);
+  void (*free) (gpointer data); /* may be NULL */
+  gboolean quantizes; /* forward() applies the encodings of its outputs itself, else the run does it afterwards */
+} HtExecKind;
+
+struct _HtExecStep
+{
+  const HtExecKind *kind;
+  gpointer data;        /* the kind's own */
+  HtNode *node;         /* the first node that it does; NULL: none (a change of layout) */
+  const HtOperator *op; /* of `node`, for steps that are one operator; else NULL */
   gint64 opset;
   guint n_inputs, n_outputs;
   guint *inputs, *outputs; /* values; HT_EXEC_NONE: absent */
   guint n_captures;
   guint *captures;    /* values that subgraphs of the node read */
   gboolean is_static; /* everything is known before the run */
+  /* Bit i: output 0 may lie where input i lies, if nobody needs that any more and no other input lies there. */
+  guint32 in_place;
   gsize workspace_size, workspace_offset;
   GArray *released; /* guint: dynamic values that nobody reads after this step */
-} HtExecStep;
+};
 
+/* What a plan is made from, kept to recognize the next run. */
 typedef struct
 {
-  char *signature;
-  GArray *values; /* HtExecValue */
-  GArray *steps;  /* HtExecStep */
+  char *name;
+  HtDataType type;
+  guint n_dims;
+  gint64 *dims;
+} HtExecGiven;
+
+struct _HtExecPlan
+{
+  GArray *given; /* HtExecGiven */
+  GStrv outputs, taps;
+  guint n_threads;
+  GArray *values;     /* HtExecValue */
+  GArray *steps;      /* HtExecStep */
+  GArray *entries;    /* guint: values that a run must look at before the first step */
+  HtTensor **tensors; /* by value: scratch memory of the run that goes on */
   gsize arena_size;
-  gpointer bound; /* the arena the views point into */
+  gpointer bound;   /* the arena the views point into */
+  guint64 prepared; /* the executor's count of changed encodings at the last preparation; 0: never */
   guint64 last_use;
-} HtExecPlan;
+};
+
+/* How much of the graph's structure the plan may give up for speed. */
+typedef enum
+{
+  HT_EXEC_FUSED,   /* blocked layouts, chains of nodes in one step */
+  HT_EXEC_UNFUSED, /* blocked layouts, but every tensor of the graph exists at some time, as training needs it */
+  HT_EXEC_PLAIN,   /* one operator a step, plain layout: what the others are judged by */
+} HtExecMode;
 
 /* What a plan is made for. */
 typedef struct
@@ -68,14 +133,18 @@ typedef struct
   GHashTable *given; /* name -> HtTensor */
   const char *const *outputs;
   const char *const *taps;
-  GHashTable *encodings; /* keys: the names that have one */
+  GHashTable *encodings; /* name -> HtEncoding */
+  HtExecMode mode;
 } HtExecRequest;
 
-char *ht_exec_request_make_signature (const HtExecRequest *request);
 HtExecPlan *ht_exec_plan_new (const HtExecRequest *request, GError **error);
 void ht_exec_plan_free (HtExecPlan *self);
+/* Is the plan one for this request? Graph, mode and names with an encoding are the caller's affair. */
+gboolean ht_exec_plan_serves (const HtExecPlan *self, const HtExecRequest *request);
 /* Points the views into `arena`, which has arena_size bytes and is 64-byte aligned. */
 void ht_exec_plan_bind (HtExecPlan *self, gpointer arena);
+/* Bytes of prepared constants, all steps together; what several steps share counts once for each. */
+gsize ht_exec_plan_constant_size (const HtExecPlan *self);
 
 /* Chooses who shares memory with whom, and offsets in the arena: exec-plan-memory.c. */
 void ht_exec_plan_lay_out (HtExecPlan *self, GHashTable *encodings);

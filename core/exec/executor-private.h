@@ -3,8 +3,6 @@
 
 #include "exec/exec-plan.h"
 
-#include <halftone/executor.h>
-
 struct _HtExecutor
 {
   GObject parent_instance;
@@ -12,8 +10,10 @@ struct _HtExecutor
   GMutex lock;      /* one run at a time */
   GThread *running; /* who holds it */
   HtGraph *graph;
-  HtGraph *snapshot;     /* the graph as it was, sealed */
-  GHashTable *encodings; /* name -> HtEncoding; shared with the executors of subgraphs */
+  HtGraph *snapshot;        /* the graph as it was, sealed */
+  GHashTable *encodings;    /* name -> HtEncoding; shared with the executors of subgraphs */
+  guint64 encoding_changes; /* 1 + how often an encoding changed */
+  HtExecMode mode;
   GHashTable *quantized; /* name -> HtTensor: encoded constants */
   GPtrArray *plans;      /* the last few signatures */
   guint64 clock;
@@ -33,6 +33,14 @@ typedef struct
   GCancellable *cancellable;
 } HtExecRun;
 
+/* A run that goes on. */
+typedef struct
+{
+  HtExecutor *executor;
+  const HtExecRun *run;
+  HtExecPlan *plan;
+} HtExecState;
+
 /* Runs a request that was checked. Returns name -> HtTensor. exec-run.c */
 GHashTable *ht_executor_run_unchecked (HtExecutor *self, const HtExecRun *run, GError **error);
 /* The plan for this request, from the last few ones or new, bound to an arena large enough. */
@@ -41,7 +49,14 @@ HtExecPlan *ht_executor_get_plan (HtExecutor *self, const HtExecRun *run, const 
 HtExecutor *ht_executor_new_child (HtExecutor *self, HtGraph *subgraph, GHashTable *constants);
 gboolean ht_exec_graph_defines (HtGraph *graph, const char *name);
 
+/* Plans to come give up as much structure as `mode` says; for tests, and for training. */
+void ht_executor_set_mode (HtExecutor *self, HtExecMode mode);
+
 /* Writes the fake-quantized elements of `tensor` to `y`, which may be its own memory. exec-encoding.c */
 gboolean ht_exec_fake_quantize (const char *name, HtEncoding *encoding, HtTensor *tensor, float *y, GError **error);
+/* Can a fused step apply it: one grid, of a width that its arithmetic takes? */
+gboolean ht_exec_can_fuse_grid (HtEncoding *encoding);
+/* In place, by a grid for the whole tensor. */
+void ht_exec_fake_quantize_floats (HtEncoding *encoding, float *values, gsize n);
 /* The constant as the network sees it, (transfer none). */
 HtTensor *ht_executor_get_quantized_constant (HtExecutor *self, const char *name, HtTensor *constant, GError **error);

@@ -59,6 +59,7 @@ static void
 ht_executor_init (HtExecutor *self)
 {
   g_mutex_init (&self->lock);
+  self->encoding_changes = 1;
   self->encodings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_encoding_unref);
   self->quantized = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_tensor_unref);
   self->plans = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_exec_plan_free);
@@ -128,6 +129,7 @@ ht_executor_new_child (HtExecutor *self, HtGraph *subgraph, GHashTable *constant
   child->snapshot = copy;
   g_hash_table_unref (child->encodings);
   child->encodings = g_hash_table_ref (self->encodings);
+  child->mode = self->mode;
   g_hash_table_replace (self->children, g_object_ref (subgraph), child);
   return child;
 }
@@ -153,6 +155,28 @@ forget_plans (HtExecutor *self)
   g_hash_table_remove_all (self->children);
 }
 
+void
+ht_executor_set_mode (HtExecutor *self, HtExecMode mode)
+{
+  g_mutex_lock (&self->lock);
+  self->mode = mode;
+  forget_plans (self);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Plans count on these properties of an encoding; all others may change under them. */
+static gboolean
+changes_plans (HtEncoding *old, HtEncoding *new)
+{
+  gsize n_old, n_new;
+
+  if (old == NULL || new == NULL)
+    return TRUE;
+  ht_encoding_get_scales (old, &n_old);
+  ht_encoding_get_scales (new, &n_new);
+  return n_old != n_new || ht_exec_can_fuse_grid (old) != ht_exec_can_fuse_grid (new);
+}
+
 /**
  * ht_executor_set_encoding:
  * @self: an executor that is not running
@@ -174,7 +198,8 @@ ht_executor_set_encoding (HtExecutor *self, const char *tensor, HtEncoding *enco
   if (old != encoding)
     {
       g_hash_table_remove (self->quantized, tensor);
-      if (encoding == NULL || old == NULL)
+      self->encoding_changes++;
+      if (changes_plans (old, encoding))
         forget_plans (self);
       else
         g_hash_table_remove_all (self->children);
@@ -202,6 +227,7 @@ ht_executor_clear_encodings (HtExecutor *self)
     {
       g_hash_table_remove_all (self->encodings);
       g_hash_table_remove_all (self->quantized);
+      self->encoding_changes++;
       forget_plans (self);
     }
   g_mutex_unlock (&self->lock);
@@ -241,25 +267,48 @@ drop_oldest_plan (HtExecutor *self)
   g_ptr_array_remove_index_fast (self->plans, oldest);
 }
 
+/* What a run reads without asking again: encodings by value, constants as the network sees them. */
+static gboolean
+prepare_plan (HtExecutor *self, HtExecPlan *plan, GError **error)
+{
+  plan->prepared = 0;
+  for (guint i = 0; i < plan->values->len; i++)
+    {
+      HtExecValue *value = ht_exec_plan_value (plan, i);
+      value->encoding = g_hash_table_lookup (self->encodings, value->name);
+      if (value->place != HT_EXEC_CONSTANT)
+        continue;
+      HtTensor *constant = ht_executor_get_quantized_constant (self, value->name, value->constant, error);
+      if (constant == NULL)
+        return FALSE;
+      g_clear_pointer (&value->view, ht_tensor_unref);
+      value->view = ht_tensor_ref (constant);
+      plan->tensors[i] = value->view;
+    }
+  for (guint i = 0; i < plan->steps->len; i++)
+    {
+      HtExecStep *step = ht_exec_plan_step (plan, i);
+      if (step->kind->prepare && !step->kind->prepare (self, plan, step, error))
+        return FALSE;
+    }
+  plan->prepared = self->encoding_changes;
+  return TRUE;
+}
+
 HtExecPlan *
 ht_executor_get_plan (HtExecutor *self, const HtExecRun *run, const char *const *taps, GError **error)
 {
-  HtExecRequest request = { self->snapshot, run->given, run->outputs, taps, self->encodings };
-  g_autofree char *signature = ht_exec_request_make_signature (&request);
+  HtExecRequest request = { self->snapshot, run->given, run->outputs, taps, self->encodings, self->mode };
   HtExecPlan *plan = NULL;
 
-  for (guint i = 0; i < self->plans->len && plan == NULL; i++)
-    {
-      HtExecPlan *kept = g_ptr_array_index (self->plans, i);
-      if (strcmp (kept->signature, signature) == 0)
-        plan = kept;
-    }
+  for (guint i = self->plans->len; i-- > 0 && plan == NULL;)
+    if (ht_exec_plan_serves (g_ptr_array_index (self->plans, i), &request))
+      plan = g_ptr_array_index (self->plans, i);
   if (plan == NULL)
     {
       plan = ht_exec_plan_new (&request, error);
       if (plan == NULL)
         return NULL;
-      plan->signature = g_steal_pointer (&signature);
       if (self->plans->len >= N_PLANS)
         drop_oldest_plan (self);
       g_ptr_array_add (self->plans, plan);
@@ -269,6 +318,8 @@ ht_executor_get_plan (HtExecutor *self, const HtExecRun *run, const char *const 
     return NULL;
   if (plan->bound != self->arena)
     ht_exec_plan_bind (plan, self->arena);
+  if (plan->prepared != self->encoding_changes && !prepare_plan (self, plan, error))
+    return NULL;
   return plan;
 }
 

@@ -15,6 +15,8 @@ typedef struct
   float scale, offset, n_steps;
 } HtGrid;
 
+#define HT_GRID_MAX_STEPS 4194303.0f /* 22 bits: wider ones these kernels do not round exactly */
+
 typedef enum
 {
   HT_ACTIVATION_NONE,

@@ -30,8 +30,6 @@ ht_block_round_product (HtBlock product)
 
 /* Clamping before rounding to even gives the codes that fake-quantize.c gets by clamping after, as long as the ends of
  * the grid are exact: up to 22 bits. NaN goes to the lowest value, and zero is never negative. */
-#define HT_GRID_MAX_STEPS 4194303.0f
-
 HT_ALWAYS_INLINE HtBlock
 ht_block_quantize (HtBlock x, const HtGrid *grid)
 {

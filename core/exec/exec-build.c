@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* Values and steps of a plan under construction. */
+#include "exec/exec-build.h"
+
+#include "kernels/blocked.h"
+#include "kernels/isa.h"
+
+#include <halftone/error.h>
+#include <string.h>
+
+const HtInferValue *
+ht_exec_builder_look_up (HtExecBuilder *self, const char *name)
+{
+  return ht_value_table_lookup (self->table, name);
+}
+
+gboolean
+ht_exec_builder_is_given (HtExecBuilder *self, const char *name)
+{
+  return g_hash_table_contains (self->request->given, name);
+}
+
+HtTensor *
+ht_exec_builder_get_constant (HtExecBuilder *self, const char *name)
+{
+  if (ht_exec_builder_is_given (self, name) || g_hash_table_contains (self->tainted, name))
+    return NULL;
+  const HtInferValue *value = ht_value_table_lookup (self->table, name);
+  return value ? value->constant : NULL;
+}
+
+HtEncoding *
+ht_exec_builder_get_encoding (HtExecBuilder *self, const char *name)
+{
+  return g_hash_table_lookup (self->request->encodings, name);
+}
+
+guint
+ht_exec_builder_get_n_uses (HtExecBuilder *self, const char *name)
+{
+  GPtrArray *uses = g_hash_table_lookup (self->uses, name);
+  return uses ? uses->len : 0;
+}
+
+HtNode *
+ht_exec_builder_get_use (HtExecBuilder *self, const char *name, guint use)
+{
+  GPtrArray *uses = g_hash_table_lookup (self->uses, name);
+  return uses && use < uses->len ? g_ptr_array_index (uses, use) : NULL;
+}
+
+gboolean
+ht_exec_builder_is_inner (HtExecBuilder *self, const char *name, guint n_uses)
+{
+  return !g_hash_table_contains (self->visible, name) && !ht_exec_builder_is_given (self, name)
+         && ht_exec_builder_get_n_uses (self, name) == n_uses;
+}
+
+gboolean
+ht_exec_builder_is_made (HtExecBuilder *self, const char *name)
+{
+  return g_hash_table_contains (self->made, name) || ht_exec_builder_is_given (self, name)
+         || ht_exec_builder_get_constant (self, name) != NULL;
+}
+
+gboolean
+ht_exec_builder_is_blocked (HtExecBuilder *self, const char *name)
+{
+  return g_hash_table_contains (self->blocked, name);
+}
+
+gboolean
+ht_exec_builder_get_float_dims (HtExecBuilder *self, const char *name, gint64 *dims, guint *n_dims)
+{
+  HtTensor *given = g_hash_table_lookup (self->request->given, name);
+
+  if (given)
+    {
+      const gint64 *known = ht_tensor_get_dims (given, n_dims);
+      for (guint i = 0; i < *n_dims; i++)
+        dims[i] = known[i];
+      return ht_tensor_get_data_type (given) == HT_DATA_TYPE_FLOAT;
+    }
+  const HtInferValue *value = ht_value_table_lookup (self->table, name);
+  if (value == NULL || value->type != HT_DATA_TYPE_FLOAT || value->shape == NULL || !ht_shape_is_static (value->shape)
+      || ht_shape_get_n_dims (value->shape) > HT_TENSOR_MAX_DIMS)
+    return FALSE;
+  *n_dims = ht_shape_get_n_dims (value->shape);
+  for (guint i = 0; i < *n_dims; i++)
+    dims[i] = ht_shape_get_dim (value->shape, i);
+  return TRUE;
+}
+
+gboolean
+ht_exec_builder_can_block (HtExecBuilder *self, const char *name)
+{
+  gint64 dims[HT_TENSOR_MAX_DIMS];
+  gsize size = sizeof (float) * ht_isa_get_block (), n_grids = 1;
+  guint n_dims;
+
+  if (!ht_exec_builder_get_float_dims (self, name, dims, &n_dims) || n_dims < 3 || n_dims > 2 + HT_CONV_AXES)
+    return FALSE;
+  for (guint i = 0; i < n_dims; i++)
+    if (dims[i] < 1 || !g_size_checked_mul (&size, size, (gsize)dims[i]))
+      return FALSE;
+  HtEncoding *encoding = ht_exec_builder_get_encoding (self, name);
+  if (encoding)
+    ht_encoding_get_scales (encoding, &n_grids);
+  return size <= G_MAXSSIZE / 2 && n_grids == 1;
+}
+
+/* Fills in what inference knows. Strings have no fixed size. */
+static void
+set_static (HtExecValue *value, HtDataType type, const gint64 *dims, guint n_dims)
+{
+  gsize size = ht_data_type_get_bits (type);
+
+  if (size == 0 || type == HT_DATA_TYPE_STRING)
+    return;
+  for (guint i = 0; i < n_dims; i++)
+    if (dims[i] < 0 || !g_size_checked_mul (&size, size, (gsize)dims[i]))
+      return;
+  if (size > G_MAXSIZE / 2)
+    return;
+  value->type = type;
+  value->n_dims = n_dims;
+  value->dims = g_memdup2 (dims, MAX (n_dims, 1) * sizeof (gint64));
+  value->size = (size + 7) / 8;
+  value->is_static = TRUE;
+}
+
+static void
+set_static_from_infer (HtExecValue *value, const HtInferValue *known)
+{
+  gint64 dims[HT_TENSOR_MAX_DIMS] = { 0 };
+
+  if (known == NULL || known->shape == NULL || known->type == HT_DATA_TYPE_UNDEFINED
+      || !ht_shape_is_static (known->shape) || ht_shape_get_n_dims (known->shape) > HT_TENSOR_MAX_DIMS)
+    return;
+  for (guint i = 0; i < ht_shape_get_n_dims (known->shape); i++)
+    dims[i] = ht_shape_get_dim (known->shape, i);
+  set_static (value, known->type, dims, ht_shape_get_n_dims (known->shape));
+}
+
+/* What the caller sees, it sees plain. */
+static void
+set_plain (HtExecBuilder *self, HtExecValue *value, const char *name)
+{
+  HtTensor *given = g_hash_table_lookup (self->request->given, name);
+  HtTensor *constant = ht_exec_builder_get_constant (self, name);
+  guint seen = GPOINTER_TO_UINT (g_hash_table_lookup (self->visible, name));
+  guint n_dims;
+
+  value->is_wanted = (seen & HT_EXEC_SEEN_WANTED) != 0;
+  value->is_tapped = (seen & HT_EXEC_SEEN_TAPPED) != 0;
+  if (given)
+    {
+      const gint64 *dims = ht_tensor_get_dims (given, &n_dims);
+      value->is_given = TRUE;
+      set_static (value, ht_tensor_get_data_type (given), dims, n_dims);
+      /* An encoded input becomes a copy: the caller's tensor is never written. */
+      if (value->is_static && ht_exec_builder_get_encoding (self, name))
+        value->place = value->is_wanted ? HT_EXEC_HEAP : HT_EXEC_ARENA;
+      else
+        value->place = HT_EXEC_GIVEN;
+    }
+  else if (constant)
+    {
+      const gint64 *dims = ht_tensor_get_dims (constant, &n_dims);
+      value->constant = ht_tensor_ref (constant);
+      value->place = HT_EXEC_CONSTANT;
+      set_static (value, ht_tensor_get_data_type (constant), dims, n_dims);
+    }
+  else
+    {
+      set_static_from_infer (value, ht_value_table_lookup (self->table, name));
+    }
+}
+
+static void
+set_blocked (HtExecBuilder *self, HtExecValue *value, const char *name)
+{
+  gint64 dims[HT_TENSOR_MAX_DIMS];
+  gsize positions = 1;
+  guint n_dims;
+
+  if (!ht_exec_builder_get_float_dims (self, name, dims, &n_dims))
+    g_assert_not_reached ();
+  set_static (value, HT_DATA_TYPE_FLOAT, dims, n_dims);
+  for (guint i = 2; i < n_dims; i++)
+    positions *= (gsize)dims[i];
+  value->size = sizeof (float) * ht_blocked_floats ((gsize)dims[0], (gsize)dims[1], positions, ht_isa_get_block ());
+  value->place = HT_EXEC_ARENA;
+}
+
+guint
+ht_exec_builder_get_value (HtExecBuilder *self, const char *name, HtLayout layout)
+{
+  GHashTable *table = layout == HT_LAYOUT_BLOCKED ? self->blocked : self->plain;
+  gpointer index = g_hash_table_lookup (table, name);
+  if (index)
+    return GPOINTER_TO_UINT (index) - 1;
+
+  HtExecValue value = { .name = g_strdup (name), .layout = layout, .place = HT_EXEC_DYNAMIC };
+  if (layout == HT_LAYOUT_BLOCKED)
+    set_blocked (self, &value, name);
+  else
+    set_plain (self, &value, name);
+  g_array_append_val (self->plan->values, value);
+  g_hash_table_insert (table, g_strdup (name), GUINT_TO_POINTER (self->plan->values->len));
+  return self->plan->values->len - 1;
+}
+
+static gboolean
+fail_missing (HtExecBuilder *self, HtNode *reader, const char *name, GError **error)
+{
+  HtGraph *graph = self->request->graph;
+  g_autofree char *who = reader ? ht_node_describe (reader) : g_strdup ("the caller");
+
+  if (ht_graph_is_input (graph, name))
+    {
+      HtShape *shape = ht_graph_get_shape (graph, name);
+      g_autofree char *expected = shape ? ht_shape_to_string (shape) : g_strdup ("of any shape");
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
+                   "running graph '%s': input '%s' (%s %s) is missing, %s needs it; give a tensor of that name",
+                   ht_graph_get_name (graph), name, ht_data_type_get_name (ht_graph_get_data_type (graph, name)),
+                   expected, who);
+    }
+  else
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_NOT_FOUND,
+                   "running graph '%s': %s needs tensor '%s', which no input, initializer or node before it provides",
+                   ht_graph_get_name (graph), who, name);
+    }
+  return FALSE;
+}
+
+static guint
+reorder (HtExecBuilder *self, const char *name, guint from, HtLayout layout)
+{
+  ht_exec_builder_add_step (self, NULL, &ht_exec_reorder_kind, NULL, &from, 1, name, layout);
+  return ht_exec_builder_get_value (self, name, layout);
+}
+
+gboolean
+ht_exec_builder_read (HtExecBuilder *self, HtNode *reader, const char *name, HtLayout layout, guint *index,
+                      GError **error)
+{
+  gboolean has_blocked = g_hash_table_contains (self->blocked, name);
+  gboolean has_plain = g_hash_table_contains (self->plain, name);
+
+  *index = HT_EXEC_NONE;
+  if (name[0] == '\0')
+    return TRUE;
+  if (!ht_exec_builder_is_made (self, name))
+    return fail_missing (self, reader, name, error);
+  if (layout == HT_LAYOUT_PLAIN && has_blocked && !has_plain)
+    *index = reorder (self, name, ht_exec_builder_get_value (self, name, HT_LAYOUT_BLOCKED), layout);
+  else if (layout == HT_LAYOUT_BLOCKED && !has_blocked)
+    *index = reorder (self, name, ht_exec_builder_get_value (self, name, HT_LAYOUT_PLAIN), layout);
+  else
+    *index = ht_exec_builder_get_value (self, name, layout);
+  return TRUE;
+}
+
+void
+ht_exec_builder_take (HtExecBuilder *self, HtNode *node)
+{
+  g_hash_table_add (self->taken, node);
+}
+
+HtExecStep *
+ht_exec_builder_add_step (HtExecBuilder *self, HtNode *node, const HtExecKind *kind, gpointer data, const guint *inputs,
+                          guint n_inputs, const char *output, HtLayout layout)
+{
+  HtExecPlan *plan = self->plan;
+  HtExecStep step = { .kind = kind,
+                      .data = data,
+                      .node = node,
+                      .n_inputs = n_inputs,
+                      .n_outputs = 1,
+                      .inputs = g_memdup2 (inputs, MAX (n_inputs, 1) * sizeof (guint)),
+                      .outputs = g_new (guint, 1),
+                      .is_static = TRUE };
+
+  step.outputs[0] = ht_exec_builder_get_value (self, output, layout);
+  HtExecValue *value = ht_exec_plan_value (plan, step.outputs[0]);
+  if (layout == HT_LAYOUT_PLAIN)
+    value->place = value->is_wanted ? HT_EXEC_HEAP : HT_EXEC_ARENA;
+  g_array_append_val (plan->steps, step);
+  if (node)
+    ht_exec_builder_take (self, node);
+  g_hash_table_add (self->made, (gpointer)value->name);
+  return ht_exec_plan_step (plan, plan->steps->len - 1);
+}
