@@ -42,8 +42,8 @@ softplus_of_double (double x)
   return fmax (x, 0.0) + log1p (exp (-fabs (x)));
 }
 
-HT_UNARY_FLOAT (sigmoid, COSTLY, sigmoid_of (x), sigmoid_of_double (x), HT_NO_PARAMETERS)
-HT_UNARY_FLOAT (tanh, COSTLY, tanhf (x), tanh (x), HT_NO_PARAMETERS)
+HT_UNARY_MAPPED (sigmoid, sigmoid, sigmoid_of_double (x))
+HT_UNARY_MAPPED (tanh, tanh, tanh (x))
 HT_UNARY_FLOAT (leaky_relu, 1, x < 0.0f ? A * x : x, x < 0.0 ? A * x : x, ATTRIBUTE_A ("alpha", 0.01))
 HT_UNARY_FLOAT (elu, COSTLY, x < 0.0f ? A * expm1f (x) : x, x < 0.0 ? A * expm1 (x) : x, ATTRIBUTE_A ("alpha", 1.0))
 HT_UNARY_FLOAT (celu, COSTLY, fmaxf (0.0f, x) + fminf (0.0f, A * expm1f (x / A)),
@@ -58,12 +58,16 @@ HT_UNARY_FLOAT (hard_swish, 1, x * fmaxf (0.0f, fminf (1.0f, x * (1.0f / 6.0f) +
                 x * fmax (0.0, fmin (1.0, x / 6.0 + 0.5)), HT_NO_PARAMETERS)
 HT_UNARY_FLOAT (mish, COSTLY, x * tanhf (softplus_of (x)), x * tanh (softplus_of_double (x)), HT_NO_PARAMETERS)
 HT_UNARY_FLOAT (thresholded_relu, 1, x > A ? x : 0.0f, x > A ? x : 0.0, ATTRIBUTE_A ("alpha", 1.0))
-HT_UNARY_FLOAT (swish, COSTLY, x *sigmoid_of (A *x), x *sigmoid_of_double (A *x), ATTRIBUTE_A ("alpha", 1.0))
-HT_UNARY_FLOAT (gelu_exact, COSTLY, 0.5f * x * (1.0f + erff (x * 0.70710678118654752440f)),
-                0.5 * x * (1.0 + erf (x * 0.70710678118654752440)), HT_NO_PARAMETERS)
-HT_UNARY_FLOAT (gelu_tanh, COSTLY,
-                0.5f * x * (1.0f + tanhf (0.79788456080286535588f * (x + 0.044715f * x * x * x))),
-                0.5 * x * (1.0 + tanh (0.79788456080286535588 * (x + 0.044715 * x * x * x))), HT_NO_PARAMETERS)
+HT_UNARY_MAPPED (gelu_exact, gelu, 0.5 * x * (1.0 + erf (x * 0.70710678118654752440)))
+HT_UNARY_MAPPED (gelu_tanh, gelu_tanh, 0.5 * x * (1.0 + tanh (0.79788456080286535588 * (x + 0.044715 * x * x * x))))
+
+static void
+swish_float (gsize n, gconstpointer in, gpointer out, const HtUnaryParameters *p)
+{
+  HT_MAP (swish) (n, in, out, A);
+}
+HT_UNARY_LOOP (swish, double, x *sigmoid_of_double (A *x))
+HT_UNARY_FORWARD (swish, HT_MAP_COST, ATTRIBUTE_A ("alpha", 1.0))
 
 static gboolean
 gelu_forward (const HtOpCall *call, GError **error)

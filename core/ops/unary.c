@@ -47,7 +47,7 @@ ht_op_run_unary (const HtOpCall *call, const HtUnaryKernel *kernels, const HtUna
 
 #define COSTLY 8
 
-HT_UNARY_FLOAT (exp, COSTLY, expf (x), exp (x), HT_NO_PARAMETERS)
+HT_UNARY_MAPPED (exp, exp, exp (x))
 HT_UNARY_FLOAT (log, COSTLY, logf (x), log (x), HT_NO_PARAMETERS)
 HT_UNARY_FLOAT (sqrt, 1, sqrtf (x), sqrt (x), HT_NO_PARAMETERS)
 HT_UNARY_FLOAT (reciprocal, 1, 1.0f / x, 1.0 / x, HT_NO_PARAMETERS)
@@ -55,7 +55,7 @@ HT_UNARY_FLOAT (floor, 1, floorf (x), floor (x), HT_NO_PARAMETERS)
 HT_UNARY_FLOAT (ceil, 1, ceilf (x), ceil (x), HT_NO_PARAMETERS)
 /* The default rounding mode is half to even, as the specification asks. */
 HT_UNARY_FLOAT (round, 1, rintf (x), rint (x), HT_NO_PARAMETERS)
-HT_UNARY_FLOAT (erf, COSTLY, erff (x), erf (x), HT_NO_PARAMETERS)
+HT_UNARY_MAPPED (erf, erf, erf (x))
 HT_UNARY_FLOAT (sin, COSTLY, sinf (x), sin (x), HT_NO_PARAMETERS)
 HT_UNARY_FLOAT (cos, COSTLY, cosf (x), cos (x), HT_NO_PARAMETERS)
 HT_UNARY_FLOAT (tan, COSTLY, tanf (x), tan (x), HT_NO_PARAMETERS)
