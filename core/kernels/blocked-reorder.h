@@ -4,12 +4,12 @@
 #include "kernels/blocked.h"
 #include "kernels/isa.h"
 
-/* Of one image: blocks [begin, end) of its channels. */
+/* Positions [begin, end) of a plane: `n_channels` channels of x or y, which are one block of the other. */
 typedef struct
 {
-  void (*from_plain) (gsize channels, gsize positions, gsize begin, gsize end, const float *x, float *y,
+  void (*from_plain) (gsize n_channels, gsize positions, gsize begin, gsize end, const float *x, float *y,
                       const HtEpilogue *e);
-  void (*to_plain) (gsize channels, gsize positions, gsize begin, gsize end, const float *x, float *y,
+  void (*to_plain) (gsize n_channels, gsize positions, gsize begin, gsize end, const float *x, float *y,
                     const HtEpilogue *e);
 } HtBlockedReorderKernels;
 

@@ -2,22 +2,12 @@
 #include "kernels/pool.h"
 
 #include "base/thread-pool.h"
+#include "kernels/pool-window.h"
 #include "kernels/reduce.h"
 #include "kernels/vectorize.h"
 
 #include <math.h>
 #include <stdint.h>
-
-/* Kernel positions [first, last) of an axis whose input position start + k * dilation lies in [0, size). */
-static inline void
-clip_window (gint64 start, gsize kernel, gsize dilation, gint64 size, gsize *first, gsize *last)
-{
-  gint64 step = (gint64)dilation;
-  gint64 begin = start >= 0 ? 0 : (-start + step - 1) / step;
-  gint64 end = start >= size ? 0 : (size - start + step - 1) / step;
-  *first = (gsize)MIN (begin, (gint64)kernel);
-  *last = (gsize)CLAMP (end, (gint64)*first, (gint64)kernel);
-}
 
 typedef struct
 {
@@ -39,9 +29,9 @@ window_at (const HtConvGeometry *g, const gsize out[HT_CONV_AXES], Window *windo
 {
   for (int axis = 0; axis < HT_CONV_AXES; axis++)
     {
-      window->start[axis] = (gint64)(out[axis] * g->stride[axis]) - g->pad[axis];
-      clip_window (window->start[axis], g->kernel[axis], g->dilation[axis], (gint64)g->in[axis], &window->first[axis],
-                   &window->last[axis]);
+      window->start[axis] = ht_pool_start (g, axis, out[axis]);
+      ht_pool_clip (window->start[axis], g->kernel[axis], g->dilation[axis], (gint64)g->in[axis], &window->first[axis],
+                    &window->last[axis]);
     }
 }
 
@@ -175,7 +165,7 @@ combine_row (const HtConvGeometry *g, const float *x, gsize d, gsize h, float *y
           {
             gint64 start = (gint64)(kw * g->dilation[2]) - g->pad[2];
             gsize first, last;
-            clip_window (start, g->out[2], g->stride[2], (gint64)g->in[2], &first, &last);
+            ht_pool_clip (start, g->out[2], g->stride[2], (gint64)g->in[2], &first, &last);
             if (first < last)
               func (row + (start + (gint64)(first * g->stride[2])), g->stride[2], y + first, last - first);
           }
@@ -212,23 +202,6 @@ ht_kernel_max_pool_float (const HtPoolGeometry *pool, const float *x, float *y, 
     run_planes (&work, run_max_rows);
 }
 
-/* How many positions of the window count on one axis. */
-static inline gsize
-count_axis (const HtPoolGeometry *pool, int axis, gsize out)
-{
-  const HtConvGeometry *g = &pool->geometry;
-  gint64 start = (gint64)(out * g->stride[axis]) - g->pad[axis], low = 0, size = (gint64)g->in[axis];
-  gsize first, last;
-
-  if (pool->count_padding)
-    {
-      low = -g->pad[axis];
-      size += (gint64)pool->pad_end[axis];
-    }
-  clip_window (start - low, g->kernel[axis], g->dilation[axis], size - low, &first, &last);
-  return last - first;
-}
-
 static void
 run_average_rows (gsize begin, gsize end, guint worker, gpointer user_data)
 {
@@ -242,13 +215,13 @@ run_average_rows (gsize begin, gsize end, guint worker, gpointer user_data)
       for (gsize d = 0; d < g->out[0]; d++)
         for (gsize h = 0; h < g->out[1]; h++, y += g->out[2])
           {
-            gsize outer = count_axis (work->pool, 0, d) * count_axis (work->pool, 1, h);
+            gsize outer = ht_pool_count (work->pool, 0, d) * ht_pool_count (work->pool, 1, h);
             for (gsize i = 0; i < g->out[2]; i++)
               y[i] = 0.0f;
             combine_row (g, x, d, h, y, add_rows);
             for (gsize i = 0; i < g->out[2]; i++)
               {
-                gsize count = outer * count_axis (work->pool, 2, i);
+                gsize count = outer * ht_pool_count (work->pool, 2, i);
                 y[i] = count > 0 ? y[i] / (float)count : 0.0f;
               }
           }

@@ -52,6 +52,8 @@ TEST (BlockedReorder, ThereAndBack)
   check (3, 3, 50, nullptr);
   check (2, 37, 7, nullptr);
   check (1, 130, 33, nullptr);
+  check (2, 40, 1037, nullptr);
+  check (1, 3, 2048, nullptr);
 }
 
 TEST (BlockedReorder, QuantizesLikeTheKernel)

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernels/blocked-elementwise.h"
+
+#include "kernels/blocked-planes.h"
+
+#include <string.h>
+
+typedef struct
+{
+  const HtBlockedElementwiseKernels *kernels;
+  HtPlanes planes;
+  gsize block;
+  const float *x, *b;
+  gboolean b_per_channel;
+  const HtEpilogue *e;
+  float *y;
+} Work;
+
+static Work
+work_new (gsize batch, gsize channels, gsize positions)
+{
+  return (Work){ .kernels = HT_ISA_PICK (ht_blocked_elementwise_kernels),
+                 .planes = ht_planes (batch, channels, positions),
+                 .block = ht_isa_get_block () };
+}
+
+static void
+run_runs (gsize begin, gsize end, guint worker, gpointer user_data)
+{
+  const Work *work = user_data;
+  const HtEpilogue *e = work->e;
+  gsize block = work->block;
+
+  for (gsize item = begin; item < end; item++)
+    {
+      HtPlaneRun run = ht_planes_get_run (&work->planes, item);
+      gsize at = (run.plane * work->planes.positions + run.begin) * block, n = run.end - run.begin;
+      const float *scale = e && e->scale ? e->scale + run.block * block : NULL;
+      const float *shift = e && e->shift ? e->shift + run.block * block : NULL;
+      const float *residual = e && e->residual ? e->residual + at : NULL;
+      if (work->b)
+        work->kernels->multiply (n, work->x + at, work->b + (work->b_per_channel ? run.plane * block : at),
+                                 work->b_per_channel, scale, shift, residual, e, work->y + at);
+      else
+        work->kernels->affine (n, work->x + at, scale, shift, residual, e, work->y + at);
+    }
+}
+
+void
+ht_blocked_affine (gsize batch, gsize channels, gsize positions, const float *x, const HtEpilogue *e, float *y)
+{
+  Work work = work_new (batch, channels, positions);
+  work.x = x;
+  work.e = e;
+  work.y = y;
+  ht_planes_for (&work.planes, run_runs, &work);
+}
+
+void
+ht_blocked_multiply (gsize batch, gsize channels, gsize positions, const float *a, const float *b,
+                     gboolean b_per_channel, const HtEpilogue *e, float *y)
+{
+  Work work = work_new (batch, channels, positions);
+  work.x = a;
+  work.b = b;
+  work.b_per_channel = b_per_channel;
+  work.e = e;
+  work.y = y;
+  ht_planes_for (&work.planes, run_runs, &work);
+}
+
+/* For block `block_index` of y; x is where the image's first block is, planes lie `plane` floats apart. */
+static void
+lane_source (gsize channels, gsize first, gsize block_index, gsize block, const float *x, gsize plane,
+             HtLaneSource *source)
+{
+  gsize blocks = (channels + block - 1) / block, begin = block_index * block, end = first + channels;
+
+  *source = (HtLaneSource){ .shift = first % block };
+  if (begin + block <= first || begin >= end)
+    return;
+  source->first_lane = first > begin ? first - begin : 0;
+  source->end_lane = MIN (end - begin, block);
+  /* The block of x whose lanes move up into this one, and the one before it. */
+  gssize high = (gssize)block_index - (gssize)(first / block);
+  if (high >= 0 && (gsize)high < blocks)
+    source->high = x + (gsize)high * plane;
+  if (high >= 1 && source->shift > 0)
+    source->low = x + (gsize)(high - 1) * plane;
+}
+
+/* Items are rows (the innermost axis) of the blocks of y that are touched. */
+typedef struct
+{
+  const HtBlockedElementwiseKernels *kernels;
+  HtBlockedSlice slice;
+  gsize block, x_blocks, y_blocks, begin_block, n_blocks;
+  gsize in_positions, out_positions;
+  gboolean keep;
+  const float *x;
+  float *y;
+} Gather;
+
+static void
+run_gather (gsize begin, gsize end, guint worker, gpointer user_data)
+{
+  const Gather *work = user_data;
+  const HtBlockedSlice *slice = &work->slice;
+  gsize block = work->block, rows = slice->out[0] * slice->out[1];
+  const float *x_end = work->x + slice->batch * work->x_blocks * work->in_positions * block;
+
+  for (gsize item = begin; item < end; item++)
+    {
+      gsize row = item % rows, index = item / rows % work->n_blocks + work->begin_block;
+      gsize image = item / rows / work->n_blocks, d = row / slice->out[1], h = row % slice->out[1];
+      gsize at = ((slice->start[0] + d * slice->step[0]) * slice->in[1] + slice->start[1] + h * slice->step[1])
+                     * slice->in[2]
+                 + slice->start[2];
+      HtLaneSource source;
+      lane_source (slice->channels, slice->first, index, block,
+                   work->x + (image * work->x_blocks * work->in_positions + at) * block, work->in_positions * block,
+                   &source);
+      if (work->keep)
+        source.keep_end = MIN (slice->y_channels - index * block, block);
+      work->kernels->gather_lanes (
+          slice->out[2], &source, (gssize)slice->step[2], work->x, x_end,
+          work->y + ((image * work->y_blocks + index) * work->out_positions + row * slice->out[2]) * block);
+    }
+}
+
+static void
+gather (const HtBlockedSlice *slice, gboolean keep, const float *x, float *y)
+{
+  gsize block = ht_isa_get_block ();
+  Gather work = { .kernels = HT_ISA_PICK (ht_blocked_elementwise_kernels),
+                  .slice = *slice,
+                  .block = block,
+                  .x_blocks = (slice->channels + block - 1) / block,
+                  .y_blocks = (slice->y_channels + block - 1) / block,
+                  .in_positions = ht_conv_volume (slice->in),
+                  .out_positions = ht_conv_volume (slice->out),
+                  .keep = keep,
+                  .x = x,
+                  .y = y };
+
+  if (slice->channels == 0 && keep)
+    return;
+  work.begin_block = keep ? slice->first / block : 0;
+  work.n_blocks = (keep ? (slice->first + slice->channels + block - 1) / block : work.y_blocks) - work.begin_block;
+  ht_parallel_for (slice->batch * work.n_blocks * slice->out[0] * slice->out[1],
+                   MAX (HT_KERNEL_GRAIN / MAX (slice->out[2] * block, 1), 1), run_gather, &work);
+}
+
+void
+ht_blocked_slice (const HtBlockedSlice *slice, const float *x, float *y)
+{
+  gather (slice, FALSE, x, y);
+}
+
+void
+ht_blocked_copy_channels (gsize batch, gsize channels, gsize positions, const float *x, gsize first, gsize y_channels,
+                          float *y)
+{
+  HtBlockedSlice slice = { .batch = batch,
+                           .channels = channels,
+                           .first = first,
+                           .y_channels = y_channels,
+                           .in = { 1, 1, positions },
+                           .out = { 1, 1, positions },
+                           .step = { 1, 1, 1 } };
+  gather (&slice, TRUE, x, y);
+}
+
+typedef struct
+{
+  const HtBlockedElementwiseKernels *kernels;
+  gsize block, in[2], factor[2];
+  const float *x;
+  float *y;
+} Upsample;
+
+/* Items are rows of x. */
+static void
+run_upsample (gsize begin, gsize end, guint worker, gpointer user_data)
+{
+  const Upsample *work = user_data;
+  gsize row = work->in[1] * work->block, wide = row * work->factor[1];
+
+  for (gsize item = begin; item < end; item++)
+    {
+      float *y = work->y + item * work->factor[0] * wide;
+      work->kernels->repeat (work->in[1], work->factor[1], work->x + item * row, y);
+      for (gsize i = 1; i < work->factor[0]; i++)
+        memcpy (y + i * wide, y, wide * sizeof (float));
+    }
+}
+
+void
+ht_blocked_upsample_nearest (gsize batch, gsize channels, const gsize in[2], const gsize factor[2], const float *x,
+                             float *y)
+{
+  gsize block = ht_isa_get_block ();
+  Upsample work = { .kernels = HT_ISA_PICK (ht_blocked_elementwise_kernels),
+                    .block = block,
+                    .in = { in[0], in[1] },
+                    .factor = { factor[0], factor[1] },
+                    .x = x,
+                    .y = y };
+  gsize n_floats = MAX (in[1] * factor[0] * factor[1] * block, 1);
+  ht_parallel_for (batch * ((channels + block - 1) / block) * in[0], MAX (HT_KERNEL_GRAIN / n_floats, 1), run_upsample,
+                   &work);
+}
