@@ -63,6 +63,23 @@ ht_kernel_gemm (const HtGemmShape *shape, const float *a, const float *b, float 
                  ldc);
 }
 
+void
+ht_kernel_gemm_double (const HtGemmShape *shape, const double *a, const double *b, double *c)
+{
+  initialize_blas ();
+  if (shape->m == 0 || shape->n == 0)
+    return;
+  if (shape->k == 0)
+    for (gsize i = 0; i < shape->m; i++)
+      for (gsize j = 0; j < shape->n; j++)
+        c[i * shape->ldc + j] = shape->beta == 0.0f ? 0.0 : (double)shape->beta * c[i * shape->ldc + j];
+  else
+    cblas_dgemm (CblasRowMajor, shape->transpose_a ? CblasTrans : CblasNoTrans,
+                 shape->transpose_b ? CblasTrans : CblasNoTrans, (int)shape->m, (int)shape->n, (int)shape->k,
+                 (double)shape->alpha, a, (int)MAX (shape->lda, 1), b, (int)MAX (shape->ldb, 1), (double)shape->beta, c,
+                 (int)MAX (shape->ldc, 1));
+}
+
 typedef struct
 {
   const HtGemmShape *shape;

@@ -17,6 +17,7 @@ typedef struct
 gboolean ht_kernel_gemm_fits (const HtGemmShape *shape);
 /* In the calling thread. */
 void ht_kernel_gemm (const HtGemmShape *shape, const float *a, const float *b, float *c);
+void ht_kernel_gemm_double (const HtGemmShape *shape, const double *a, const double *b, double *c);
 /* `n_batch` products over the pool. Product i reads a + a_offsets[i] and b + b_offsets[i] and writes c + i * c_stride;
  * NULL offsets are 0. */
 void ht_kernel_gemm_batch (const HtGemmShape *shape, gsize n_batch, const float *a, const gsize *a_offsets,

@@ -2,6 +2,7 @@
 #include "ops/backward.h"
 
 #include "graph/tensor-private.h"
+#include "ops/rules.h"
 
 #include <string.h>
 
@@ -34,6 +35,139 @@ ht_backward_copy (HtTensor *to, HtTensor *from)
 {
   if (ht_tensor_get_size (to) > 0)
     memcpy (ht_tensor_get_writable_data (to), ht_tensor_get_data (from), ht_tensor_get_size (to));
+}
+
+/* Moved elements */
+
+typedef struct
+{
+  guint n_dims; /* outer ones */
+  gint64 dims[HT_TENSOR_MAX_DIMS], strides[HT_TENSOR_MAX_DIMS];
+  gsize row, size;
+  gint64 row_stride;
+  char *out;
+  const char *in;
+} Spread;
+
+static void
+spread_rows (gsize begin, gsize end, gpointer user_data)
+{
+  const Spread *self = user_data;
+  for (gsize row = begin; row < end; row++)
+    {
+      gsize rest = row;
+      gint64 offset = 0, step = self->row_stride;
+      for (guint d = self->n_dims; d-- > 0;)
+        {
+          offset += (gint64)(rest % (gsize)self->dims[d]) * self->strides[d];
+          rest /= (gsize)self->dims[d];
+        }
+      const char *in = self->in + row * self->row * self->size;
+      char *out = self->out + offset * (gint64)self->size;
+      if (step == 1)
+        memcpy (out, in, self->row * self->size);
+      else if (self->size == sizeof (guint32))
+        for (gsize i = 0; i < self->row; i++)
+          ((guint32 *)out)[(gint64)i * step] = ((const guint32 *)in)[i];
+      else
+        for (gsize i = 0; i < self->row; i++)
+          memcpy (out + (gint64)i * step * (gint64)self->size, in + i * self->size, self->size);
+    }
+}
+
+void
+ht_backward_spread (gpointer out, gconstpointer in, gsize element_size, guint n_dims, const gint64 *dims,
+                    const gint64 *strides)
+{
+  Spread self = { .row = 1, .size = element_size, .row_stride = 1, .out = out, .in = in };
+  gsize rows = 1;
+
+  if (n_dims > 0)
+    {
+      self.n_dims = n_dims - 1;
+      self.row = (gsize)dims[n_dims - 1];
+      self.row_stride = strides[n_dims - 1];
+    }
+  for (guint d = 0; d < self.n_dims; d++)
+    {
+      self.dims[d] = dims[d];
+      self.strides[d] = strides[d];
+      rows *= (gsize)dims[d];
+    }
+  if (self.row > 0)
+    ht_loop_range (rows, self.row, spread_rows, &self);
+}
+
+gboolean
+ht_backward_pass (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                  GError **error)
+{
+  for (guint i = 1; i < call->n_inputs; i++)
+    if (input_gradients[i])
+      return ht_op_fail_gradient (call, i, error);
+  if (input_gradients[0] && output_gradients[0])
+    ht_backward_copy (input_gradients[0], output_gradients[0]);
+  else if (input_gradients[0])
+    ht_backward_zero (input_gradients[0]);
+  return TRUE;
+}
+
+gsize
+ht_backward_moved_workspace (const HtInfer *infer)
+{
+  HtDims in, out;
+  gsize size;
+  if (!ht_infer_read_dims (infer, 0, &in) || !ht_dims_read (infer->outputs[0].shape, &out))
+    return 0;
+  gint64 n_in = ht_dims_product (&in, 0, in.n), n_out = ht_dims_product (&out, 0, out.n);
+  if (n_in < 0 || n_out < 0 || __builtin_mul_overflow ((gsize)n_in + (gsize)n_out, sizeof (gint64), &size))
+    return G_MAXSIZE;
+  return size;
+}
+
+gboolean
+ht_backward_moved (const HtOpCall *call, HtForward forward, HtTensor *const *output_gradients,
+                   HtTensor *const *input_gradients, GError **error)
+{
+  gboolean is_double;
+  HtTensor *dy = output_gradients[0], *dx = input_gradients[0];
+
+  for (guint i = 1; i < call->n_inputs; i++)
+    if (input_gradients[i])
+      return ht_op_fail_gradient (call, i, error);
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  if (dx == NULL)
+    return TRUE;
+  ht_backward_zero (dx);
+  if (dy == NULL || ht_tensor_get_n_elements (dy) == 0)
+    return TRUE;
+  guint n_dims;
+  const gint64 *dims = ht_tensor_get_dims (dx, &n_dims);
+  gsize n = ht_tensor_get_n_elements (dx), n_out = ht_tensor_get_n_elements (dy);
+  gint64 *from = call->workspace, *moved = from + n;
+  g_autoptr (HtTensor) in = _ht_tensor_new_view (HT_DATA_TYPE_INT64, dims, n_dims, from);
+  dims = ht_tensor_get_dims (dy, &n_dims);
+  g_autoptr (HtTensor) out = _ht_tensor_new_view (HT_DATA_TYPE_INT64, dims, n_dims, moved);
+  g_autofree HtTensor **inputs = g_memdup2 (call->inputs, call->n_inputs * sizeof (HtTensor *));
+  g_autofree HtTensor **outputs = g_new0 (HtTensor *, call->n_outputs);
+  HtOpCall positions = *call;
+  positions.inputs = inputs;
+  positions.outputs = outputs;
+  inputs[0] = in;
+  outputs[0] = out;
+  for (gsize i = 0; i < n; i++)
+    from[i] = (gint64)i;
+  if (!forward (&positions, error))
+    return FALSE;
+  gpointer to = ht_tensor_get_writable_data (dx);
+  gconstpointer g = ht_tensor_get_data (dy);
+  for (gsize i = 0; i < n_out; i++)
+    if (is_double)
+      ((double *)to)[moved[i]] += ((const double *)g)[i];
+    else
+      ((float *)to)[moved[i]] += ((const float *)g)[i];
+  return TRUE;
 }
 
 /* Element by element */

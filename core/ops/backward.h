@@ -21,6 +21,19 @@ void ht_backward_broadcast (HtTensor *gradient, HtTensor *like, HtTensor *const 
 /* `factor` times the sum of `from` over what was stretched to get from `gradient`'s shape to its shape. */
 void ht_backward_sum_to (HtTensor *gradient, HtTensor *from, double factor);
 
+/* Writes `in`, contiguous elements of `dims`, to `out`, where element (i, j, ...) lies at i*stride[0] + j*stride[1] ...
+ * elements; no two of them at one place. Strides may be negative. */
+void ht_backward_spread (gpointer out, gconstpointer in, gsize element_size, guint n_dims, const gint64 *dims,
+                         const gint64 *strides);
+/* The gradient of an operator that moves elements of input 0, each any number of times, to output 0: forward() is run
+ * on their positions. For operators that no inner loop needs; the workspace is ht_backward_moved_workspace(). */
+gboolean ht_backward_moved (const HtOpCall *call, HtForward forward, HtTensor *const *output_gradients,
+                            HtTensor *const *input_gradients, GError **error);
+gsize ht_backward_moved_workspace (const HtInfer *infer);
+/* backward() of operators whose output 0 is input 0 with other dimensions, or itself. */
+gboolean ht_backward_pass (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                           GError **error);
+
 /* dx from x (or y) and dy, element by element. */
 typedef void (*HtUnaryBackwardLoop) (gsize n, gconstpointer source, gconstpointer dy, gpointer dx,
                                      const HtUnaryParameters *parameters);

@@ -67,9 +67,26 @@ cast_like_infer (HtInfer *infer, GError **error)
   return TRUE;
 }
 
+/* The gradient of a conversion between floating-point types is converted back. */
+static gboolean
+cast_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+               GError **error)
+{
+  if (call->n_inputs > 1 && input_gradients[1])
+    return ht_op_fail_gradient (call, 1, error);
+  if (input_gradients[0] == NULL)
+    return TRUE;
+  HtDataType types[] = { ht_tensor_get_data_type (output_gradients[0]), ht_tensor_get_data_type (input_gradients[0]) };
+  for (guint i = 0; i < 2; i++)
+    if (!ht_data_type_is_float (types[i]))
+      return ht_op_fail_type (call, types[i], error);
+  ht_tensor_cast_into (output_gradients[0], input_gradients[0], TRUE, HT_ROUND_NEAREST);
+  return TRUE;
+}
+
 static const HtOperator operators[] = {
-  { "", "Cast", 6, HT_OP_NONE, cast_infer, cast_forward },
-  { "", "CastLike", 15, HT_OP_NONE, cast_like_infer, cast_forward },
+  { "", "Cast", 6, HT_OP_NONE, cast_infer, cast_forward, cast_backward },
+  { "", "CastLike", 15, HT_OP_NONE, cast_like_infer, cast_forward, cast_backward },
 };
 
 void

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Concat and Split: runs of memory, copied. */
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -108,6 +109,31 @@ concat_forward (const HtOpCall *call, GError **error)
       if (run > 0)
         ht_loop_range (outer, run / size, copy_runs, &runs);
       out += run;
+    }
+  return TRUE;
+}
+
+static gboolean
+concat_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                 GError **error)
+{
+  guint rank, axis;
+  const gint64 *dims = ht_tensor_get_dims (output_gradients[0], &rank);
+  gsize size = ht_element_size (ht_tensor_get_data_type (output_gradients[0]));
+
+  if (!ht_axis_normalize (ht_node_get_int (call->node, "axis", 0), rank, &axis))
+    return ht_op_fail (call, error, "the axis lies outside %u dimensions", rank);
+  gsize outer = product (dims, 0, axis), inner = product (dims, axis + 1, rank) * size;
+  const char *in = ht_tensor_get_data (output_gradients[0]);
+  for (guint i = 0; i < call->n_inputs; i++)
+    {
+      gsize run = inner * (gsize)ht_tensor_get_dim (call->inputs[i], axis);
+      if (input_gradients[i] && run > 0)
+        {
+          Runs runs = { ht_tensor_get_writable_data (input_gradients[i]), in, run, inner * (gsize)dims[axis], run };
+          ht_loop_range (outer, run / size, copy_runs, &runs);
+        }
+      in += run;
     }
   return TRUE;
 }
@@ -222,9 +248,42 @@ split_forward (const HtOpCall *call, GError **error)
   return TRUE;
 }
 
+static gboolean
+split_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                GError **error)
+{
+  guint rank, axis;
+  HtTensor *dx = input_gradients[0];
+
+  if (dx == NULL)
+    return TRUE;
+  const gint64 *dims = ht_tensor_get_dims (dx, &rank);
+  gsize size = ht_element_size (ht_tensor_get_data_type (dx));
+  if (!ht_axis_normalize (ht_node_get_int (call->node, "axis", 0), rank, &axis))
+    return ht_op_fail (call, error, "the axis lies outside %u dimensions", rank);
+  gsize outer = product (dims, 0, axis), inner = product (dims, axis + 1, rank) * size;
+  char *out = ht_tensor_get_writable_data (dx);
+  ht_backward_zero (dx);
+  for (guint i = 0; i < call->n_outputs; i++)
+    {
+      gsize run = call->outputs[i] ? inner * (gsize)ht_tensor_get_dim (call->outputs[i], axis) : 0;
+      if (call->outputs[i] == NULL)
+        return ht_op_fail (call, error, "output %u is absent, so that the parts behind it cannot be placed", i);
+      if (output_gradients[i] && run > 0)
+        {
+          Runs runs = { out, ht_tensor_get_data (output_gradients[i]), inner * (gsize)dims[axis], run, run };
+          ht_loop_range (outer, run / size, copy_runs, &runs);
+        }
+      out += run;
+    }
+  return TRUE;
+}
+
 static const HtOperator operators[] = {
-  { "", "Concat", 4, HT_OP_NONE, concat_infer, concat_forward, .moved_inputs = HT_OP_MOVES_ALL_INPUTS },
-  { "", "Split", 2, HT_OP_KEEPS_GRID, split_infer, split_forward, .moved_inputs = HT_OP_MOVES_INPUT (0) },
+  { "", "Concat", 4, HT_OP_NONE, concat_infer, concat_forward, concat_backward,
+    .moved_inputs = HT_OP_MOVES_ALL_INPUTS },
+  { "", "Split", 2, HT_OP_KEEPS_GRID, split_infer, split_forward, split_backward,
+    .moved_inputs = HT_OP_MOVES_INPUT (0) },
 };
 
 void

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Expand and Tile: the same values, repeated. */
+#include "graph/tensor-private.h"
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -97,19 +99,20 @@ tile_infer (HtInfer *infer, GError **error)
   return TRUE;
 }
 
-/* Each dimension becomes two: the repeats, with stride 0, around the dimension. */
-static gboolean
-tile_forward (const HtOpCall *call, GError **error)
+/* Each dimension becomes two: the repeats around the dimension. */
+typedef struct
 {
-  HtTensor *in = call->inputs[0], *out = call->outputs[0];
-  guint rank, pairs = 0;
-  const gint64 *in_dims = ht_tensor_get_dims (in, &rank), *out_dims = ht_tensor_get_dims (out, NULL);
-  gint64 strides[HT_TENSOR_MAX_DIMS], dims[HT_TENSOR_MAX_DIMS], pair_strides[HT_TENSOR_MAX_DIMS];
+  guint n;
+  gint64 dims[HT_TENSOR_MAX_DIMS], strides[HT_TENSOR_MAX_DIMS]; /* stride 0: repeats */
+} Pairs;
 
-  if (!ht_op_check_movable (call, in, error))
-    return FALSE;
-  if (ht_tensor_get_n_elements (out) == 0)
-    return TRUE;
+static gboolean
+read_pairs (const HtOpCall *call, const gint64 *in_dims, const gint64 *out_dims, guint rank, Pairs *pairs,
+            GError **error)
+{
+  gint64 strides[HT_TENSOR_MAX_DIMS];
+
+  pairs->n = 0;
   ht_strides (in_dims, rank, strides);
   for (guint i = 0; i < rank; i++)
     {
@@ -119,20 +122,79 @@ tile_forward (const HtOpCall *call, GError **error)
         {
           if (parts[k][0] == 1)
             continue;
-          if (pairs == HT_TENSOR_MAX_DIMS)
+          if (pairs->n == HT_TENSOR_MAX_DIMS)
             return ht_op_fail (call, error, "more than %d dimensions are larger than 1 or repeated", HT_TENSOR_MAX_DIMS);
-          dims[pairs] = parts[k][0];
-          pair_strides[pairs++] = parts[k][1];
+          pairs->dims[pairs->n] = parts[k][0];
+          pairs->strides[pairs->n++] = parts[k][1];
         }
     }
+  return TRUE;
+}
+
+static gboolean
+tile_forward (const HtOpCall *call, GError **error)
+{
+  HtTensor *in = call->inputs[0], *out = call->outputs[0];
+  guint rank;
+  const gint64 *in_dims = ht_tensor_get_dims (in, &rank), *out_dims = ht_tensor_get_dims (out, NULL);
+  Pairs pairs;
+
+  if (!ht_op_check_movable (call, in, error))
+    return FALSE;
+  if (ht_tensor_get_n_elements (out) == 0)
+    return TRUE;
+  if (!read_pairs (call, in_dims, out_dims, rank, &pairs, error))
+    return FALSE;
   ht_copy_strided (ht_tensor_get_writable_data (out), ht_tensor_get_data (in),
-                   ht_element_size (ht_tensor_get_data_type (in)), pairs, dims, pair_strides);
+                   ht_element_size (ht_tensor_get_data_type (in)), pairs.n, pairs.dims, pairs.strides);
+  return TRUE;
+}
+
+static gboolean
+expand_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                 GError **error)
+{
+  gboolean is_double;
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  if (input_gradients[0])
+    ht_backward_sum_to (input_gradients[0], output_gradients[0], 1.0);
+  return TRUE;
+}
+
+static gboolean
+tile_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+               GError **error)
+{
+  HtTensor *dx = input_gradients[0], *dy = output_gradients[0];
+  gboolean is_double;
+  Pairs pairs;
+  gint64 kept[HT_TENSOR_MAX_DIMS];
+
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  if (dx && ht_tensor_get_n_elements (dy) == 0)
+    ht_backward_zero (dx);
+  if (dx == NULL || ht_tensor_get_n_elements (dy) == 0)
+    return TRUE;
+  guint rank;
+  const gint64 *dims = ht_tensor_get_dims (dx, &rank);
+  if (!read_pairs (call, dims, ht_tensor_get_dims (dy, NULL), rank, &pairs, error))
+    return FALSE;
+  for (guint i = 0; i < pairs.n; i++)
+    kept[i] = pairs.strides[i] == 0 ? 1 : pairs.dims[i];
+  HtDataType type = ht_tensor_get_data_type (dx);
+  g_autoptr (HtTensor) to = _ht_tensor_new_view (type, kept, pairs.n, ht_tensor_get_writable_data (dx));
+  g_autoptr (HtTensor) from = _ht_tensor_new_view (type, pairs.dims, pairs.n, (gpointer)ht_tensor_get_data (dy));
+  ht_backward_sum_to (to, from, 1.0);
   return TRUE;
 }
 
 static const HtOperator operators[] = {
-  { "", "Expand", 8, HT_OP_KEEPS_GRID, expand_infer, expand_forward, .moved_inputs = HT_OP_MOVES_INPUT (0) },
-  { "", "Tile", 6, HT_OP_KEEPS_GRID, tile_infer, tile_forward, .moved_inputs = HT_OP_MOVES_INPUT (0) },
+  { "", "Expand", 8, HT_OP_KEEPS_GRID, expand_infer, expand_forward, expand_backward,
+    .moved_inputs = HT_OP_MOVES_INPUT (0) },
+  { "", "Tile", 6, HT_OP_KEEPS_GRID, tile_infer, tile_forward, tile_backward,
+    .moved_inputs = HT_OP_MOVES_INPUT (0) },
 };
 
 void

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Gather, GatherElements and GatherND: elements chosen by index tensors. */
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -242,11 +243,103 @@ gather_nd_forward (const HtOpCall *call, GError **error)
   return TRUE;
 }
 
+/* Gather: one item is a block of at most BLOCK elements of the runs of one outer index, so that no two items write one
+ * place. */
+#define BLOCK 256
+
+typedef struct
+{
+  gconstpointer indices;
+  gboolean wide;
+  gsize n_indices, run, blocks;
+  gint64 dim;
+  gconstpointer dy;
+  gpointer dx;
+} GatherBackward;
+
+#define GATHER_BACKWARD(T)                                                                                             \
+  static void gather_back_##T (gsize begin, gsize end, gpointer user_data)                                             \
+  {                                                                                                                    \
+    const GatherBackward *work = user_data;                                                                            \
+    for (gsize item = begin; item < end; item++)                                                                       \
+      {                                                                                                                \
+        gsize outer = item / work->blocks, first = item % work->blocks * BLOCK;                                        \
+        gsize width = MIN (work->run - first, BLOCK);                                                                  \
+        for (gsize i = 0; i < work->n_indices; i++)                                                                    \
+          {                                                                                                            \
+            gint64 index = read_index (work->indices, work->wide, i);                                                  \
+            gsize at = outer * (gsize)work->dim + (gsize)(index < 0 ? index + work->dim : index);                      \
+            const T *from = (const T *)work->dy + (outer * work->n_indices + i) * work->run + first;                   \
+            T *to = (T *)work->dx + at * work->run + first;                                                            \
+            for (gsize k = 0; k < width; k++)                                                                          \
+              to[k] += from[k];                                                                                        \
+          }                                                                                                            \
+      }                                                                                                                \
+  }
+GATHER_BACKWARD (float)
+GATHER_BACKWARD (double)
+
+static gboolean
+gather_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                 GError **error)
+{
+  HtTensor *indices = call->inputs[1], *dx = input_gradients[0], *dy = output_gradients[0];
+  gboolean is_double;
+  guint rank, axis;
+
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  if (dx == NULL)
+    return TRUE;
+  ht_backward_zero (dx);
+  if (ht_tensor_get_n_elements (dy) == 0)
+    return TRUE;
+  const gint64 *dims = ht_tensor_get_dims (dx, &rank);
+  if (!ht_axis_normalize (ht_node_get_int (call->node, "axis", 0), rank, &axis))
+    return ht_op_fail (call, error, "the axis lies outside %u dimensions", rank);
+  if (!check_indices (call, indices, dims[axis], error))
+    return FALSE;
+  GatherBackward work = { .indices = ht_tensor_get_data (indices),
+                          .wide = ht_tensor_get_data_type (indices) == HT_DATA_TYPE_INT64,
+                          .n_indices = ht_tensor_get_n_elements (indices),
+                          .run = 1,
+                          .dim = dims[axis],
+                          .dy = ht_tensor_get_data (dy),
+                          .dx = ht_tensor_get_writable_data (dx) };
+  gsize outer = 1;
+  for (guint i = 0; i < axis; i++)
+    outer *= (gsize)dims[i];
+  for (guint i = axis + 1; i < rank; i++)
+    work.run *= (gsize)dims[i];
+  work.blocks = (work.run + BLOCK - 1) / BLOCK;
+  ht_loop_range (outer * work.blocks, work.n_indices * MIN (work.run, BLOCK),
+                 is_double ? gather_back_double : gather_back_float, &work);
+  return TRUE;
+}
+
+static gboolean
+gather_elements_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                          GError **error)
+{
+  return ht_backward_moved (call, gather_elements_forward, output_gradients, input_gradients, error);
+}
+
+static gboolean
+gather_nd_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                    GError **error)
+{
+  return ht_backward_moved (call, gather_nd_forward, output_gradients, input_gradients, error);
+}
+
 static const HtOperator operators[] = {
-  { "", "Gather", 1, HT_OP_KEEPS_GRID, gather_infer, gather_forward, .moved_inputs = HT_OP_MOVES_INPUT (0) },
-  { "", "GatherElements", 11, HT_OP_KEEPS_GRID, gather_elements_infer, gather_elements_forward,
-    .moved_inputs = HT_OP_MOVES_INPUT (0) },
-  { "", "GatherND", 11, HT_OP_KEEPS_GRID, gather_nd_infer, gather_nd_forward, .moved_inputs = HT_OP_MOVES_INPUT (0) },
+  { "", "Gather", 1, HT_OP_KEEPS_GRID, gather_infer, gather_forward, gather_backward,
+    .moved_inputs = HT_OP_MOVES_INPUT (0), .backward_inputs = HT_OP_KEEPS (1) },
+  { "", "GatherElements", 11, HT_OP_KEEPS_GRID, gather_elements_infer, gather_elements_forward, gather_elements_backward,
+    .moved_inputs = HT_OP_MOVES_INPUT (0), .backward_inputs = HT_OP_KEEPS (1),
+    .backward_workspace = ht_backward_moved_workspace },
+  { "", "GatherND", 11, HT_OP_KEEPS_GRID, gather_nd_infer, gather_nd_forward, gather_nd_backward,
+    .moved_inputs = HT_OP_MOVES_INPUT (0), .backward_inputs = HT_OP_KEEPS (1),
+    .backward_workspace = ht_backward_moved_workspace },
 };
 
 void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Gemm and MatMul. */
 #include "kernels/gemm.h"
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/product.h"
@@ -226,8 +227,12 @@ matmul_forward (const HtOpCall *call, GError **error)
 }
 
 static const HtOperator operators[] = {
-  { .op_type = "Gemm", .since_version = 7, .infer = gemm_infer, .forward = gemm_forward },
-  { .op_type = "MatMul", .since_version = 1, .infer = matmul_infer, .forward = matmul_forward },
+  { .op_type = "Gemm", .since_version = 7, .infer = gemm_infer, .forward = gemm_forward,
+    .backward = ht_op_gemm_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1) },
+  { .op_type = "MatMul", .since_version = 1, .infer = matmul_infer, .forward = matmul_forward,
+    .backward = ht_op_matmul_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1) },
 };
 
 void

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Pad: constant, reflect, edge, wrap; attributes (to opset 10) or inputs; negative pads crop. */
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -236,49 +237,159 @@ read_call_pads (const HtOpCall *call, guint rank, gint64 *before, gint64 *after)
   return spread_pads (pads, n_pads, axes, n_axes, rank, before, after);
 }
 
+/* The source of each output position along each dimension. */
+static gboolean
+read_sources (const HtOpCall *call, HtTensor *in, HtTensor *out, Pad *pad, GError **error)
+{
+  gint64 before[HT_TENSOR_MAX_DIMS], after[HT_TENSOR_MAX_DIMS];
+
+  pad->size = ht_element_size (ht_tensor_get_data_type (in));
+  pad->dims = ht_tensor_get_dims (in, &pad->rank);
+  pad->out_dims = ht_tensor_get_dims (out, NULL);
+  if (!read_call_pads (call, pad->rank, before, after))
+    return ht_op_fail (call, error, "the pads do not fit a tensor of %u dimensions", pad->rank);
+  ht_strides (pad->dims, pad->rank, pad->strides);
+  for (guint d = 0; d < pad->rank; d++)
+    {
+      pad->sources[d] = g_try_new (gint64, MAX (pad->out_dims[d], 1));
+      if (pad->sources[d] == NULL)
+        return ht_op_fail (call, error, "no memory for the index tables of the padded dimensions");
+      for (gint64 i = 0; i < pad->out_dims[d]; i++)
+        pad->sources[d][i] = source_index (i - before[d], pad->dims[d], read_mode (call->node));
+    }
+  return TRUE;
+}
+
+static void
+free_sources (Pad *pad)
+{
+  for (guint d = 0; d < pad->rank; d++)
+    g_free (pad->sources[d]);
+}
+
+static gsize
+count_rows (const Pad *pad)
+{
+  gsize rows = 1;
+  for (guint d = 0; d + 1 < pad->rank; d++)
+    rows *= (gsize)pad->out_dims[d];
+  return rows;
+}
+
 static gboolean
 pad_forward (const HtOpCall *call, GError **error)
 {
   HtTensor *in = call->inputs[0], *out = call->outputs[0];
-  gint64 before[HT_TENSOR_MAX_DIMS], after[HT_TENSOR_MAX_DIMS];
   Pad pad = { .size = ht_element_size (ht_tensor_get_data_type (in)) };
-  gsize rows = 1, row;
 
   if (pad.size == 0 || pad.size > sizeof pad.fill)
     return ht_op_fail_type (call, ht_tensor_get_data_type (in), error);
-  pad.dims = ht_tensor_get_dims (in, &pad.rank);
-  pad.out_dims = ht_tensor_get_dims (out, NULL);
-  if (!read_call_pads (call, pad.rank, before, after))
-    return ht_op_fail (call, error, "the pads do not fit a tensor of %u dimensions", pad.rank);
-  if (pad.rank == 0)
+  if (ht_tensor_get_n_dims (in) == 0)
     return ht_op_copy_through (call, error);
   if (ht_tensor_get_n_elements (out) == 0)
     return TRUE;
   pad.fill = read_fill (call, pad.size);
   pad.in = ht_tensor_get_data (in);
   pad.out = ht_tensor_get_writable_data (out);
-  ht_strides (pad.dims, pad.rank, pad.strides);
-  gboolean enough = TRUE;
-  for (guint d = 0; d < pad.rank; d++)
+  gboolean fine = read_sources (call, in, out, &pad, error);
+  if (fine)
+    ht_loop_range (count_rows (&pad), (gsize)pad.out_dims[pad.rank - 1], pad_rows, &pad);
+  free_sources (&pad);
+  return fine;
+}
+
+/* Each output element's gradient goes to its source; what has none belongs to the fill. `in` is dy, `out` is dx. */
+#define PAD_BACKWARD(T)                                                                                                \
+  static void pad_back_##T (gsize begin, gsize end, gpointer user_data)                                                \
+  {                                                                                                                    \
+    const Pad *pad = user_data;                                                                                        \
+    gint64 n = pad->out_dims[pad->rank - 1];                                                                           \
+    const gint64 *sources = pad->sources[pad->rank - 1];                                                               \
+    for (gsize row = begin; row < end; row++)                                                                          \
+      {                                                                                                                \
+        gint64 offset = row_offset (pad, row);                                                                         \
+        const T *from = (const T *)pad->in + row * (gsize)n;                                                           \
+        for (gint64 i = 0; offset >= 0 && i < n; i++)                                                                  \
+          if (sources[i] >= 0)                                                                                         \
+            ((T *)pad->out)[offset + sources[i]] += from[i];                                                           \
+      }                                                                                                                \
+  }                                                                                                                    \
+  static void pad_fill_##T (const Pad *pad, gsize rows, T *fill)                                                       \
+  {                                                                                                                    \
+    double sum = 0;                                                                                                    \
+    gint64 n = pad->out_dims[pad->rank - 1];                                                                           \
+    for (gsize row = 0; row < rows; row++)                                                                             \
+      {                                                                                                                \
+        gint64 offset = row_offset (pad, row);                                                                         \
+        for (gint64 i = 0; i < n; i++)                                                                                 \
+          if (offset < 0 || pad->sources[pad->rank - 1][i] < 0)                                                        \
+            sum += (double)((const T *)pad->in)[(gint64)row * n + i];                                                  \
+      }                                                                                                                \
+    *fill = (T)sum;                                                                                                    \
+  }
+
+/* Where the row's sources begin; -1: it has none. */
+static gint64
+row_offset (const Pad *pad, gsize row)
+{
+  gint64 offset = 0;
+  gboolean real = TRUE;
+  for (guint d = pad->rank - 1; d-- > 0;)
     {
-      pad.sources[d] = g_try_new (gint64, pad.out_dims[d]);
-      enough = enough && pad.sources[d];
-      for (gint64 i = 0; enough && i < pad.out_dims[d]; i++)
-        pad.sources[d][i] = source_index (i - before[d], pad.dims[d], read_mode (call->node));
-      if (d + 1 < pad.rank)
-        rows *= (gsize) pad.out_dims[d];
+      gint64 source = pad->sources[d][row % (gsize)pad->out_dims[d]];
+      row /= (gsize)pad->out_dims[d];
+      real = real && source >= 0;
+      offset += source * pad->strides[d];
     }
-  row = (gsize) pad.out_dims[pad.rank - 1];
-  if (enough)
-    ht_loop_range (rows, row, pad_rows, &pad);
-  for (guint d = 0; d < pad.rank; d++)
-    g_free (pad.sources[d]);
-  return enough || ht_op_fail (call, error, "no memory for the index tables of the padded dimensions");
+  return real ? offset : -1;
+}
+
+PAD_BACKWARD (float)
+PAD_BACKWARD (double)
+
+static gboolean
+pad_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+              GError **error)
+{
+  HtTensor *dy = output_gradients[0], *dx = input_gradients[0];
+  HtTensor *fill = ht_backward_get (input_gradients, call->n_inputs, 2);
+  gboolean is_double;
+  Pad pad = { .in = ht_tensor_get_data (dy) };
+
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  if (fill)
+    ht_backward_zero (fill);
+  if (dx && ht_tensor_get_n_dims (dy) == 0)
+    ht_backward_copy (dx, dy);
+  else if (dx)
+    ht_backward_zero (dx);
+  if (ht_tensor_get_n_dims (dy) == 0 || ht_tensor_get_n_elements (dy) == 0)
+    return TRUE;
+  gboolean fine = read_sources (call, call->inputs[0], dy, &pad, error);
+  gsize rows = fine ? count_rows (&pad) : 0, row = (gsize)pad.out_dims[pad.rank - 1];
+  HtRangeFunc back = is_double ? pad_back_double : pad_back_float;
+  if (fine && dx)
+    {
+      pad.out = ht_tensor_get_writable_data (dx);
+      /* With a constant fill no two rows have one source. */
+      if (read_mode (call->node) == PAD_CONSTANT)
+        ht_loop_range (rows, row, back, &pad);
+      else
+        back (0, rows, &pad);
+    }
+  if (fine && fill && is_double)
+    pad_fill_double (&pad, rows, ht_tensor_get_writable_data (fill));
+  else if (fine && fill)
+    pad_fill_float (&pad, rows, ht_tensor_get_writable_data (fill));
+  free_sources (&pad);
+  return fine;
 }
 
 static const HtOperator operators[] = {
   /* A constant other than zero may lie off the input's grid: whoever places quantizers looks at it. */
-  { "", "Pad", 2, HT_OP_KEEPS_GRID, pad_infer, pad_forward },
+  { "", "Pad", 2, HT_OP_KEEPS_GRID, pad_infer, pad_forward, pad_backward,
+    .backward_inputs = HT_OP_KEEPS (1) | HT_OP_KEEPS (3) },
 };
 
 void

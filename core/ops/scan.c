@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* CumSum and Trilu. */
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -49,15 +50,11 @@ CUMSUM (guint32, guint32)
 CUMSUM (guint64, guint64)
 
 static gboolean
-cumsum_forward (const HtOpCall *call, GError **error)
+cumsum_run (const HtOpCall *call, HtTensor *in, HtTensor *out, gboolean reverse, GError **error)
 {
-  if (ht_op_is_half (call))
-    return ht_op_widen (call, cumsum_forward, error);
-  HtTensor *in = call->inputs[0], *out = call->outputs[0];
   guint rank, axis;
   const gint64 *dims = ht_tensor_get_dims (in, &rank);
   gboolean exclusive = ht_node_get_int (call->node, "exclusive", 0) != 0;
-  gboolean reverse = ht_node_get_int (call->node, "reverse", 0) != 0;
   HtDataType type = ht_tensor_get_data_type (in);
   gsize outer = 1, inner = 1, size = ht_element_size (type);
 
@@ -83,6 +80,25 @@ cumsum_forward (const HtOpCall *call, GError **error)
         cumsum_guint64 ((const guint64 *) (from + at), (guint64 *) (to + at), length, inner, exclusive, reverse);
     }
   return TRUE;
+}
+
+static gboolean
+cumsum_forward (const HtOpCall *call, GError **error)
+{
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, cumsum_forward, error);
+  return cumsum_run (call, call->inputs[0], call->outputs[0], ht_node_get_int (call->node, "reverse", 0) != 0, error);
+}
+
+/* The sums from the other end. */
+static gboolean
+cumsum_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                 GError **error)
+{
+  gboolean is_double, reverse = ht_node_get_int (call->node, "reverse", 0) != 0;
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  return input_gradients[0] == NULL || cumsum_run (call, output_gradients[0], input_gradients[0], !reverse, error);
 }
 
 static gboolean
@@ -128,9 +144,25 @@ trilu_forward (const HtOpCall *call, GError **error)
   return TRUE;
 }
 
+/* What was kept has its gradient kept. */
+static gboolean
+trilu_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                GError **error)
+{
+  g_autofree HtTensor **inputs = g_memdup2 (call->inputs, call->n_inputs * sizeof (HtTensor *));
+  HtTensor *outputs[1] = { input_gradients[0] };
+  HtOpCall same = *call;
+  same.inputs = inputs;
+  same.outputs = outputs;
+  inputs[0] = output_gradients[0];
+  return input_gradients[0] == NULL || trilu_forward (&same, error);
+}
+
 static const HtOperator operators[] = {
-  { "", "CumSum", 11, HT_OP_NONE, cumsum_infer, cumsum_forward },
-  { "", "Trilu", 14, HT_OP_NONE, trilu_infer, trilu_forward },
+  { "", "CumSum", 11, HT_OP_NONE, cumsum_infer, cumsum_forward, cumsum_backward,
+    .backward_inputs = HT_OP_KEEPS (1) },
+  { "", "Trilu", 14, HT_OP_NONE, trilu_infer, trilu_forward, trilu_backward,
+    .backward_inputs = HT_OP_KEEPS (1) },
 };
 
 void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operators that ask for or change the shape and leave the data alone: Shape Size Reshape Flatten Squeeze Unsqueeze
  * Identity Dropout. */
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -394,12 +395,17 @@ dropout_forward (const HtOpCall *call, GError **error)
 static const HtOperator operators[] = {
   { "", "Shape", 1, HT_OP_NONE, shape_infer, shape_forward },
   { "", "Size", 1, HT_OP_NONE, size_infer, size_forward },
-  { "", "Reshape", 5, VIEW, reshape_infer, ht_op_copy_through, .moved_inputs = HT_OP_MOVES_INPUT (0) },
-  { "", "Flatten", 1, VIEW, flatten_infer, ht_op_copy_through, .moved_inputs = HT_OP_MOVES_INPUT (0) },
-  { "", "Squeeze", 1, VIEW, squeeze_infer, ht_op_copy_through, .moved_inputs = HT_OP_MOVES_INPUT (0) },
-  { "", "Unsqueeze", 1, VIEW, unsqueeze_infer, ht_op_copy_through, .moved_inputs = HT_OP_MOVES_INPUT (0) },
-  { "", "Identity", 1, VIEW, identity_infer, ht_op_copy_through, .moved_inputs = HT_OP_MOVES_INPUT (0) },
-  { "", "Dropout", 7, VIEW, dropout_infer, dropout_forward },
+  { "", "Reshape", 5, VIEW, reshape_infer, ht_op_copy_through, ht_backward_pass,
+    .moved_inputs = HT_OP_MOVES_INPUT (0) },
+  { "", "Flatten", 1, VIEW, flatten_infer, ht_op_copy_through, ht_backward_pass,
+    .moved_inputs = HT_OP_MOVES_INPUT (0) },
+  { "", "Squeeze", 1, VIEW, squeeze_infer, ht_op_copy_through, ht_backward_pass,
+    .moved_inputs = HT_OP_MOVES_INPUT (0) },
+  { "", "Unsqueeze", 1, VIEW, unsqueeze_infer, ht_op_copy_through, ht_backward_pass,
+    .moved_inputs = HT_OP_MOVES_INPUT (0) },
+  { "", "Identity", 1, VIEW, identity_infer, ht_op_copy_through, ht_backward_pass,
+    .moved_inputs = HT_OP_MOVES_INPUT (0) },
+  { "", "Dropout", 7, VIEW, dropout_infer, dropout_forward, ht_backward_pass },
 };
 
 void

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Slice: bounds in attributes (to opset 9) or inputs, any step but zero. */
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -140,44 +141,81 @@ call_bound (const HtOpCall *call, guint input, const char *attribute, gsize inde
   return index < n ? values[index] : fallback;
 }
 
+/* Where the elements of a tensor of `out_dims` lie in one of `dims`. */
 static gboolean
-slice_forward (const HtOpCall *call, GError **error)
+locate (const HtOpCall *call, const gint64 *dims, guint rank, const gint64 *out_dims, gint64 *strides, gint64 *offset,
+        GError **error)
 {
-  HtTensor *in = call->inputs[0], *out = call->outputs[0];
-  guint rank;
-  const gint64 *dims = ht_tensor_get_dims (in, &rank);
-  gint64 strides[HT_TENSOR_MAX_DIMS], offset = 0;
-  gsize size = ht_element_size (ht_tensor_get_data_type (in)), n = 0;
+  gsize n = 0;
 
-  if (!ht_op_check_movable (call, in, error))
-    return FALSE;
-  if (ht_tensor_get_n_elements (out) == 0)
-    return TRUE;
   if (call->opset >= 10)
     n = ht_tensor_get_n_elements (call->inputs[1]);
   else
     ht_node_get_ints (call->node, "starts", &n);
+  *offset = 0;
   ht_strides (dims, rank, strides);
   for (gsize i = 0; i < n; i++)
     {
       guint axis;
       gint64 step = call_bound (call, 4, NULL, i, 1);
-      if (!ht_axis_normalize (call_bound (call, 3, "axes", i, (gint64) i), rank, &axis) || step == 0)
+      if (!ht_axis_normalize (call_bound (call, 3, "axes", i, (gint64)i), rank, &axis) || step == 0)
         return ht_op_fail (call, error, "an axis lies outside %u dimensions or a step is 0", rank);
       Span span = make_span (dims[axis], call_bound (call, 1, "starts", i, 0), call_bound (call, 2, "ends", i, 0), step);
-      if (span.length != ht_tensor_get_dim (out, axis))
-        return ht_op_fail (call, error, "the bounds give %" G_GINT64_FORMAT " elements along axis %u, planned were %"
-                           G_GINT64_FORMAT, span.length, axis, ht_tensor_get_dim (out, axis));
-      offset += span.start * strides[axis];
+      if (span.length != out_dims[axis])
+        return ht_op_fail (call, error,
+                           "the bounds give %" G_GINT64_FORMAT " elements along axis %u, planned were %" G_GINT64_FORMAT,
+                           span.length, axis, out_dims[axis]);
+      *offset += span.start * strides[axis];
       strides[axis] = span.length > 1 ? strides[axis] * span.step : strides[axis];
     }
-  ht_copy_strided (ht_tensor_get_writable_data (out), (const char *) ht_tensor_get_data (in) + offset * (gint64) size,
-                   size, rank, ht_tensor_get_dims (out, NULL), strides);
+  return TRUE;
+}
+
+static gboolean
+slice_forward (const HtOpCall *call, GError **error)
+{
+  HtTensor *in = call->inputs[0], *out = call->outputs[0];
+  guint rank;
+  const gint64 *dims = ht_tensor_get_dims (in, &rank), *out_dims = ht_tensor_get_dims (out, NULL);
+  gint64 strides[HT_TENSOR_MAX_DIMS], offset;
+  gsize size = ht_element_size (ht_tensor_get_data_type (in));
+
+  if (!ht_op_check_movable (call, in, error))
+    return FALSE;
+  if (ht_tensor_get_n_elements (out) == 0)
+    return TRUE;
+  if (!locate (call, dims, rank, out_dims, strides, &offset, error))
+    return FALSE;
+  ht_copy_strided (ht_tensor_get_writable_data (out), (const char *)ht_tensor_get_data (in) + offset * (gint64)size,
+                   size, rank, out_dims, strides);
+  return TRUE;
+}
+
+static gboolean
+slice_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                GError **error)
+{
+  HtTensor *dx = input_gradients[0], *dy = output_gradients[0];
+  gint64 strides[HT_TENSOR_MAX_DIMS], offset;
+
+  if (dx == NULL)
+    return TRUE;
+  ht_backward_zero (dx);
+  if (ht_tensor_get_n_elements (dy) == 0)
+    return TRUE;
+  guint rank;
+  const gint64 *dims = ht_tensor_get_dims (dx, &rank), *out_dims = ht_tensor_get_dims (dy, NULL);
+  gsize size = ht_element_size (ht_tensor_get_data_type (dx));
+  if (!locate (call, dims, rank, out_dims, strides, &offset, error))
+    return FALSE;
+  ht_backward_spread ((char *)ht_tensor_get_writable_data (dx) + offset * (gint64)size, ht_tensor_get_data (dy), size,
+                      rank, out_dims, strides);
   return TRUE;
 }
 
 static const HtOperator operators[] = {
-  { "", "Slice", 1, HT_OP_KEEPS_GRID, slice_infer, slice_forward, .moved_inputs = HT_OP_MOVES_INPUT (0) },
+  { "", "Slice", 1, HT_OP_KEEPS_GRID, slice_infer, slice_forward, slice_backward,
+    .moved_inputs = HT_OP_MOVES_INPUT (0), .backward_inputs = HT_OP_KEEPS (1) | HT_OP_KEEPS (2) | HT_OP_KEEPS (3) | HT_OP_KEEPS (4) },
 };
 
 void

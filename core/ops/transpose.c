@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Transpose, and the two that are a transpose between two reshapes: DepthToSpace, SpaceToDepth. */
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -63,6 +64,20 @@ copy_permuted (HtTensor *out, HtTensor *in, const gint64 *dims, guint rank, cons
                    ht_element_size (ht_tensor_get_data_type (in)), rank, out_dims, out_strides);
 }
 
+/* The inverse: `out` has `dims`, and `in` is what copy_permuted() made of such a tensor. */
+static void
+copy_permuted_back (HtTensor *out, HtTensor *in, const gint64 *dims, guint rank, const guint *permutation)
+{
+  gint64 permuted[HT_TENSOR_MAX_DIMS];
+  guint inverse[HT_TENSOR_MAX_DIMS];
+  for (guint i = 0; i < rank; i++)
+    {
+      permuted[i] = dims[permutation[i]];
+      inverse[permutation[i]] = i;
+    }
+  copy_permuted (out, in, permuted, rank, inverse);
+}
+
 static gboolean
 transpose_forward (const HtOpCall *call, GError **error)
 {
@@ -74,6 +89,20 @@ transpose_forward (const HtOpCall *call, GError **error)
   if (!read_permutation (call->node, rank, permutation))
     return ht_op_fail (call, error, "the attribute 'perm' is no permutation of %u dimensions", rank);
   copy_permuted (call->outputs[0], call->inputs[0], dims, rank, permutation);
+  return TRUE;
+}
+
+static gboolean
+transpose_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                    GError **error)
+{
+  guint rank, permutation[HT_TENSOR_MAX_DIMS];
+  if (input_gradients[0] == NULL)
+    return TRUE;
+  const gint64 *dims = ht_tensor_get_dims (input_gradients[0], &rank);
+  if (!read_permutation (call->node, rank, permutation))
+    return ht_op_fail (call, error, "the attribute 'perm' is no permutation of %u dimensions", rank);
+  copy_permuted_back (input_gradients[0], output_gradients[0], dims, rank, permutation);
   return TRUE;
 }
 
@@ -123,40 +152,76 @@ space_to_depth_infer (HtInfer *infer, GError **error)
   return block_infer (infer, FALSE, error);
 }
 
+/* Both cut the channels or the image into six dimensions and permute them. */
+typedef struct
+{
+  gint64 dims[6];
+  const guint *permutation;
+} Blocks;
+
+static Blocks
+depth_to_space_blocks (HtNode *node, const gint64 *d)
+{
+  static const guint dcr[] = { 0, 3, 4, 1, 5, 2 }, crd[] = { 0, 1, 4, 2, 5, 3 };
+  gint64 block = ht_node_get_int (node, "blocksize", 1), depth = d[1] / (block * block);
+  if (g_str_equal (ht_node_get_string (node, "mode", "DCR"), "CRD"))
+    return (Blocks){ { d[0], depth, block, block, d[2], d[3] }, crd };
+  return (Blocks){ { d[0], block, block, depth, d[2], d[3] }, dcr };
+}
+
+static Blocks
+space_to_depth_blocks (HtNode *node, const gint64 *d)
+{
+  static const guint permutation[] = { 0, 3, 5, 1, 2, 4 };
+  gint64 block = ht_node_get_int (node, "blocksize", 1);
+  return (Blocks){ { d[0], d[1], d[2] / block, block, d[3] / block, block }, permutation };
+}
+
 static gboolean
 depth_to_space_forward (const HtOpCall *call, GError **error)
 {
-  static const guint dcr[] = { 0, 3, 4, 1, 5, 2 }, crd[] = { 0, 1, 4, 2, 5, 3 };
-  const gint64 *d = ht_tensor_get_dims (call->inputs[0], NULL);
-  gint64 block = ht_node_get_int (call->node, "blocksize", 1);
-  gboolean is_crd = g_str_equal (ht_node_get_string (call->node, "mode", "DCR"), "CRD");
-  gint64 depth = d[1] / (block * block);
-  gint64 dims_dcr[] = { d[0], block, block, depth, d[2], d[3] }, dims_crd[] = { d[0], depth, block, block, d[2], d[3] };
-
+  Blocks blocks = depth_to_space_blocks (call->node, ht_tensor_get_dims (call->inputs[0], NULL));
   if (!ht_op_check_movable (call, call->inputs[0], error))
     return FALSE;
-  copy_permuted (call->outputs[0], call->inputs[0], is_crd ? dims_crd : dims_dcr, 6, is_crd ? crd : dcr);
+  copy_permuted (call->outputs[0], call->inputs[0], blocks.dims, 6, blocks.permutation);
   return TRUE;
 }
 
 static gboolean
 space_to_depth_forward (const HtOpCall *call, GError **error)
 {
-  static const guint permutation[] = { 0, 3, 5, 1, 2, 4 };
-  const gint64 *d = ht_tensor_get_dims (call->inputs[0], NULL);
-  gint64 block = ht_node_get_int (call->node, "blocksize", 1);
-  gint64 dims[] = { d[0], d[1], d[2] / block, block, d[3] / block, block };
-
+  Blocks blocks = space_to_depth_blocks (call->node, ht_tensor_get_dims (call->inputs[0], NULL));
   if (!ht_op_check_movable (call, call->inputs[0], error))
     return FALSE;
-  copy_permuted (call->outputs[0], call->inputs[0], dims, 6, permutation);
+  copy_permuted (call->outputs[0], call->inputs[0], blocks.dims, 6, blocks.permutation);
+  return TRUE;
+}
+
+static gboolean
+depth_to_space_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                         GError **error)
+{
+  Blocks blocks = depth_to_space_blocks (call->node, ht_tensor_get_dims (call->inputs[0], NULL));
+  if (input_gradients[0])
+    copy_permuted_back (input_gradients[0], output_gradients[0], blocks.dims, 6, blocks.permutation);
+  return TRUE;
+}
+
+static gboolean
+space_to_depth_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                         GError **error)
+{
+  Blocks blocks = space_to_depth_blocks (call->node, ht_tensor_get_dims (call->inputs[0], NULL));
+  if (input_gradients[0])
+    copy_permuted_back (input_gradients[0], output_gradients[0], blocks.dims, 6, blocks.permutation);
   return TRUE;
 }
 
 static const HtOperator operators[] = {
-  { "", "Transpose", 1, HT_OP_KEEPS_GRID, transpose_infer, transpose_forward, .moved_inputs = HT_OP_MOVES_INPUT (0) },
-  { "", "DepthToSpace", 1, HT_OP_KEEPS_GRID, depth_to_space_infer, depth_to_space_forward },
-  { "", "SpaceToDepth", 1, HT_OP_KEEPS_GRID, space_to_depth_infer, space_to_depth_forward },
+  { "", "Transpose", 1, HT_OP_KEEPS_GRID, transpose_infer, transpose_forward, transpose_backward,
+    .moved_inputs = HT_OP_MOVES_INPUT (0) },
+  { "", "DepthToSpace", 1, HT_OP_KEEPS_GRID, depth_to_space_infer, depth_to_space_forward, depth_to_space_backward },
+  { "", "SpaceToDepth", 1, HT_OP_KEEPS_GRID, space_to_depth_infer, space_to_depth_forward, space_to_depth_backward },
 };
 
 void
