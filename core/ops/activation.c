@@ -88,13 +88,27 @@ gelu_infer (HtInfer *infer, GError **error)
 /* Shrink */
 HT_UNARY_LOOP (shrink, float, x < -A ? x + B : x > A ? x - B : 0)
 HT_UNARY_LOOP (shrink, double, x < -p->a ? x + p->b : x > p->a ? x - p->b : 0)
+/* Integers: computed in double and cut off; what leaves the type wraps. */
+#define SHRINK_INTEGER(T) HT_UNARY_LOOP (shrink, T, (gint64) (x < -p->a ? x + p->b : x > p->a ? x - p->b : 0.0))
+SHRINK_INTEGER (gint8)
+SHRINK_INTEGER (gint16)
+SHRINK_INTEGER (gint32)
+SHRINK_INTEGER (gint64)
+SHRINK_INTEGER (guint8)
+SHRINK_INTEGER (guint16)
+SHRINK_INTEGER (guint32)
+SHRINK_INTEGER (guint64)
 
 static gboolean
 shrink_forward (const HtOpCall *call, GError **error)
 {
-  static const HtUnaryKernel kernels[] = { { HT_DATA_TYPE_FLOAT, shrink_float },
-                                           { HT_DATA_TYPE_DOUBLE, shrink_double },
-                                           { HT_DATA_TYPE_UNDEFINED, NULL } };
+  static const HtUnaryKernel kernels[]
+      = { { HT_DATA_TYPE_FLOAT, shrink_float },    { HT_DATA_TYPE_DOUBLE, shrink_double },
+          { HT_DATA_TYPE_INT8, shrink_gint8 },     { HT_DATA_TYPE_INT16, shrink_gint16 },
+          { HT_DATA_TYPE_INT32, shrink_gint32 },   { HT_DATA_TYPE_INT64, shrink_gint64 },
+          { HT_DATA_TYPE_UINT8, shrink_guint8 },   { HT_DATA_TYPE_UINT16, shrink_guint16 },
+          { HT_DATA_TYPE_UINT32, shrink_guint32 }, { HT_DATA_TYPE_UINT64, shrink_guint64 },
+          { HT_DATA_TYPE_UNDEFINED, NULL } };
   HtUnaryParameters parameters = ATTRIBUTES_AB ("lambd", 0.5, "bias", 0.0);
   return ht_op_run_unary (call, kernels, &parameters, 1, shrink_forward, error);
 }
@@ -513,7 +527,7 @@ static const HtOperator operators[] = {
     .backward_inputs = HT_OP_KEEPS (0) },
   { "", "ThresholdedRelu", 10, HT_OP_IN_PLACE, ht_infer_unary_float, thresholded_relu_forward, thresholded_relu_backward,
     .backward_inputs = HT_OP_KEEPS (0) },
-  { "", "Shrink", 9, HT_OP_IN_PLACE, ht_infer_unary_float, shrink_forward, shrink_backward,
+  { "", "Shrink", 9, HT_OP_IN_PLACE, ht_infer_unary_number, shrink_forward, shrink_backward,
     .backward_inputs = HT_OP_KEEPS (0) },
 };
 

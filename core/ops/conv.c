@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Conv and ConvTranspose. */
 #include "base/thread-pool.h"
+#include "kernels/double-precision.h"
 #include "ops/conv.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
@@ -167,8 +168,6 @@ forward (const HtOpCall *call, gboolean transposed, GError **error)
   HtConvOperands o;
   HtConvGeometry geometry;
 
-  if (ht_tensor_get_data_type (x) != HT_DATA_TYPE_FLOAT)
-    return ht_op_fail_type (call, ht_tensor_get_data_type (x), error);
   const gint64 *x_dims = ht_tensor_get_dims (x, &n_x), *w_dims = ht_tensor_get_dims (w, &n_w);
   g_autofree char *problem = ht_conv_check_operands (call->node, transposed, x_dims, n_x, w_dims, n_w, &o);
   if (problem == NULL)
@@ -178,6 +177,16 @@ forward (const HtOpCall *call, gboolean transposed, GError **error)
     return ht_op_fail (call, error, "%s", problem);
   if (o.n_axes > HT_CONV_AXES)
     return ht_op_fail (call, error, "it has %u spatial axes, at most %d can be run", o.n_axes, HT_CONV_AXES);
+  make_geometry (&window, &o, x_dims[1], &geometry);
+  if (ht_tensor_get_n_elements (call->outputs[0]) == 0)
+    return TRUE;
+  if (ht_tensor_get_data_type (x) == HT_DATA_TYPE_DOUBLE)
+    {
+      (transposed ? ht_kernel_conv_transpose_double : ht_kernel_conv_double) (
+          &geometry, ht_tensor_get_data (x), ht_tensor_get_data (w), bias ? ht_tensor_get_data (bias) : NULL,
+          ht_tensor_get_writable_data (call->outputs[0]));
+      return TRUE;
+    }
   ht_conv_make_geometry (&window, &o, x_dims[1], &geometry);
   const float *b = bias ? ht_tensor_get_data (bias) : NULL;
   float *y = ht_tensor_get_writable_data (call->outputs[0]);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* BatchNormalization (inference), LayerNormalization, InstanceNormalization, GroupNormalization. */
+/* BatchNormalization, LayerNormalization, InstanceNormalization, GroupNormalization. */
+#include "graph/tensor-private.h"
+#include "kernels/channel-statistics.h"
+#include "kernels/double-precision.h"
 #include "kernels/normalize.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
@@ -52,48 +55,132 @@ copy_vector (const HtOpCall *call, guint output, guint input)
             ht_tensor_get_size (call->inputs[input]));
 }
 
+/* What one batch normalization works with. */
+typedef struct
+{
+  gsize outer, channels, inner;
+  double *scale, *bias, *mean, *variance; /* one for each channel */
+} BatchNorm;
+
+static double *
+read_vector (HtTensor *tensor)
+{
+  gsize n = ht_tensor_get_n_elements (tensor);
+  double *values = g_new (double, MAX (n, 1));
+  for (gsize i = 0; i < n; i++)
+    values[i] = ht_tensor_get_double (tensor, i);
+  return values;
+}
+
+static void
+batch_norm_clear (BatchNorm *self)
+{
+  g_free (self->scale);
+  g_free (self->bias);
+  g_free (self->mean);
+  g_free (self->variance);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BatchNorm, batch_norm_clear)
+
+static gboolean
+batch_norm_read (const HtOpCall *call, BatchNorm *self, GError **error)
+{
+  gboolean spatial = call->opset >= 9 || ht_node_get_int (call->node, "spatial", 1) != 0;
+  double **vectors[] = { &self->scale, &self->bias, &self->mean, &self->variance };
+  guint n_dims;
+  const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &n_dims);
+
+  self->outer = self->channels = self->inner = 1;
+  for (guint i = 0; i < n_dims; i++)
+    *(i == 0 ? &self->outer : i == 1 || !spatial ? &self->channels : &self->inner) *= (gsize)dims[i];
+  for (guint i = 0; i < G_N_ELEMENTS (vectors); i++)
+    {
+      HtTensor *vector = call->inputs[i + 1];
+      if (ht_tensor_get_n_elements (vector) != self->channels)
+        return ht_op_fail (call, error, "input %u has %" G_GSIZE_FORMAT " elements, expected %" G_GSIZE_FORMAT, i + 1,
+                           ht_tensor_get_n_elements (vector), self->channels);
+      *vectors[i] = read_vector (vector);
+    }
+  return TRUE;
+}
+
+/* The statistics of the batch take the place of the given ones, which move towards them in the outputs. */
+static gboolean
+batch_norm_train (const HtOpCall *call, BatchNorm *self, GError **error)
+{
+  double momentum = ht_node_get_float (call->node, "momentum", 0.9f);
+  g_autofree double *mean = g_steal_pointer (&self->mean), *variance = g_steal_pointer (&self->variance);
+  const double *running[] = { mean, variance };
+  gconstpointer x = ht_tensor_get_data (call->inputs[0]);
+
+  self->mean = g_new0 (double, MAX (self->channels, 1));
+  self->variance = g_new0 (double, MAX (self->channels, 1));
+  if (self->outer * self->inner == 0)
+    return ht_op_fail (call, error, "the batch is empty, it has no mean");
+  if (ht_tensor_get_data_type (call->inputs[0]) == HT_DATA_TYPE_DOUBLE)
+    ht_kernel_channel_statistics_double (x, self->outer, self->channels, self->inner, self->mean, self->variance);
+  else
+    ht_kernel_channel_statistics_float (x, self->outer, self->channels, self->inner, self->mean, self->variance);
+  for (guint i = 0; i < 2; i++)
+    {
+      HtTensor *out = i + 1 < call->n_outputs ? call->outputs[i + 1] : NULL;
+      const double *batch = i == 0 ? self->mean : self->variance;
+      for (gsize c = 0; out && c < self->channels; c++)
+        ht_scalar_store (ht_tensor_get_data_type (out), ht_tensor_get_writable_data (out), c,
+                         running[i][c] * momentum + batch[c] * (1.0 - momentum));
+    }
+  return TRUE;
+}
+
+static void
+batch_norm_apply (const HtOpCall *call, const BatchNorm *self)
+{
+  double epsilon = (float)ht_node_get_float (call->node, "epsilon", 1e-5);
+  gconstpointer x = ht_tensor_get_data (call->inputs[0]);
+  gpointer y = ht_tensor_get_writable_data (call->outputs[0]);
+
+  if (ht_tensor_get_data_type (call->inputs[0]) == HT_DATA_TYPE_DOUBLE)
+    {
+      g_autofree double *factor = g_new (double, 2 * MAX (self->channels, 1));
+      double *term = factor + self->channels;
+      for (gsize i = 0; i < self->channels; i++)
+        {
+          factor[i] = self->scale[i] / sqrt (self->variance[i] + epsilon);
+          term[i] = self->bias[i] - self->mean[i] * factor[i];
+        }
+      ht_kernel_affine_channels_double (x, y, self->outer, self->channels, self->inner, factor, term);
+      return;
+    }
+  g_autofree float *factor = g_new (float, 2 * MAX (self->channels, 1));
+  float *term = factor + self->channels;
+  for (gsize i = 0; i < self->channels; i++)
+    {
+      factor[i] = (float)self->scale[i] / sqrtf ((float)self->variance[i] + (float)epsilon);
+      term[i] = (float)self->bias[i] - (float)self->mean[i] * factor[i];
+    }
+  ht_kernel_affine_channels (x, y, self->outer, self->channels, self->inner, factor, term);
+}
+
 static gboolean
 batch_norm_forward (const HtOpCall *call, GError **error)
 {
-  HtTensor *x = call->inputs[0];
-  gsize outer = 1, channels = 1, inner = 1;
-  guint n_dims;
-  const gint64 *dims = ht_tensor_get_dims (x, &n_dims);
+  g_auto (BatchNorm) norm = { 0 };
 
   if (ht_op_is_half (call))
     return ht_op_widen (call, batch_norm_forward, error);
-  if (ht_node_get_int (call->node, "training_mode", 0) != 0)
-    return ht_op_fail (call, error,
-                       "it is in training mode, only inference can be run; export the model for inference");
-  for (guint i = 0; i < 5; i++)
-    if (ht_tensor_get_data_type (call->inputs[i]) != HT_DATA_TYPE_FLOAT)
-      return ht_op_fail_type (call, ht_tensor_get_data_type (call->inputs[i]), error);
-  gboolean spatial = call->opset >= 9 || ht_node_get_int (call->node, "spatial", 1) != 0;
-  for (guint i = 0; i < n_dims; i++)
-    if (i == 0)
-      outer = (gsize)dims[i];
-    else if (i == 1 || !spatial)
-      channels *= (gsize)dims[i];
-    else
-      inner *= (gsize)dims[i];
-  for (guint i = 1; i < 5; i++)
-    if (ht_tensor_get_n_elements (call->inputs[i]) != channels)
-      return ht_op_fail (call, error, "input %u has %" G_GSIZE_FORMAT " elements, expected %" G_GSIZE_FORMAT, i,
-                         ht_tensor_get_n_elements (call->inputs[i]), channels);
-  const float *scale = ht_tensor_get_data (call->inputs[1]), *bias = ht_tensor_get_data (call->inputs[2]);
-  const float *mean = ht_tensor_get_data (call->inputs[3]), *variance = ht_tensor_get_data (call->inputs[4]);
-  float epsilon = (float)ht_node_get_float (call->node, "epsilon", 1e-5);
-  g_autofree float *factor = g_new (float, 2 * MAX (channels, 1));
-  float *term = factor + channels;
-  for (gsize i = 0; i < channels; i++)
+  if (!batch_norm_read (call, &norm, error))
+    return FALSE;
+  if (call->opset >= 14 && ht_node_get_int (call->node, "training_mode", 0) != 0)
     {
-      factor[i] = scale[i] / sqrtf (variance[i] + epsilon);
-      term[i] = bias[i] - mean[i] * factor[i];
+      if (!batch_norm_train (call, &norm, error))
+        return FALSE;
     }
-  ht_kernel_affine_channels (ht_tensor_get_data (x), ht_tensor_get_writable_data (call->outputs[0]), outer, channels,
-                             inner, factor, term);
-  for (guint i = 1; i < call->n_outputs; i++)
-    copy_vector (call, i, i % 2 ? 3 : 4);
+  else
+    {
+      for (guint i = 1; i < call->n_outputs; i++)
+        copy_vector (call, i, i % 2 ? 3 : 4);
+    }
+  batch_norm_apply (call, &norm);
   return TRUE;
 }
 
@@ -140,48 +227,119 @@ layer_norm_infer (HtInfer *infer, GError **error)
   return TRUE;
 }
 
-static float *
+static gpointer
 optional_output (const HtOpCall *call, guint index)
 {
   return index < call->n_outputs && call->outputs[index] ? ht_tensor_get_writable_data (call->outputs[index]) : NULL;
 }
 
-static gboolean
-check_float (const HtOpCall *call, GError **error)
+/* Rows of `n` elements; see HtRowNorm. */
+typedef struct
 {
-  for (guint i = 0; i < call->n_inputs; i++)
-    if (call->inputs[i] && ht_tensor_get_data_type (call->inputs[i]) != HT_DATA_TYPE_FLOAT)
-      return ht_op_fail_type (call, ht_tensor_get_data_type (call->inputs[i]), error);
-  for (guint i = 0; i < call->n_outputs; i++)
-    if (call->outputs[i] && ht_tensor_get_data_type (call->outputs[i]) != HT_DATA_TYPE_FLOAT)
-      return ht_op_fail_type (call, ht_tensor_get_data_type (call->outputs[i]), error);
+  gsize n_rows, n, factor_rows, factor_count;
+} RowLayout;
+
+/* A tensor as the kernel of `type` reads it: itself, or converted and kept in *owned. NULL: absent, or an error. */
+static gconstpointer
+as_type (const HtOpCall *call, guint index, HtDataType type, HtTensor **owned, GError **error)
+{
+  HtTensor *tensor = index < call->n_inputs ? call->inputs[index] : NULL;
+
+  if (tensor == NULL)
+    return NULL;
+  *owned = ht_tensor_cast (tensor, type, error);
+  return *owned ? ht_tensor_get_data (*owned) : NULL;
+}
+
+static void
+run_float_rows (const HtOpCall *call, const RowLayout *rows, gconstpointer factor, gconstpointer term, float *means,
+                float *inverses)
+{
+  HtRowNorm norm = {
+    .n_rows = rows->n_rows,
+    .n = rows->n,
+    .factor_rows = rows->factor_rows,
+    .factor_count = rows->factor_count,
+    .factor = factor,
+    .term = term,
+    .epsilon = (float)ht_node_get_float (call->node, "epsilon", 1e-5),
+    .means = means,
+    .inverses = inverses,
+  };
+  ht_kernel_row_norm (&norm, ht_tensor_get_data (call->inputs[0]), ht_tensor_get_writable_data (call->outputs[0]));
+}
+
+static void
+run_double_rows (const HtOpCall *call, const RowLayout *rows, gconstpointer factor, gconstpointer term, double *means,
+                 double *inverses)
+{
+  HtRowNormDouble norm = {
+    .n_rows = rows->n_rows,
+    .n = rows->n,
+    .factor_rows = rows->factor_rows,
+    .factor_count = rows->factor_count,
+    .factor = factor,
+    .term = term,
+    .epsilon = (float)ht_node_get_float (call->node, "epsilon", 1e-5),
+    .means = means,
+    .inverses = inverses,
+  };
+  ht_kernel_row_norm_double (&norm, ht_tensor_get_data (call->inputs[0]),
+                             ht_tensor_get_writable_data (call->outputs[0]));
+}
+
+/* Statistics are wanted in outputs 1 and 2, in any floating-point type. */
+static gboolean
+run_rows (const HtOpCall *call, const RowLayout *rows, GError **error)
+{
+  HtDataType type = ht_tensor_get_data_type (call->inputs[0]);
+  g_autoptr (HtTensor) owned_factor = NULL, owned_term = NULL, means = NULL, inverses = NULL;
+  HtTensor **statistics[] = { &means, &inverses };
+  gint64 n_rows = (gint64)rows->n_rows;
+  gpointer wanted[2] = { NULL, NULL };
+
+  if (rows->n_rows * rows->n == 0)
+    return TRUE;
+  gconstpointer factor = as_type (call, 1, type, &owned_factor, error);
+  gconstpointer term = factor ? as_type (call, 2, type, &owned_term, error) : NULL;
+  if (factor == NULL || (term == NULL && call->n_inputs > 2 && call->inputs[2]))
+    return FALSE;
+  for (guint i = 0; i < 2; i++)
+    {
+      HtTensor *out = i + 1 < call->n_outputs ? call->outputs[i + 1] : NULL;
+      if (out && ht_tensor_get_data_type (out) == type)
+        wanted[i] = optional_output (call, i + 1);
+      else if (out && (*statistics[i] = ht_tensor_new (type, &n_rows, 1, error)) == NULL)
+        return FALSE;
+      else if (out)
+        wanted[i] = ht_tensor_get_writable_data (*statistics[i]);
+    }
+  if (type == HT_DATA_TYPE_DOUBLE)
+    run_double_rows (call, rows, factor, term, wanted[0], wanted[1]);
+  else
+    run_float_rows (call, rows, factor, term, wanted[0], wanted[1]);
+  for (guint i = 0; i < 2; i++)
+    if (*statistics[i])
+      ht_tensor_cast_into (*statistics[i], call->outputs[i + 1], TRUE, HT_ROUND_UP);
   return TRUE;
 }
 
 static gboolean
 layer_norm_forward (const HtOpCall *call, GError **error)
 {
-  HtRowNorm norm = { .n_rows = 1, .n = 1, .factor_rows = 1 };
+  RowLayout rows = { .n_rows = 1, .n = 1, .factor_rows = 1 };
   guint n_dims;
   const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &n_dims);
   gint64 axis = ht_node_get_int (call->node, "axis", -1);
 
   if (ht_op_is_half (call))
     return ht_op_widen (call, layer_norm_forward, error);
-  if (!check_float (call, error))
-    return FALSE;
   if (axis < 0)
     axis += n_dims;
   for (guint i = 0; i < n_dims; i++)
-    *((gint64)i < axis ? &norm.n_rows : &norm.n) *= (gsize)dims[i];
-  norm.factor_count = norm.n;
-  norm.factor = ht_tensor_get_data (call->inputs[1]);
-  norm.term = call->n_inputs > 2 && call->inputs[2] ? ht_tensor_get_data (call->inputs[2]) : NULL;
-  norm.epsilon = (float)ht_node_get_float (call->node, "epsilon", 1e-5);
-  norm.means = optional_output (call, 1);
-  norm.inverses = optional_output (call, 2);
-  ht_kernel_row_norm (&norm, ht_tensor_get_data (call->inputs[0]), ht_tensor_get_writable_data (call->outputs[0]));
-  return TRUE;
+    *((gint64)i < axis ? &rows.n_rows : &rows.n) *= (gsize)dims[i];
+  rows.factor_count = rows.n;
+  return run_rows (call, &rows, error);
 }
 
 /* InstanceNormalization */
@@ -206,22 +364,9 @@ instance_norm_forward (const HtOpCall *call, GError **error)
 
   if (ht_op_is_half (call))
     return ht_op_widen (call, instance_norm_forward, error);
-  if (!check_float (call, error))
-    return FALSE;
-  gsize rows = (gsize)ht_tensor_get_dim (x, 0) * (gsize)ht_tensor_get_dim (x, 1);
-  if (ht_tensor_get_n_elements (x) == 0)
-    return TRUE;
-  HtRowNorm norm = {
-    .n_rows = rows,
-    .n = ht_tensor_get_n_elements (x) / rows,
-    .factor_rows = (gsize)ht_tensor_get_dim (x, 1),
-    .factor_count = 1,
-    .factor = ht_tensor_get_data (call->inputs[1]),
-    .term = ht_tensor_get_data (call->inputs[2]),
-    .epsilon = (float)ht_node_get_float (call->node, "epsilon", 1e-5),
-  };
-  ht_kernel_row_norm (&norm, ht_tensor_get_data (x), ht_tensor_get_writable_data (call->outputs[0]));
-  return TRUE;
+  gsize n_rows = (gsize)ht_tensor_get_dim (x, 0) * (gsize)ht_tensor_get_dim (x, 1);
+  RowLayout rows = { n_rows, n_rows ? ht_tensor_get_n_elements (x) / n_rows : 0, (gsize)ht_tensor_get_dim (x, 1), 1 };
+  return run_rows (call, &rows, error);
 }
 
 /* GroupNormalization: scale and bias are one for each group in opset 18, one for each channel since 21. */
@@ -257,22 +402,10 @@ group_norm_forward (const HtOpCall *call, GError **error)
 
   if (ht_op_is_half (call))
     return ht_op_widen (call, group_norm_forward, error);
-  if (!check_float (call, error))
-    return FALSE;
-  if (ht_tensor_get_n_elements (x) == 0)
-    return TRUE;
-  gsize rows = (gsize)ht_tensor_get_dim (x, 0) * groups;
-  HtRowNorm norm = {
-    .n_rows = rows,
-    .n = ht_tensor_get_n_elements (x) / rows,
-    .factor_rows = groups,
-    .factor_count = call->opset >= 21 ? (gsize)ht_tensor_get_dim (x, 1) / groups : 1,
-    .factor = ht_tensor_get_data (call->inputs[1]),
-    .term = ht_tensor_get_data (call->inputs[2]),
-    .epsilon = (float)ht_node_get_float (call->node, "epsilon", 1e-5),
-  };
-  ht_kernel_row_norm (&norm, ht_tensor_get_data (x), ht_tensor_get_writable_data (call->outputs[0]));
-  return TRUE;
+  gsize n_rows = (gsize)ht_tensor_get_dim (x, 0) * groups;
+  RowLayout rows = { n_rows, n_rows ? ht_tensor_get_n_elements (x) / n_rows : 0, groups,
+                     call->opset >= 21 ? (gsize)ht_tensor_get_dim (x, 1) / groups : 1 };
+  return run_rows (call, &rows, error);
 }
 
 /* Not in place where an input of the size of x is read after y is begun: the factors of a later row. With rows of x the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* MaxPool, AveragePool and their global forms. */
-#include "kernels/pool.h"
+#include "kernels/double-precision.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/window.h"
@@ -116,11 +116,14 @@ average_pool_forward (const HtOpCall *call, GError **error)
 
   if (ht_op_is_half (call))
     return ht_op_widen (call, average_pool_forward, error);
-  if (ht_tensor_get_data_type (call->inputs[0]) != HT_DATA_TYPE_FLOAT)
-    return ht_op_fail_type (call, ht_tensor_get_data_type (call->inputs[0]), error);
   if (!read_pool (call, &pool, error))
     return FALSE;
-  ht_kernel_average_pool (&pool, ht_tensor_get_data (call->inputs[0]), ht_tensor_get_writable_data (call->outputs[0]));
+  gconstpointer x = ht_tensor_get_data (call->inputs[0]);
+  gpointer y = ht_tensor_get_writable_data (call->outputs[0]);
+  if (ht_tensor_get_data_type (call->inputs[0]) == HT_DATA_TYPE_DOUBLE)
+    ht_kernel_average_pool_double (&pool, x, y);
+  else
+    ht_kernel_average_pool (&pool, x, y);
   return TRUE;
 }
 
@@ -145,16 +148,17 @@ global_infer (HtInfer *infer, GError **error)
 
 static gboolean
 global_forward (const HtOpCall *call, HtForward again, void (*kernel) (const float *, gsize, gsize, float *),
-                GError **error)
+                void (*double_kernel) (const double *, gsize, gsize, double *), GError **error)
 {
   HtTensor *x = call->inputs[0], *y = call->outputs[0];
   gsize n_rows = ht_tensor_get_n_elements (y);
 
   if (ht_op_is_half (call))
     return ht_op_widen (call, again, error);
-  if (ht_tensor_get_data_type (x) != HT_DATA_TYPE_FLOAT)
-    return ht_op_fail_type (call, ht_tensor_get_data_type (x), error);
-  if (n_rows > 0)
+  if (n_rows > 0 && ht_tensor_get_data_type (x) == HT_DATA_TYPE_DOUBLE)
+    double_kernel (ht_tensor_get_data (x), n_rows, ht_tensor_get_n_elements (x) / n_rows,
+                   ht_tensor_get_writable_data (y));
+  else if (n_rows > 0)
     kernel (ht_tensor_get_data (x), n_rows, ht_tensor_get_n_elements (x) / n_rows, ht_tensor_get_writable_data (y));
   return TRUE;
 }
@@ -162,13 +166,13 @@ global_forward (const HtOpCall *call, HtForward again, void (*kernel) (const flo
 static gboolean
 global_average_forward (const HtOpCall *call, GError **error)
 {
-  return global_forward (call, global_average_forward, ht_kernel_row_means, error);
+  return global_forward (call, global_average_forward, ht_kernel_row_means, ht_kernel_row_means_double, error);
 }
 
 static gboolean
 global_max_forward (const HtOpCall *call, GError **error)
 {
-  return global_forward (call, global_max_forward, ht_kernel_row_maxima, error);
+  return global_forward (call, global_max_forward, ht_kernel_row_maxima, ht_kernel_row_maxima_double, error);
 }
 
 static const HtOperator operators[] = {

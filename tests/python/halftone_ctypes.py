@@ -12,6 +12,13 @@ _ht = C.CDLL(os.environ.get("HALFTONE_LIBRARY", "libhalftone-1.so.0"))
 
 _TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 9: np.bool_,
           10: np.float16, 11: np.float64, 12: np.uint32, 13: np.uint64}
+try:  # the element types that numpy lacks; the last ones hold two elements in a byte
+    import ml_dtypes
+    _TYPES.update({16: ml_dtypes.bfloat16, 17: ml_dtypes.float8_e4m3fn, 18: ml_dtypes.float8_e4m3fnuz,
+                   19: ml_dtypes.float8_e5m2, 20: ml_dtypes.float8_e5m2fnuz, 21: ml_dtypes.uint4, 22: ml_dtypes.int4})
+except ImportError:
+    pass
+_PACKED = (21, 22)
 
 
 class _GError(C.Structure):
@@ -61,6 +68,9 @@ def _to_tensor(array):
     array = np.asarray(array, order="C")
     kind = next(k for k, v in _TYPES.items() if v == array.dtype)
     tensor = _call(_tensor_new, kind, (C.c_int64 * max(array.ndim, 1))(*array.shape), array.ndim)
+    if kind in _PACKED:
+        codes = np.append(array.ravel().astype(np.int8).view(np.uint8) & 15, np.uint8(0))[:(array.size + 1) // 2 * 2]
+        array = codes[0::2] | codes[1::2] << 4
     C.memmove(_writable(tensor), array.ctypes.data, array.nbytes)
     return tensor
 
@@ -68,8 +78,14 @@ def _to_tensor(array):
 def _to_array(tensor):
     n = C.c_uint()
     dims = _dims(tensor, C.byref(n))
-    array = np.empty([dims[i] for i in range(n.value)], _TYPES[_type(tensor)])
-    C.memmove(array.ctypes.data, _data(tensor), _size(tensor))
+    kind, shape = _type(tensor), [dims[i] for i in range(n.value)]
+    array = np.empty(_size(tensor) if kind in _PACKED else shape, np.uint8 if kind in _PACKED else _TYPES[kind])
+    if array.size:
+        C.memmove(array.ctypes.data, _data(tensor), array.nbytes)
+    if kind in _PACKED:
+        codes = np.stack([array & 15, array >> 4], -1).ravel()[:int(np.prod(shape))].astype(np.int8)
+        codes = np.where(codes > 7, codes - 16, codes) if kind == 22 else codes
+        array = codes.reshape(shape).astype(_TYPES[kind])
     return array
 
 
