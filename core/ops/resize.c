@@ -4,6 +4,7 @@
  * Interpolation is separable: along every resized dimension each output position is a weighted sum of a few input
  * positions (one, two or four; more where antialiasing widens the filter). The taps of all positions are computed once,
  * then the dimensions are run one after the other. */
+#include "graph/tensor-private.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -40,6 +41,7 @@ typedef enum
   NEAREST_FLOOR,
   NEAREST_CEIL,
   N_NEAREST,
+  NEAREST_SIMPLE, /* of opset 10 and Upsample: floor, or ceil where the dimension shrinks */
 } Nearest;
 
 typedef struct
@@ -72,7 +74,7 @@ find_name (const char *name, const char *const *names, int n)
   return n;
 }
 
-/* Opset 10 and Upsample know neither transform nor nearest mode: asymmetric, floor. */
+/* Opset 10 and Upsample know neither transform nor nearest mode: asymmetric, simple. */
 static void
 read_settings (HtNode *node, gint64 opset, Settings *settings)
 {
@@ -86,7 +88,7 @@ read_settings (HtNode *node, gint64 opset, Settings *settings)
   settings->transform = old ? TRANSFORM_ASYMMETRIC
                             : (Transform) find_name (ht_node_get_string (node, "coordinate_transformation_mode", "half_pixel"),
                                                      transforms, N_TRANSFORMS);
-  settings->nearest = old ? NEAREST_FLOOR
+  settings->nearest = old ? NEAREST_SIMPLE
                           : (Nearest) find_name (ht_node_get_string (node, "nearest_mode", "round_prefer_floor"), nearests,
                                                  N_NEAREST);
   settings->cubic_a = (float) ht_node_get_float (node, "cubic_coeff_a", -0.75);
@@ -143,7 +145,8 @@ keep_aspect (HtNode *node, const gint64 *in, const guint *axes, gsize n, Geometr
     }
 }
 
-/* NULL, or what is wrong. */
+/* NULL, or what is wrong. With tf_crop_and_resize and scales the specification's text multiplies the size by the extent
+ * of the region too; its own shape inference, its reference and onnxruntime do not, and neither does this. */
 static const char *
 make_geometry (HtNode *node, const gint64 *in, guint rank, const Request *request, Geometry *geometry)
 {
@@ -192,14 +195,6 @@ make_geometry (HtNode *node, const gint64 *in, guint rank, const Request *reques
   for (guint i = 0; i < rank; i++)
     if (geometry->out[i] < 0 || (in[i] == 0 && geometry->out[i] != 0))
       return "a dimension of the result is negative, too large, or made of nothing";
-  if (g_str_equal (ht_node_get_string (node, "coordinate_transformation_mode", ""), "tf_crop_and_resize")
-      && request->n_sizes == 0)
-    for (gsize i = 0; i < n; i++) /* the region is what is scaled */
-      geometry->out[axes[i]] = scaled (in[axes[i]], geometry->scale[axes[i]]
-                                                        * (geometry->roi_end[axes[i]] - geometry->roi_start[axes[i]]));
-  for (guint i = 0; i < rank; i++)
-    if (geometry->out[i] < 0)
-      return "the region of interest is reversed";
   return NULL;
 }
 
@@ -342,10 +337,12 @@ source_coordinate (const Settings *settings, float x, float in, float length, fl
 }
 
 static gint64
-nearest_index (Nearest nearest, double x)
+nearest_index (Nearest nearest, double x, gboolean shrinks)
 {
   switch (nearest)
     {
+    case NEAREST_SIMPLE:
+      return (gint64) (shrinks ? ceil (x) : floor (x));
     case NEAREST_ROUND_PREFER_FLOOR:
       return (gint64) ceil (x - 0.5);
     case NEAREST_ROUND_PREFER_CEIL:
@@ -384,14 +381,15 @@ kernel_reach (const Settings *settings, double stretch)
 }
 
 static void
-make_taps (const Settings *settings, double x, gint64 in, double stretch, gint64 reach, gsize position, Taps *taps)
+make_taps (const Settings *settings, double x, gint64 in, double scale, gint64 reach, gsize position, Taps *taps)
 {
+  double stretch = kernel_scale (settings, scale);
   double *weights = taps->weights + position * taps->n, sum = 0.0;
   gboolean normalize = settings->exclude_outside || stretch < 1.0;
 
   if (settings->mode == MODE_NEAREST)
     {
-      taps->first[position] = nearest_index (settings->nearest, x);
+      taps->first[position] = nearest_index (settings->nearest, x, scale < 1.0);
       weights[0] = 1.0;
       return;
     }
@@ -506,7 +504,7 @@ plan_taps (const Resize *self, gint64 in, gint64 out, const Geometry *geometry, 
       double x = source_coordinate (&self->settings, (float) i, (float) in, (float) length, (float) out, (float) scale,
                                     (float) geometry->roi_start[axis], (float) geometry->roi_end[axis]);
       taps->outside[i] = self->settings.transform == TRANSFORM_TF_CROP && !(x >= 0.0 && x <= (double) (in - 1));
-      make_taps (&self->settings, CLAMP (x, -1e15, 1e15), in, stretch, reach, (gsize) i, taps);
+      make_taps (&self->settings, CLAMP (x, -1e15, 1e15), in, scale, reach, (gsize) i, taps);
     }
   return TRUE;
 }
@@ -584,6 +582,34 @@ run_dimensions (const Resize *self, const HtOpCall *call, const Geometry *geomet
   return fine;
 }
 
+static gboolean resize_forward (const HtOpCall *call, GError **error);
+
+/* Integers are interpolated in double and cut off at the end; the antialiased result is rounded. */
+static gboolean
+resize_integers (const HtOpCall *call, GError **error)
+{
+  HtTensor *out = call->outputs[0];
+  g_autoptr (HtTensor) in = ht_tensor_cast (call->inputs[0], HT_DATA_TYPE_DOUBLE, error);
+  g_autoptr (HtTensor) wide = in ? ht_tensor_new (HT_DATA_TYPE_DOUBLE, ht_tensor_get_dims (out, NULL),
+                                                  ht_tensor_get_n_dims (out), error)
+                                 : NULL;
+  if (wide == NULL)
+    return FALSE;
+  g_autofree HtTensor **inputs = g_memdup2 (call->inputs, call->n_inputs * sizeof *inputs);
+  HtTensor *outputs[] = { wide };
+  HtOpCall inner = *call;
+  inputs[0] = in;
+  inner.inputs = inputs;
+  inner.outputs = outputs;
+  if (!resize_forward (&inner, error))
+    return FALSE;
+  double *values = ht_tensor_get_writable_data (wide);
+  for (gsize i = 0; ht_node_get_int (call->node, "antialias", 0) && i < ht_tensor_get_n_elements (wide); i++)
+    values[i] = rint (values[i]);
+  ht_tensor_cast_into (wide, out, TRUE, HT_ROUND_UP);
+  return TRUE;
+}
+
 static gboolean
 resize_forward (const HtOpCall *call, GError **error)
 {
@@ -596,6 +622,8 @@ resize_forward (const HtOpCall *call, GError **error)
 
   read_settings (call->node, call->opset, &self.settings);
   self.size = ht_element_size (self.type);
+  if (self.settings.mode != MODE_NEAREST && (HT_TYPES_INTEGER & (1u << self.type)))
+    return resize_integers (call, error);
   if (self.size == 0 || self.size > 8
       || (self.settings.mode != MODE_NEAREST && self.type != HT_DATA_TYPE_FLOAT && self.type != HT_DATA_TYPE_DOUBLE))
     return ht_op_fail_type (call, self.type, error);
