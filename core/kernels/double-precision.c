@@ -32,17 +32,17 @@ typedef struct
 static Reach
 reach_of (const HtConvGeometry *g, int axis, gsize k, gsize n, gsize size)
 {
-  Reach reach = { (gint64) (k * g->dilation[axis]) - g->pad[axis], (gint64) g->stride[axis], 0, 0 };
+  Reach reach = { (gint64)(k * g->dilation[axis]) - g->pad[axis], (gint64)g->stride[axis], 0, 0 };
 
   reach.first = reach.offset >= 0 ? 0 : (-reach.offset + reach.stride - 1) / reach.stride;
-  reach.last = reach.offset >= (gint64) size ? 0 : ((gint64) size - reach.offset + reach.stride - 1) / reach.stride;
-  reach.first = MIN (reach.first, (gint64) n);
-  reach.last = CLAMP (reach.last, reach.first, (gint64) n);
+  reach.last = reach.offset >= (gint64)size ? 0 : ((gint64)size - reach.offset + reach.stride - 1) / reach.stride;
+  reach.first = MIN (reach.first, (gint64)n);
+  reach.last = CLAMP (reach.last, reach.first, (gint64)n);
   return reach;
 }
 
-/* Small planes and sparse positions are joined by a factor: for each pair (s, l) of a position of the small side and the
- * one of the large side it meets. `forward` adds large to small, else small to large. */
+/* Small planes and sparse positions are joined by a factor: for each pair (s, l) of a position of the small side and
+ * the one of the large side it meets. `forward` adds large to small, else small to large. */
 static void
 join_planes (const HtConvGeometry *g, const gsize small_size[HT_CONV_AXES], const gsize large_size[HT_CONV_AXES],
              const gsize k[HT_CONV_AXES], double factor, const double *from, double *to, gboolean forward)
@@ -54,13 +54,13 @@ join_planes (const HtConvGeometry *g, const gsize small_size[HT_CONV_AXES], cons
   for (gint64 d = reach[0].first; d < reach[0].last; d++)
     for (gint64 h = reach[1].first; h < reach[1].last; h++)
       {
-        gsize small = ((gsize) d * small_size[1] + (gsize) h) * small_size[2];
-        gsize large = (gsize) (reach[0].offset + d * reach[0].stride) * large_size[1]
-                      + (gsize) (reach[1].offset + h * reach[1].stride);
+        gsize small = ((gsize)d * small_size[1] + (gsize)h) * small_size[2];
+        gsize large = (gsize)(reach[0].offset + d * reach[0].stride) * large_size[1]
+                      + (gsize)(reach[1].offset + h * reach[1].stride);
         large *= large_size[2];
         for (gint64 i = reach[2].first; i < reach[2].last; i++)
           {
-            gsize s = small + (gsize) i, l = large + (gsize) (reach[2].offset + i * reach[2].stride);
+            gsize s = small + (gsize)i, l = large + (gsize)(reach[2].offset + i * reach[2].stride);
             if (forward)
               to[s] += factor * from[l];
             else
@@ -147,7 +147,7 @@ static gboolean
 lies_in_padding (const HtPoolGeometry *pool, int axis, gint64 position)
 {
   const HtConvGeometry *g = &pool->geometry;
-  return position >= -g->pad[axis] && position < (gint64) (g->in[axis] + pool->pad_end[axis]);
+  return position >= -g->pad[axis] && position < (gint64)(g->in[axis] + pool->pad_end[axis]);
 }
 
 static double
@@ -163,15 +163,15 @@ average_window (const HtPoolGeometry *pool, const double *x, const gsize out[HT_
     gsize at = 0;
     for (int axis = 0; axis < HT_CONV_AXES; axis++)
       {
-        gint64 position = (gint64) (out[axis] * g->stride[axis] + k[axis] * g->dilation[axis]) - g->pad[axis];
-        inside = inside && position >= 0 && position < (gint64) g->in[axis];
+        gint64 position = (gint64)(out[axis] * g->stride[axis] + k[axis] * g->dilation[axis]) - g->pad[axis];
+        inside = inside && position >= 0 && position < (gint64)g->in[axis];
         counts = counts && lies_in_padding (pool, axis, position);
-        at = at * g->in[axis] + (gsize) position;
+        at = at * g->in[axis] + (gsize)position;
       }
     sum += inside ? x[at] : 0.0;
     count += pool->count_padding ? counts : inside;
   }
-  return count > 0 ? sum / (double) count : 0.0;
+  return count > 0 ? sum / (double)count : 0.0;
 }
 
 static void
@@ -208,7 +208,7 @@ ht_kernel_row_means_double (const double *x, gsize n_rows, gsize n, double *mean
       double sum = 0.0;
       for (gsize i = 0; i < n; i++)
         sum += x[row * n + i];
-      means[row] = sum / (double) n;
+      means[row] = sum / (double)n;
     }
 }
 
@@ -254,10 +254,10 @@ run_norm_rows (gsize begin, gsize end, guint worker, gpointer user_data)
       double mean = 0.0, squares = 0.0;
       for (gsize i = 0; i < norm->n; i++)
         mean += x[i];
-      mean /= (double) norm->n;
+      mean /= (double)norm->n;
       for (gsize i = 0; i < norm->n; i++)
         squares += (x[i] - mean) * (x[i] - mean);
-      double inverse = 1.0 / sqrt (squares / (double) norm->n + norm->epsilon);
+      double inverse = 1.0 / sqrt (squares / (double)norm->n + norm->epsilon);
       if (norm->means)
         norm->means[row] = mean;
       if (norm->inverses)

@@ -177,7 +177,7 @@ forward (const HtOpCall *call, gboolean transposed, GError **error)
     return ht_op_fail (call, error, "%s", problem);
   if (o.n_axes > HT_CONV_AXES)
     return ht_op_fail (call, error, "it has %u spatial axes, at most %d can be run", o.n_axes, HT_CONV_AXES);
-  make_geometry (&window, &o, x_dims[1], &geometry);
+  ht_conv_make_geometry (&window, &o, x_dims[1], &geometry);
   if (ht_tensor_get_n_elements (call->outputs[0]) == 0)
     return TRUE;
   if (ht_tensor_get_data_type (x) == HT_DATA_TYPE_DOUBLE)
@@ -187,7 +187,6 @@ forward (const HtOpCall *call, gboolean transposed, GError **error)
           ht_tensor_get_writable_data (call->outputs[0]));
       return TRUE;
     }
-  ht_conv_make_geometry (&window, &o, x_dims[1], &geometry);
   const float *b = bias ? ht_tensor_get_data (bias) : NULL;
   float *y = ht_tensor_get_writable_data (call->outputs[0]);
   if (transposed)

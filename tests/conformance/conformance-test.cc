@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The ONNX project's own cases, one test for each: models of one node or a few with inputs and expected outputs, and the
-// "light" networks. Looks for them below HALFTONE_ONNX_CASES, or in the assets: any folder with a model.onnx is a case,
-// any light_X.onnx with light_X_output_0.pb is a network. Tolerances are those of the backend test runner of the onnx
-// package.
+// The ONNX project's own cases, one test for each: models of one node or a few with inputs and expected outputs, and
+// the "light" networks. Looks for them below HALFTONE_ONNX_CASES, or in the assets: any folder with a model.onnx is a
+// case, any light_X.onnx with light_X_output_0.pb is a network. Tolerances are those of the backend test runner of the
+// onnx package.
 #include "support.h"
 
 #include <algorithm>
@@ -108,8 +108,8 @@ find_unknown (HtGraph *graph)
   return "";
 }
 
-// The first name whose value is no tensor of numbers: sequences, maps and optionals are no part of Halftone, and nothing
-// computes with strings.
+// The first name whose value is no tensor of numbers: sequences, maps and optionals are no part of Halftone, and
+// nothing computes with strings.
 std::string
 find_no_tensor (HtGraph *graph, const char *const *names)
 {
@@ -156,7 +156,7 @@ expect_same (const std::string &name, HtTensor *expected, HtTensor *found, Toler
 Table *
 new_table ()
 {
-  return g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) ht_tensor_unref);
+  return g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_tensor_unref);
 }
 
 // Runs `graph` on the inputs and compares with the files "<prefix>0.pb" and so on.
@@ -224,11 +224,11 @@ make_ramp (HtGraph *graph, const char *name)
   std::vector<gint64> dims;
   for (guint i = 0; i < ht_shape_get_n_dims (shape); i++)
     dims.push_back (std::max<gint64> (ht_shape_get_dim (shape, i), 1));
-  HtTensor *tensor = ht_tensor_new (HT_DATA_TYPE_FLOAT, dims.data (), (guint) dims.size (), nullptr);
+  HtTensor *tensor = ht_tensor_new (HT_DATA_TYPE_FLOAT, dims.data (), (guint)dims.size (), nullptr);
   gsize n = ht_tensor_get_n_elements (tensor);
   float *data = static_cast<float *> (ht_tensor_get_writable_data (tensor));
   for (gsize i = 0; i < n; i++)
-    data[i] = (float) ((double) i / (double) n);
+    data[i] = (float)((double)i / (double)n);
   return tensor;
 }
 
@@ -259,7 +259,8 @@ TEST_P (Conformance, MatchesExpectedOutputs)
   if (other.empty ())
     other = find_no_tensor (graph, ht_graph_get_outputs (graph));
   if (!other.empty ())
-    GTEST_SKIP () << "'" << other << "' is no tensor of numbers: sequences, optionals, maps and strings are not supported";
+    GTEST_SKIP () << "'" << other
+                  << "' is no tensor of numbers: sequences, optionals, maps and strings are not supported";
   if (!g_getenv ("HALFTONE_ONNX_CASES")
       && std::find (withdrawn.begin (), withdrawn.end (), GetParam ()) != withdrawn.end ())
     GTEST_SKIP () << "the expected values wrap around, later releases of ONNX saturate";
@@ -280,7 +281,8 @@ GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST (Conformance);
 INSTANTIATE_TEST_SUITE_P (Onnx, Conformance, testing::ValuesIn (list_cases ()),
                           [] (const testing::TestParamInfo<std::string> &info) {
                             std::string name = info.param;
-                            std::replace_if (name.begin (), name.end (), [] (char c) { return !g_ascii_isalnum (c); }, '_');
+                            std::replace_if (
+                                name.begin (), name.end (), [] (char c) { return !g_ascii_isalnum (c); }, '_');
                             return name;
                           });
 

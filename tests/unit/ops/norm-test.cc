@@ -49,19 +49,48 @@ TEST (BatchNormalization, IsAffine)
     }
 }
 
-TEST (BatchNormalization, TrainingIsRefused)
+TEST (BatchNormalization, TrainsOnTheBatch)
+{
+  std::mt19937 engine (2);
+  Array x = support::random_array ({ 4, 3, 5 }, engine), scale = support::random_array ({ 3 }, engine);
+  Array bias = support::random_array ({ 3 }, engine), mean = support::random_array ({ 3 }, engine);
+  Array variance = positive (support::random_array ({ 3 }, engine));
+  GError *error = nullptr;
+  auto found = OneNode ("BatchNormalization", 15, 3)
+                   .input (x)
+                   .input (scale)
+                   .input (bias)
+                   .input (mean)
+                   .input (variance)
+                   .number ("training_mode", 1)
+                   .real ("momentum", 0.75)
+                   .run (&error);
+  ASSERT_NO_GERROR (error);
+  std::vector<double> y (x.size ()), means, variances;
+  for (size_t c = 0; c < 3; c++)
+    {
+      double sum = 0.0, squares = 0.0;
+      for (size_t i = 0; i < 20; i++)
+        sum += x.values[(i / 5 * 3 + c) * 5 + i % 5] / 20.0;
+      for (size_t i = 0; i < 20; i++)
+        squares += std::pow (x.values[(i / 5 * 3 + c) * 5 + i % 5] - sum, 2) / 20.0;
+      for (size_t i = 0; i < 20; i++)
+        {
+          size_t at = (i / 5 * 3 + c) * 5 + i % 5;
+          y[at] = (x.values[at] - sum) / std::sqrt (squares + 1e-5) * scale.values[c] + bias.values[c];
+        }
+      means.push_back (0.75 * mean.values[c] + 0.25 * sum);
+      variances.push_back (0.75 * variance.values[c] + 0.25 * squares);
+    }
+  support::expect_close (found[0], { 4, 3, 5 }, y, {}, 1e-5, "y");
+  support::expect_close (found[1], { 3 }, means, {}, 1e-6, "running mean");
+  support::expect_close (found[2], { 3 }, variances, {}, 1e-6, "running variance");
+}
+
+TEST (BatchNormalization, ShapesThatDoNotFitAreRefused)
 {
   Array x{ { 1, 1 }, { 1 } }, one{ { 1 }, { 1 } };
   GError *error = nullptr;
-  OneNode ("BatchNormalization", 15)
-      .input (x)
-      .input (one)
-      .input (one)
-      .input (one)
-      .input (one)
-      .number ("training_mode", 1)
-      .run (&error);
-  EXPECT_GERROR (error, HT_ERROR, HT_ERROR_FAILED, "training mode");
   OneNode ("BatchNormalization", 15)
       .input (x)
       .input (Array{ { 2 }, { 1, 1 } })
