@@ -43,24 +43,31 @@ ht_exec_fake_quantize (const char *name, HtEncoding *encoding, HtTensor *tensor,
   if (!check_target (name, encoding, tensor, n_grids, error))
     return FALSE;
   const float *x = ht_tensor_get_data (tensor);
-  if (n_grids == 1)
+  gsize n_elements = ht_tensor_get_n_elements (tensor);
+  if (n_grids == 1 && ht_encoding_get_bits (encoding) <= 16)
     {
-      ht_kernel_fake_quantize (x, y, ht_tensor_get_n_elements (tensor), (float)scales[0], (float)offsets[0], n_steps);
+      ht_kernel_fake_quantize (x, y, n_elements, (float)scales[0], (float)offsets[0], n_steps);
       return TRUE;
     }
   const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
-  guint axis = (guint)ht_encoding_get_axis (encoding);
+  guint axis = n_grids > 1 ? (guint)ht_encoding_get_axis (encoding) : 0;
   for (guint i = 0; i < axis; i++)
     outer *= (gsize)dims[i];
   for (guint i = axis + 1; i < n_dims; i++)
     inner *= (gsize)dims[i];
+  if (n_grids == 1)
+    inner = n_elements;
   g_autofree float *grid = g_new (float, 2 * n_grids);
   for (gsize i = 0; i < n_grids; i++)
     {
       grid[i] = (float)scales[i];
       grid[n_grids + i] = (float)offsets[i];
     }
-  ht_kernel_fake_quantize_channels (x, y, outer, n_grids, inner, grid, grid + n_grids, n_steps);
+  if (ht_encoding_get_bits (encoding) > 16)
+    ht_kernel_fake_quantize_wide (x, y, outer, n_grids, inner, grid, offsets,
+                                  (double)ht_encoding_get_n_steps (encoding));
+  else
+    ht_kernel_fake_quantize_channels (x, y, outer, n_grids, inner, grid, grid + n_grids, n_steps);
   return TRUE;
 }
 

@@ -140,6 +140,23 @@ ht_kernel_fake_quantize_channels (const float *x, float *y, gsize outer, gsize c
 }
 
 void
+ht_kernel_fake_quantize_wide (const float *x, float *y, gsize outer, gsize channels, gsize inner, const float *scales,
+                              const gint64 *offsets, double n_steps)
+{
+  for (gsize row = 0; row < outer * channels; row++)
+    {
+      gsize channel = row % channels;
+      double offset = (double)offsets[channel];
+      for (gsize i = row * inner; i < (row + 1) * inner; i++)
+        {
+          double q = (double)rintf (x[i] / scales[channel]) - offset;
+          q = CLAMP_CODE (q);
+          y[i] = (float)(q + offset) * scales[channel];
+        }
+    }
+}
+
+void
 ht_kernel_quantize_uint8 (const float *x, guint8 *q, gsize n, float scale, float offset, float n_steps)
 {
   Work work = { .x = x, .bytes = q, .scales = &scale, .offsets = &offset, .n_steps = n_steps };

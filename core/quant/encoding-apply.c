@@ -101,7 +101,11 @@ ht_encoding_fake_quantize (HtEncoding *self, HtTensor *tensor, GError **error)
   if (!result)
     return NULL;
   narrow_grids (self, &scales, &offsets);
-  if (ht_encoding_get_axis (self) < 0)
+  if (ht_encoding_get_bits (self) > 16)
+    ht_kernel_fake_quantize_wide (ht_tensor_get_data (tensor), ht_tensor_get_writable_data (result), blocks.outer,
+                                  blocks.channels, blocks.inner, scales, ht_encoding_get_offsets (self, NULL),
+                                  (double) ht_encoding_get_n_steps (self));
+  else if (ht_encoding_get_axis (self) < 0)
     ht_kernel_fake_quantize (ht_tensor_get_data (tensor), ht_tensor_get_writable_data (result), blocks.inner, scales[0],
                              offsets[0], (float) ht_encoding_get_n_steps (self));
   else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes a simulation down as a network of QuantizeLinear and DequantizeLinear that any ONNX runtime runs. */
+#include "quant/bias-grid.h"
 #include "quant/opset-upgrade.h"
 #include "quant/simulation-private.h"
 
@@ -258,72 +259,24 @@ write_activation (Writer *writer, const char *tensor, HtEncoding *encoding, GErr
 /* ---- Biases ---- */
 
 static gboolean
-has_plain_bias (HtGraph *graph, HtNode *node)
-{
-  if (ht_node_get_n_inputs (node) < 3 || ht_node_get_input (node, 2)[0] == '\0')
-    return FALSE;
-  if (ht_node_is_op (node, "Gemm"))
-    return ht_node_get_float (node, "alpha", 1) == 1 && ht_node_get_float (node, "beta", 1) == 1;
-  return ht_node_is_op (node, "Conv") || ht_node_is_op (node, "ConvTranspose");
-}
-
-/* The steps of the accumulator, one for each channel or one in all; NULL where a bias cannot be stored in them. */
-static double *
-make_bias_scales (HtEncoding *input, HtEncoding *weight, const float *bias, gsize n_channels, gsize *n_scales)
-{
-  gsize n_weights;
-  const double *weights = ht_encoding_get_scales (weight, &n_weights);
-  float input_scale = (float) ht_encoding_get_scales (input, NULL)[0];
-  g_autofree double *scales = g_new (double, n_weights);
-
-  if (n_weights != 1 && n_weights != n_channels)
-    return NULL;
-  for (gsize i = 0; i < n_channels; i++)
-    {
-      gsize at = n_weights == 1 ? 0 : i;
-      /* Runtimes multiply in float32. */
-      float scale = input_scale * (float) weights[at];
-
-      if (!(scale >= G_MINFLOAT) || !isfinite (scale) || !(fabsf (bias[i] / scale) < 2147483520.0f))
-        return NULL;
-      scales[at] = scale;
-    }
-  *n_scales = n_weights;
-  return g_steal_pointer (&scales);
-}
-
-static gboolean
 write_bias (Writer *writer, HtNode *node, GError **error)
 {
-  HtSimulation *self = writer->simulation;
-  const char *name = ht_node_get_input (node, 2);
-  HtEncoding *input = find_encoding (self, ht_node_get_input (node, 0));
-  HtEncoding *weight = g_hash_table_lookup (self->encodings, ht_node_get_input (node, 1));
   g_autoptr (HtTensor) bias = NULL;
   g_autoptr (HtTensor) integers = NULL;
   g_autoptr (HtTensor) scale_tensor = NULL;
   g_autoptr (HtEncoding) encoding = NULL;
-  g_autofree double *scales = NULL;
-  g_autofree gint64 *offsets = NULL;
   g_autofree char *stored = NULL, *scale = NULL, *result = NULL;
-  gsize n_scales, n_channels;
+  const double *scales;
+  const char *name;
+  gsize n_scales;
 
-  if (!input || !weight || !ht_graph_is_constant (self->graph, name) || g_hash_table_contains (self->encodings, name))
-    return TRUE;
-  bias = ht_graph_get_constant (self->graph, name);
-  if (!bias || ht_tensor_get_n_dims (bias) != 1 || ht_tensor_get_data_type (bias) != HT_DATA_TYPE_FLOAT
-      || !ht_tensor_is_finite (bias))
-    return TRUE;
-  n_channels = ht_tensor_get_n_elements (bias);
-  scales = n_channels > 0 ? make_bias_scales (input, weight, ht_tensor_get_data (bias), n_channels, &n_scales) : NULL;
-  if (!scales)
-    return TRUE;
-  offsets = g_new (gint64, n_scales);
-  for (gsize i = 0; i < n_scales; i++)
-    offsets[i] = -G_GINT64_CONSTANT (2147483648);
-  encoding = ht_encoding_new (32, TRUE, FALSE, n_scales == 1 ? -1 : 0, scales, offsets, n_scales, error);
-  if (!encoding)
+  if (!ht_bias_grid_make (writer->simulation, node, &encoding, error))
     return FALSE;
+  if (!encoding)
+    return TRUE;
+  name = ht_node_get_input (node, 2);
+  bias = ht_graph_get_constant (writer->simulation->graph, name);
+  scales = ht_encoding_get_scales (encoding, &n_scales);
   integers = ht_encoding_quantize (encoding, bias, error);
   scale_tensor = integers ? make_scales (scales, n_scales, n_scales > 1, error) : NULL;
   if (!scale_tensor)
@@ -357,8 +310,35 @@ write_biases (Writer *writer, GError **error)
     {
       HtNode *node = ht_graph_get_node (writer->graph, i);
 
-      if (has_plain_bias (writer->graph, node) && !write_bias (writer, node, error))
+      if (!write_bias (writer, node, error))
         return FALSE;
+    }
+  return TRUE;
+}
+
+/* Operators that move or select values hand their input's grid on. Runtimes take such an operator as one on integers, and
+ * what follows it as a quantized one, only where its output has the grid written down again; on values of the grid that
+ * changes nothing. */
+static gboolean
+write_kept_grids (Writer *writer, GError **error)
+{
+  HtSimulation *self = writer->simulation;
+  guint n_nodes = ht_graph_get_n_nodes (self->graph);
+
+  for (guint i = 0; i < n_nodes; i++)
+    {
+      HtNode *node = ht_graph_get_node (self->graph, i);
+
+      for (guint k = 0; k < ht_node_get_n_outputs (node); k++)
+        {
+          const char *tensor = ht_node_get_output (node, k);
+          const char *grid = g_hash_table_lookup (self->placement->grids, tensor);
+          HtEncoding *encoding = grid && strcmp (grid, tensor) != 0 ? find_encoding (self, tensor) : NULL;
+
+          if (encoding && ht_encoding_get_axis (encoding) < 0 && !ht_graph_is_output (self->graph, tensor)
+              && !ht_graph_is_constant (self->graph, tensor) && !write_activation (writer, tensor, encoding, error))
+            return FALSE;
+        }
     }
   return TRUE;
 }
@@ -414,7 +394,7 @@ ht_simulation_to_qdq (HtSimulation *self, GError **error)
   graph = ht_graph_copy (self->graph);
   writer = (Writer) { self, graph };
   /* Biases first: they are looked up by the names that nodes of the simulation read. */
-  if (!write_biases (&writer, error) || !write_quantizers (&writer, error))
+  if (!write_biases (&writer, error) || !write_quantizers (&writer, error) || !write_kept_grids (&writer, error))
     return NULL;
   ht_graph_remove_dead_nodes (graph);
   if (!ht_graph_upgrade_opset (graph, opset, error) || !ht_graph_sort (graph, error))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A graph with a quantizer for each tensor that the target's rules quantize, and their encodings. */
+#include "quant/bias-grid.h"
 #include "quant/simulation-private.h"
 
 #include <halftone/error.h>
@@ -299,12 +300,33 @@ ht_simulation_set_encoding (HtSimulation *self, const char *tensor, HtEncoding *
   return TRUE;
 }
 
+/* A constant that several nodes read has no grid of its own here: each would ask for another one. */
+static gboolean
+quantize_biases (HtSimulation *self, HtExecutor *executor, GError **error)
+{
+  guint n_nodes = ht_graph_get_n_nodes (self->graph);
+
+  for (guint i = 0; i < n_nodes; i++)
+    {
+      HtNode *node = ht_graph_get_node (self->graph, i);
+      g_autoptr (HtEncoding) encoding = NULL;
+
+      if (!ht_bias_grid_make (self, node, &encoding, error))
+        return FALSE;
+      if (encoding && ht_graph_count_uses (self->graph, ht_node_get_input (node, 2)) == 1)
+        ht_executor_set_encoding (executor, ht_node_get_input (node, 2), encoding);
+    }
+  return TRUE;
+}
+
 /**
  * ht_simulation_create_executor:
  * @self: a simulation
  * @error: return location for an error
  *
- * Makes an executor that runs the network quantized, with all encodings that there are now.
+ * Makes an executor that runs the network quantized, with all encodings that there are now. Biases of layers whose input
+ * and weight are quantized are rounded to int32 in steps of input scale times weight scale, as devices and the exported
+ * file do.
  *
  * Returns: (transfer full) (nullable): the executor, or %NULL with @error set
  */
@@ -326,6 +348,8 @@ ht_simulation_create_executor (HtSimulation *self, GError **error)
       if (encoding)
         ht_executor_set_encoding (executor, tensor, encoding);
     }
+  if (!quantize_biases (self, executor, error))
+    return NULL;
   return g_steal_pointer (&executor);
 }
 

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* The grids of biases. A device adds a bias to its int32 accumulator, so the bias is an integer in steps of the
+ * accumulator: scale of the input times scale of the weight. */
+#pragma once
+
+#include <halftone/simulation.h>
+
+/* The grid of the bias of `node` (32 bits, one for each channel or one in all). *encoding is NULL where the bias stays in
+ * floating point: the node has none or no quantized layer's, or an int32 cannot hold it. FALSE: an error. */
+gboolean ht_bias_grid_make (HtSimulation *simulation, HtNode *node, HtEncoding **encoding, GError **error);
