@@ -85,3 +85,7 @@ gsize ht_op_extreme_backward_workspace (const HtInfer *infer);
 HT_BACKWARD (where);
 HT_BACKWARD (gemm);
 HT_BACKWARD (matmul);
+HT_BACKWARD (conv);
+HT_BACKWARD (conv_transpose);
+gsize ht_op_conv_backward_workspace (const HtInfer *infer);
+gsize ht_op_conv_transpose_backward_workspace (const HtInfer *infer);

@@ -3,6 +3,7 @@
 #include "base/thread-pool.h"
 #include "kernels/double-precision.h"
 #include "ops/conv.h"
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 
@@ -216,12 +217,22 @@ conv_transpose_forward (const HtOpCall *call, GError **error)
 }
 
 static const HtOperator operators[] = {
-  { .op_type = "Conv", .since_version = 1, .infer = conv_infer, .forward = conv_forward, .workspace = conv_workspace },
+  { .op_type = "Conv",
+    .since_version = 1,
+    .infer = conv_infer,
+    .forward = conv_forward,
+    .workspace = conv_workspace,
+    .backward = ht_op_conv_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1),
+    .backward_workspace = ht_op_conv_backward_workspace },
   { .op_type = "ConvTranspose",
     .since_version = 1,
     .infer = conv_transpose_infer,
     .forward = conv_transpose_forward,
-    .workspace = conv_transpose_workspace },
+    .workspace = conv_transpose_workspace,
+    .backward = ht_op_conv_transpose_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1),
+    .backward_workspace = ht_op_conv_transpose_backward_workspace },
 };
 
 void

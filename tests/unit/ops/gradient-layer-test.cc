@@ -45,11 +45,86 @@ TEST (LayerGradient, MatMul)
     Gradient ("MatMul", 13, { any (pair.first), any (pair.second) }).check ();
 }
 
+struct ConvCase
+{
+  std::vector<gint64> x, w;
+  gint64 group;
+  std::vector<gint64> strides, dilations, pads;
+};
+
+const std::vector<ConvCase> convolutions = {
+  { { 2, 3, 7 }, { 4, 3, 3 }, 1, { 1 }, { 1 }, { 0, 0 } },
+  { { 2, 3, 9 }, { 4, 3, 3 }, 1, { 2 }, { 2 }, { 1, 3 } },
+  { { 2, 3, 5, 6 }, { 4, 3, 3, 3 }, 1, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 } },
+  { { 2, 3, 5, 6 }, { 4, 3, 1, 1 }, 1, { 1, 1 }, { 1, 1 }, { 0, 0, 0, 0 } },
+  { { 2, 3, 5, 6 }, { 4, 3, 1, 1 }, 1, { 2, 2 }, { 1, 1 }, { 0, 0, 0, 0 } },
+  { { 2, 4, 6, 7 }, { 6, 2, 3, 2 }, 2, { 2, 1 }, { 1, 2 }, { 0, 1, 2, 0 } },
+  { { 2, 4, 5, 5 }, { 4, 1, 3, 3 }, 4, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 } },
+  { { 2, 4, 7, 6 }, { 8, 1, 3, 3 }, 4, { 2, 2 }, { 1, 1 }, { 0, 0, 1, 1 } },
+  { { 2, 4, 4, 3 }, { 4, 2, 1, 1 }, 2, { 1, 1 }, { 1, 1 }, { 0, 0, 0, 0 } },
+  { { 1, 2, 3, 4, 5 }, { 3, 2, 2, 2, 3 }, 1, { 1, 2, 2 }, { 1, 1, 1 }, { 1, 0, 1, 0, 1, 1 } },
+  { { 2, 2, 3, 3, 4 }, { 2, 1, 2, 3, 2 }, 2, { 1, 1, 1 }, { 1, 1, 2 }, { 0, 1, 1, 0, 1, 1 } },
+  { { 1, 20, 4, 5 }, { 3, 20, 3, 3 }, 1, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 } },
+};
+
+TEST (LayerGradient, Conv)
+{
+  for (const ConvCase &c : convolutions)
+    for (bool bias : { false, true })
+      {
+        Tensors inputs = { any (c.x), any (c.w) };
+        if (bias)
+          inputs.push_back (any ({ c.w[0] }));
+        Gradient ("Conv", 11, inputs)
+            .number ("group", c.group)
+            .ints ("strides", c.strides)
+            .ints ("dilations", c.dilations)
+            .ints ("pads", c.pads)
+            .check ();
+      }
+  Gradient ("Conv", 11, { any ({ 1, 2, 5, 6 }), any ({ 3, 2, 3, 3 }) }).text ("auto_pad", "SAME_UPPER").check ();
+  Gradient ("Conv", 11, { any ({ 0, 2, 5, 6 }), any ({ 3, 2, 3, 3 }), any ({ 3 }) }).check ();
+}
+
+TEST (LayerGradient, ConvTranspose)
+{
+  for (const ConvCase &c : convolutions)
+    {
+      // The data has the channels that the convolution would make, the sizes are small enough as they are.
+      std::vector<gint64> x = c.x;
+      x[1] = c.w[0];
+      Gradient ("ConvTranspose", 11, { any (x), any (c.w), any ({ c.w[1] * c.group }) })
+          .number ("group", c.group)
+          .ints ("strides", c.strides)
+          .ints ("dilations", c.dilations)
+          .ints ("pads", c.pads)
+          .check ();
+    }
+  Gradient ("ConvTranspose", 11, { any ({ 1, 2, 3, 3 }), any ({ 2, 3, 3, 3 }) })
+      .ints ("strides", { 2, 2 })
+      .ints ("output_padding", { 1, 1 })
+      .check ();
+}
+
 TEST (LayerGradient, SameBytesAtAnyNumberOfThreads)
 {
   Gradient ("Gemm", 13, { any ({ 200, 150 }), any ({ 150, 170 }), any ({ 170 }) }).check_threads ();
   Gradient ("MatMul", 13, { any ({ 8, 100, 64 }), any ({ 64, 200 }) }).check_threads ();
   Gradient ("MatMul", 13, { any ({ 8, 100, 64 }), any ({ 8, 64, 100 }) }).check_threads ();
+  for (gint64 group : { 1, 2, 16 })
+    for (gint64 kernel : { 1, 3 })
+      for (gint64 stride : { 1, 2 })
+        {
+          Tensor x = any ({ 5, 16, 40, 40 }), w = any ({ 32, 16 / group, kernel, kernel });
+          Gradient ("Conv", 11, { x, w, any ({ 32 }) })
+              .number ("group", group)
+              .ints ("strides", { stride, stride })
+              .check_threads ();
+          Gradient ("ConvTranspose", 11, { any ({ 3, 32, 20, 20 }), w })
+              .number ("group", group)
+              .ints ("strides", { stride, stride })
+              .check_threads ();
+        }
 }
 
 }
