@@ -57,7 +57,8 @@ void ht_blocked_from_plain (gsize batch, gsize channels, gsize positions, const 
 void ht_blocked_to_plain (gsize batch, gsize channels, gsize positions, const float *x, float *y, const HtEpilogue *e);
 
 /* Convolutions: blocked-conv.c. x is blocked, or plain NC(D)(H)W where `plain_input` (few input channels). Groups are
- * supported where the channels of a group are whole blocks, and depthwise (groups = in_channels = out_channels). */
+ * supported where the channels of a group are whole blocks, and depthwise (groups = in_channels = out_channels). e may
+ * be NULL. */
 gboolean ht_blocked_conv_supports (const HtConvGeometry *geometry, gboolean plain_input);
 gsize ht_blocked_conv_packed_floats (const HtConvGeometry *geometry, gboolean plain_input);
 /* w is [out_channels][in_channels / groups][kernel]. */
@@ -67,8 +68,8 @@ gsize ht_blocked_conv_slice (const HtConvGeometry *geometry, gboolean plain_inpu
 void ht_blocked_conv (const HtConvGeometry *geometry, gboolean plain_input, const float *x, const float *packed,
                       const HtEpilogue *e, float *y, gpointer scratch, guint n_slices);
 
-/* Products of a row-major m x k matrix with a constant k x n one, packed: blocked-gemm.c. scale and shift go by column,
- * residual is row-major with ldc as c. */
+/* Products of a row-major m x k matrix with a constant k x n one, packed: blocked-gemm.c. scale and shift go by column
+ * (filled up to whole blocks all the same), residual is row-major with ldc as c. e may be NULL. */
 gsize ht_packed_gemm_floats (gsize k, gsize n);
 void ht_packed_gemm_pack (gboolean transpose_b, gsize k, gsize n, const float *b, gsize ldb, float *packed);
 void ht_packed_gemm (gsize m, gsize n, gsize k, const float *a, gsize lda, const float *packed, const HtEpilogue *e,

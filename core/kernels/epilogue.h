@@ -11,6 +11,30 @@ ht_block_set (float value)
   return value - (HtBlock){ 0.0f };
 }
 
+/* Comparisons by lane become one instruction each: the maximum and minimum of the processor, whose second operand stays
+ * where one is NaN. Written with masks they would be four. */
+/* x < low ? low : x */
+HT_ALWAYS_INLINE HtBlock
+ht_block_max (HtBlock x, HtBlock low)
+{
+  HtBlock y;
+
+  for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
+    y[lane] = x[lane] < low[lane] ? low[lane] : x[lane];
+  return y;
+}
+
+/* x > high ? high : x */
+HT_ALWAYS_INLINE HtBlock
+ht_block_min (HtBlock x, HtBlock high)
+{
+  HtBlock y;
+
+  for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
+    y[lane] = x[lane] > high[lane] ? high[lane] : x[lane];
+  return y;
+}
+
 /* mask ? a : b */
 HT_ALWAYS_INLINE HtBlock
 ht_block_select (HtBlockMask mask, HtBlock a, HtBlock b)
@@ -37,8 +61,8 @@ ht_block_quantize (HtBlock x, const HtGrid *grid)
   HtBlock low = ht_block_set (grid->offset), high = ht_block_set (grid->offset + grid->n_steps);
   HtBlock t = x / ht_block_set (grid->scale);
 
-  t = ht_block_select (t > low, t, low);
-  t = ht_block_select (t < high, t, high);
+  t = ht_block_max (low, t); /* low < NaN is false: NaN goes to low */
+  t = ht_block_min (t, high);
   t = (t + magic) - magic;
   return ht_block_round_product (t * ht_block_set (grid->scale));
 }
@@ -48,8 +72,7 @@ HT_ALWAYS_INLINE HtBlock
 ht_block_exp (HtBlock x)
 {
   const HtBlock shift = ht_block_set (12582912.0f);
-  x = ht_block_select (x < 88.0f, x, ht_block_set (88.0f));
-  x = ht_block_select (x > -87.0f, x, ht_block_set (-87.0f));
+  x = ht_block_max (ht_block_min (x, ht_block_set (88.0f)), ht_block_set (-87.0f));
   HtBlock n = (x * 1.44269504088896340736f + shift) - shift;
   HtBlock r = x - n * 0.693359375f;
   r = r - n * -2.12194440e-4f;
@@ -119,8 +142,7 @@ ht_block_activate (HtBlock x, const HtEpilogue *e)
     case HT_ACTIVATION_NONE:
       return x;
     case HT_ACTIVATION_CLAMP:
-      x = ht_block_select (x < e->low, ht_block_set (e->low), x);
-      return ht_block_select (x > e->high, ht_block_set (e->high), x);
+      return ht_block_min (ht_block_max (x, ht_block_set (e->low)), ht_block_set (e->high));
     case HT_ACTIVATION_LEAKY:
       return ht_block_select (x < 0.0f, x * e->slope, x);
     case HT_ACTIVATION_SIGMOID:
@@ -131,8 +153,7 @@ ht_block_activate (HtBlock x, const HtEpilogue *e)
     case HT_ACTIVATION_HARD_SWISH:
       {
         HtBlock t = x * e->slope + e->low;
-        t = ht_block_select (t < 0.0f, ht_block_set (0.0f), t);
-        t = ht_block_select (t > 1.0f, ht_block_set (1.0f), t);
+        t = ht_block_min (ht_block_max (t, ht_block_set (0.0f)), ht_block_set (1.0f));
         if (e->activation == HT_ACTIVATION_HARD_SWISH)
           t = x * t;
         return t;
@@ -147,15 +168,25 @@ ht_block_activate (HtBlock x, const HtEpilogue *e)
   return x;
 }
 
+/* scale * sum + shift, in two roundings wherever the compiler puts it; NULL as in ht_block_finish(). */
+HT_ALWAYS_INLINE HtBlock
+ht_block_scale (HtBlock sum, const float *scale, const float *shift)
+{
+  HtBlock factor = ht_block_set (1.0f), addend = ht_block_set (0.0f);
+
+  if (scale)
+    factor = *(const HtBlockUnaligned *)scale;
+  if (shift)
+    addend = *(const HtBlockUnaligned *)shift;
+  return ht_block_round_product (sum * factor) + addend;
+}
+
 /* `scale`, `shift`, `residual`: where this block's begin (NULL where the epilogue has none); memory need not be
  * aligned. */
 HT_ALWAYS_INLINE HtBlock
 ht_block_finish (HtBlock sum, const float *scale, const float *shift, const float *residual, const HtEpilogue *e)
 {
-  if (scale)
-    sum = sum * *(const HtBlockUnaligned *)scale;
-  if (shift)
-    sum = sum + *(const HtBlockUnaligned *)shift;
+  sum = ht_block_scale (sum, scale, shift);
   if (e->inner_grid)
     sum = ht_block_quantize (sum, e->inner_grid);
   if (residual)
