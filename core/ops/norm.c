@@ -5,6 +5,8 @@
 #include "kernels/double-precision.h"
 #include "kernels/normalize.h"
 #include "ops/loop.h"
+#include "ops/backward.h"
+#include "ops/norm.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 
@@ -55,13 +57,6 @@ copy_vector (const HtOpCall *call, guint output, guint input)
             ht_tensor_get_size (call->inputs[input]));
 }
 
-/* What one batch normalization works with. */
-typedef struct
-{
-  gsize outer, channels, inner;
-  double *scale, *bias, *mean, *variance; /* one for each channel */
-} BatchNorm;
-
 static double *
 read_vector (HtTensor *tensor)
 {
@@ -72,18 +67,17 @@ read_vector (HtTensor *tensor)
   return values;
 }
 
-static void
-batch_norm_clear (BatchNorm *self)
+void
+ht_batch_norm_clear (HtBatchNorm *self)
 {
   g_free (self->scale);
   g_free (self->bias);
   g_free (self->mean);
   g_free (self->variance);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (BatchNorm, batch_norm_clear)
 
-static gboolean
-batch_norm_read (const HtOpCall *call, BatchNorm *self, GError **error)
+gboolean
+ht_batch_norm_read (const HtOpCall *call, HtBatchNorm *self, GError **error)
 {
   gboolean spatial = call->opset >= 9 || ht_node_get_int (call->node, "spatial", 1) != 0;
   double **vectors[] = { &self->scale, &self->bias, &self->mean, &self->variance };
@@ -104,9 +98,15 @@ batch_norm_read (const HtOpCall *call, BatchNorm *self, GError **error)
   return TRUE;
 }
 
+gboolean
+ht_batch_norm_trains (const HtOpCall *call)
+{
+  return call->opset >= 14 && ht_node_get_int (call->node, "training_mode", 0) != 0;
+}
+
 /* The statistics of the batch take the place of the given ones, which move towards them in the outputs. */
 static gboolean
-batch_norm_train (const HtOpCall *call, BatchNorm *self, GError **error)
+batch_norm_train (const HtOpCall *call, HtBatchNorm *self, GError **error)
 {
   double momentum = ht_node_get_float (call->node, "momentum", 0.9f);
   g_autofree double *mean = g_steal_pointer (&self->mean), *variance = g_steal_pointer (&self->variance);
@@ -133,7 +133,7 @@ batch_norm_train (const HtOpCall *call, BatchNorm *self, GError **error)
 }
 
 static void
-batch_norm_apply (const HtOpCall *call, const BatchNorm *self)
+batch_norm_apply (const HtOpCall *call, const HtBatchNorm *self)
 {
   double epsilon = (float)ht_node_get_float (call->node, "epsilon", 1e-5);
   gconstpointer x = ht_tensor_get_data (call->inputs[0]);
@@ -164,13 +164,13 @@ batch_norm_apply (const HtOpCall *call, const BatchNorm *self)
 static gboolean
 batch_norm_forward (const HtOpCall *call, GError **error)
 {
-  g_auto (BatchNorm) norm = { 0 };
+  g_auto (HtBatchNorm) norm = { 0 };
 
   if (ht_op_is_half (call))
     return ht_op_widen (call, batch_norm_forward, error);
-  if (!batch_norm_read (call, &norm, error))
+  if (!ht_batch_norm_read (call, &norm, error))
     return FALSE;
-  if (call->opset >= 14 && ht_node_get_int (call->node, "training_mode", 0) != 0)
+  if (ht_batch_norm_trains (call))
     {
       if (!batch_norm_train (call, &norm, error))
         return FALSE;
@@ -233,12 +233,6 @@ optional_output (const HtOpCall *call, guint index)
   return index < call->n_outputs && call->outputs[index] ? ht_tensor_get_writable_data (call->outputs[index]) : NULL;
 }
 
-/* Rows of `n` elements; see HtRowNorm. */
-typedef struct
-{
-  gsize n_rows, n, factor_rows, factor_count;
-} RowLayout;
-
 /* A tensor as the kernel of `type` reads it: itself, or converted and kept in *owned. NULL: absent, or an error. */
 static gconstpointer
 as_type (const HtOpCall *call, guint index, HtDataType type, HtTensor **owned, GError **error)
@@ -252,7 +246,7 @@ as_type (const HtOpCall *call, guint index, HtDataType type, HtTensor **owned, G
 }
 
 static void
-run_float_rows (const HtOpCall *call, const RowLayout *rows, gconstpointer factor, gconstpointer term, float *means,
+run_float_rows (const HtOpCall *call, const HtNormRows *rows, gconstpointer factor, gconstpointer term, float *means,
                 float *inverses)
 {
   HtRowNorm norm = {
@@ -270,7 +264,7 @@ run_float_rows (const HtOpCall *call, const RowLayout *rows, gconstpointer facto
 }
 
 static void
-run_double_rows (const HtOpCall *call, const RowLayout *rows, gconstpointer factor, gconstpointer term, double *means,
+run_double_rows (const HtOpCall *call, const HtNormRows *rows, gconstpointer factor, gconstpointer term, double *means,
                  double *inverses)
 {
   HtRowNormDouble norm = {
@@ -290,7 +284,7 @@ run_double_rows (const HtOpCall *call, const RowLayout *rows, gconstpointer fact
 
 /* Statistics are wanted in outputs 1 and 2, in any floating-point type. */
 static gboolean
-run_rows (const HtOpCall *call, const RowLayout *rows, GError **error)
+run_rows (const HtOpCall *call, const HtNormRows *rows, GError **error)
 {
   HtDataType type = ht_tensor_get_data_type (call->inputs[0]);
   g_autoptr (HtTensor) owned_factor = NULL, owned_term = NULL, means = NULL, inverses = NULL;
@@ -324,21 +318,28 @@ run_rows (const HtOpCall *call, const RowLayout *rows, GError **error)
   return TRUE;
 }
 
-static gboolean
-layer_norm_forward (const HtOpCall *call, GError **error)
+HtNormRows
+ht_layer_norm_rows (HtNode *node, gint64 opset, const gint64 *dims, guint n_dims)
 {
-  RowLayout rows = { .n_rows = 1, .n = 1, .factor_rows = 1 };
-  guint n_dims;
-  const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &n_dims);
-  gint64 axis = ht_node_get_int (call->node, "axis", -1);
+  HtNormRows rows = { .n_rows = 1, .n = 1, .factor_rows = 1 };
+  gint64 axis = ht_node_get_int (node, "axis", -1);
 
-  if (ht_op_is_half (call))
-    return ht_op_widen (call, layer_norm_forward, error);
   if (axis < 0)
     axis += n_dims;
   for (guint i = 0; i < n_dims; i++)
     *((gint64)i < axis ? &rows.n_rows : &rows.n) *= (gsize)dims[i];
   rows.factor_count = rows.n;
+  return rows;
+}
+
+static gboolean
+layer_norm_forward (const HtOpCall *call, GError **error)
+{
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, layer_norm_forward, error);
+  guint n_dims;
+  const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &n_dims);
+  HtNormRows rows = ht_layer_norm_rows (call->node, call->opset, dims, n_dims);
   return run_rows (call, &rows, error);
 }
 
@@ -357,15 +358,23 @@ instance_norm_infer (HtInfer *infer, GError **error)
   return !ht_infer_read_dims (infer, 0, &x) || check_vectors (infer, 1, 3, x.dim[1], error);
 }
 
+HtNormRows
+ht_instance_norm_rows (HtNode *node, gint64 opset, const gint64 *dims, guint n_dims)
+{
+  HtNormRows rows = { (gsize)dims[0] * (gsize)dims[1], 1, (gsize)dims[1], 1 };
+  for (guint i = 2; i < n_dims; i++)
+    rows.n *= (gsize)dims[i];
+  return rows;
+}
+
 static gboolean
 instance_norm_forward (const HtOpCall *call, GError **error)
 {
-  HtTensor *x = call->inputs[0];
-
   if (ht_op_is_half (call))
     return ht_op_widen (call, instance_norm_forward, error);
-  gsize n_rows = (gsize)ht_tensor_get_dim (x, 0) * (gsize)ht_tensor_get_dim (x, 1);
-  RowLayout rows = { n_rows, n_rows ? ht_tensor_get_n_elements (x) / n_rows : 0, (gsize)ht_tensor_get_dim (x, 1), 1 };
+  guint n_dims;
+  const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &n_dims);
+  HtNormRows rows = ht_instance_norm_rows (call->node, call->opset, dims, n_dims);
   return run_rows (call, &rows, error);
 }
 
@@ -394,17 +403,24 @@ group_norm_infer (HtInfer *infer, GError **error)
   return check_vectors (infer, 1, 3, infer->opset >= 21 ? x.dim[1] : groups, error);
 }
 
+HtNormRows
+ht_group_norm_rows (HtNode *node, gint64 opset, const gint64 *dims, guint n_dims)
+{
+  gsize groups = (gsize)ht_node_get_int (node, "num_groups", 1), channels = (gsize)dims[1] / groups;
+  HtNormRows rows = { (gsize)dims[0] * groups, channels, groups, opset >= 21 ? channels : 1 };
+  for (guint i = 2; i < n_dims; i++)
+    rows.n *= (gsize)dims[i];
+  return rows;
+}
+
 static gboolean
 group_norm_forward (const HtOpCall *call, GError **error)
 {
-  HtTensor *x = call->inputs[0];
-  gsize groups = (gsize)ht_node_get_int (call->node, "num_groups", 1);
-
   if (ht_op_is_half (call))
     return ht_op_widen (call, group_norm_forward, error);
-  gsize n_rows = (gsize)ht_tensor_get_dim (x, 0) * groups;
-  RowLayout rows = { n_rows, n_rows ? ht_tensor_get_n_elements (x) / n_rows : 0, groups,
-                     call->opset >= 21 ? (gsize)ht_tensor_get_dim (x, 1) / groups : 1 };
+  guint n_dims;
+  const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &n_dims);
+  HtNormRows rows = ht_group_norm_rows (call->node, call->opset, dims, n_dims);
   return run_rows (call, &rows, error);
 }
 
@@ -415,18 +431,33 @@ static const HtOperator operators[] = {
     .since_version = 7,
     .flags = HT_OP_IN_PLACE,
     .infer = batch_norm_infer,
-    .forward = batch_norm_forward },
-  { .op_type = "GroupNormalization", .since_version = 18, .infer = group_norm_infer, .forward = group_norm_forward },
+    .forward = batch_norm_forward,
+    .backward = ht_op_batch_norm_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1) | HT_OP_KEEPS (3) | HT_OP_KEEPS (4),
+    .backward_workspace = ht_op_batch_norm_backward_workspace },
+  { .op_type = "GroupNormalization",
+    .since_version = 18,
+    .infer = group_norm_infer,
+    .forward = group_norm_forward,
+    .backward = ht_op_group_norm_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1),
+    .backward_workspace = ht_op_group_norm_backward_workspace },
   { .op_type = "InstanceNormalization",
     .since_version = 6,
     .flags = HT_OP_IN_PLACE,
     .infer = instance_norm_infer,
-    .forward = instance_norm_forward },
+    .forward = instance_norm_forward,
+    .backward = ht_op_instance_norm_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1),
+    .backward_workspace = ht_op_instance_norm_backward_workspace },
   { .op_type = "LayerNormalization",
     .since_version = 17,
     .flags = HT_OP_IN_PLACE,
     .infer = layer_norm_infer,
-    .forward = layer_norm_forward },
+    .forward = layer_norm_forward,
+    .backward = ht_op_layer_norm_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1),
+    .backward_workspace = ht_op_layer_norm_backward_workspace },
 };
 
 void

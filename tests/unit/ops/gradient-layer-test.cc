@@ -106,6 +106,57 @@ TEST (LayerGradient, ConvTranspose)
       .check ();
 }
 
+const std::vector<std::vector<gint64> > images = { { 2, 3, 5 }, { 4, 3 }, { 2, 3, 3, 4 }, { 1, 3, 2, 2, 3 }, { 5 } };
+
+TEST (LayerGradient, BatchNormalization)
+{
+  for (const std::vector<gint64> &dims : images)
+    {
+      gint64 c = dims.size () > 1 ? dims[1] : 1;
+      Tensor x = any (dims), mean = any ({ c }), variance = uniform ({ c }, 0.5, 2);
+      Gradient ("BatchNormalization", 15, { x, any ({ c }), any ({ c }), mean, variance }).check ();
+      Gradient ("BatchNormalization", 9, { x, any ({ c }), any ({ c }), mean, variance })
+          .real ("epsilon", 0.125)
+          .check ();
+      if (dims.size () > 1)
+        Gradient ("BatchNormalization", 15, { x, any ({ c }), any ({ c }), mean, variance }, 3)
+            .number ("training_mode", 1)
+            .unused (1)
+            .unused (2)
+            .check ();
+    }
+  Gradient ("BatchNormalization", 7,
+            { any ({ 3, 2, 2 }), any ({ 2, 2 }), any ({ 2, 2 }), any ({ 2, 2 }), uniform ({ 2, 2 }, 1, 2) })
+      .number ("spatial", 0)
+      .check ();
+  Gradient ("BatchNormalization", 15, { any ({ 0, 2 }), any ({ 2 }), any ({ 2 }), any ({ 2 }), uniform ({ 2 }, 1, 2) })
+      .check ();
+}
+
+TEST (LayerGradient, RowNormalizations)
+{
+  for (gint64 axis : { -1, 1, 0 })
+    {
+      std::vector<gint64> dims = { 2, 3, 5 };
+      std::vector<gint64> factor (dims.begin () + (axis < 0 ? 2 : axis), dims.end ());
+      Gradient ("LayerNormalization", 17, { any (dims), any (factor), any (factor) }).number ("axis", axis).check ();
+      Gradient ("LayerNormalization", 17, { any (dims), any (factor) })
+          .number ("axis", axis)
+          .real ("epsilon", 0.25)
+          .check ();
+    }
+  for (const std::vector<gint64> &dims : images)
+    if (dims.size () > 2)
+      Gradient ("InstanceNormalization", 6, { any (dims), any ({ 3 }), any ({ 3 }) }).check ();
+  Gradient ("GroupNormalization", 18, { any ({ 2, 6, 3, 2 }), any ({ 3 }), any ({ 3 }) })
+      .number ("num_groups", 3)
+      .check ();
+  Gradient ("GroupNormalization", 21, { any ({ 2, 6, 3, 2 }), any ({ 6 }), any ({ 6 }) })
+      .number ("num_groups", 3)
+      .check ();
+  Gradient ("GroupNormalization", 21, { any ({ 2, 6 }), any ({ 6 }), any ({ 6 }) }).number ("num_groups", 1).check ();
+}
+
 TEST (LayerGradient, SameBytesAtAnyNumberOfThreads)
 {
   Gradient ("Gemm", 13, { any ({ 200, 150 }), any ({ 150, 170 }), any ({ 170 }) }).check_threads ();
@@ -125,6 +176,19 @@ TEST (LayerGradient, SameBytesAtAnyNumberOfThreads)
               .ints ("strides", { stride, stride })
               .check_threads ();
         }
+  for (int training : { 0, 1 })
+    for (const std::vector<gint64> &dims : { std::vector<gint64>{ 6, 20, 30, 30 }, { 2000, 100 } })
+      {
+        gint64 c = dims[1];
+        Gradient ("BatchNormalization", 15,
+                  { any (dims), any ({ c }), any ({ c }), any ({ c }), uniform ({ c }, 1, 2) })
+            .number ("training_mode", training)
+            .check_threads ();
+      }
+  Gradient ("LayerNormalization", 17, { any ({ 3000, 64 }), any ({ 64 }), any ({ 64 }) }).check_threads ();
+  Gradient ("GroupNormalization", 21, { any ({ 5, 16, 50, 50 }), any ({ 16 }), any ({ 16 }) })
+      .number ("num_groups", 4)
+      .check_threads ();
 }
 
 }
