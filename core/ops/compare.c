@@ -1,61 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* Comparisons and logic: Equal Less Greater LessOrEqual GreaterOrEqual, And Or Xor Not, Where, IsNaN, IsInf. */
 #include "ops/backward.h"
+#include "graph/tensor-private.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/shape-arithmetic.h"
 
 #include <math.h>
-#include <string.h>
 
 #define COMPARE_LOOP(NAME, T, OP)                                                                                      \
   static void NAME##_##T (gsize n, const char *const *in, const gint64 *stride, char *out, gconstpointer user_data)    \
   {                                                                                                                    \
-    const T *a = (const T *) in[0], *b = (const T *) in[1];                                                            \
-    for (gsize i = 0; i < n; i++)                                                                                      \
-      out[i] = a[(gint64) i * stride[0]] OP b[(gint64) i * stride[1]];                                                 \
+    const T *a = (const T *)in[0], *b = (const T *)in[1];                                                              \
+    if (stride[0] == 1 && stride[1] == 1)                                                                              \
+      for (gsize i = 0; i < n; i++)                                                                                    \
+        out[i] = a[i] OP b[i];                                                                                         \
+    else                                                                                                               \
+      for (gsize i = 0; i < n; i++)                                                                                    \
+        out[i] = a[(gint64)i * stride[0]] OP b[(gint64)i * stride[1]];                                                 \
   }
 
-#define COMPARE_LOOPS(NAME, OP)                                                                                        \
-  COMPARE_LOOP (NAME, float, OP)                                                                                       \
-  COMPARE_LOOP (NAME, double, OP)                                                                                      \
-  COMPARE_LOOP (NAME, gint8, OP)                                                                                       \
-  COMPARE_LOOP (NAME, gint16, OP)                                                                                      \
-  COMPARE_LOOP (NAME, gint32, OP)                                                                                      \
-  COMPARE_LOOP (NAME, gint64, OP)                                                                                      \
-  COMPARE_LOOP (NAME, guint8, OP)                                                                                      \
-  COMPARE_LOOP (NAME, guint16, OP)                                                                                     \
-  COMPARE_LOOP (NAME, guint32, OP)                                                                                     \
-  COMPARE_LOOP (NAME, guint64, OP)                                                                                     \
-  static const HtLoop NAME##_loops[] = {                                                                               \
-    [HT_DATA_TYPE_FLOAT] = NAME##_float,    [HT_DATA_TYPE_DOUBLE] = NAME##_double, [HT_DATA_TYPE_INT8] = NAME##_gint8, \
-    [HT_DATA_TYPE_INT16] = NAME##_gint16,   [HT_DATA_TYPE_INT32] = NAME##_gint32,  [HT_DATA_TYPE_INT64] = NAME##_gint64, \
-    [HT_DATA_TYPE_UINT8] = NAME##_guint8,   [HT_DATA_TYPE_UINT16] = NAME##_guint16,                                    \
-    [HT_DATA_TYPE_UINT32] = NAME##_guint32, [HT_DATA_TYPE_UINT64] = NAME##_guint64,                                    \
-    [HT_DATA_TYPE_BOOL] = NAME##_guint8,    [31] = NULL,                                                               \
-  };
-
-COMPARE_LOOPS (equal, ==)
-COMPARE_LOOPS (less, <)
-COMPARE_LOOPS (greater, >)
-COMPARE_LOOPS (less_equal, <=)
-COMPARE_LOOPS (greater_equal, >=)
-
 static gboolean
-run_compare (const HtOpCall *call, const HtLoop *loops, HtForward forward, GError **error)
-{
-  if (ht_op_is_half (call))
-    return ht_op_widen (call, forward, error);
-  HtDataType type = ht_tensor_get_data_type (call->inputs[0]);
-  HtLoop loop = (guint) type < 32 ? loops[type] : NULL;
-  if (loop == NULL)
-    return ht_op_fail_type (call, type, error);
-  ht_loop_broadcast (call->outputs[0], call->inputs, 2, loop, NULL);
-  return TRUE;
-}
-
-static gboolean
-compare_infer (HtInfer *infer, guint32 types, HtIntOp op, GError **error)
+infer_truth (HtInfer *infer, guint32 types, HtIntOp op, GError **error)
 {
   HtDims dims;
   gboolean known;
@@ -72,64 +38,69 @@ compare_infer (HtInfer *infer, guint32 types, HtIntOp op, GError **error)
   return TRUE;
 }
 
-static gboolean
-equal_forward (const HtOpCall *call, GError **error)
+/* Rule and forward function of one comparison. */
+#define COMPARE(NAME, OP, TYPES, INT_OP)                                                                               \
+  COMPARE_LOOP (NAME, float, OP)                                                                                       \
+  COMPARE_LOOP (NAME, double, OP)                                                                                      \
+  COMPARE_LOOP (NAME, gint8, OP)                                                                                       \
+  COMPARE_LOOP (NAME, gint16, OP)                                                                                      \
+  COMPARE_LOOP (NAME, gint32, OP)                                                                                      \
+  COMPARE_LOOP (NAME, gint64, OP)                                                                                      \
+  COMPARE_LOOP (NAME, guint8, OP)                                                                                      \
+  COMPARE_LOOP (NAME, guint16, OP)                                                                                     \
+  COMPARE_LOOP (NAME, guint32, OP)                                                                                     \
+  COMPARE_LOOP (NAME, guint64, OP)                                                                                     \
+  static gboolean NAME##_infer (HtInfer *infer, GError **error)                                                        \
+  {                                                                                                                    \
+    return infer_truth (infer, TYPES, INT_OP, error);                                                                  \
+  }                                                                                                                    \
+  static gboolean NAME##_forward (const HtOpCall *call, GError **error)                                                \
+  {                                                                                                                    \
+    static const HtLoop loops[HT_LOOP_TYPES] = {                                                                       \
+      [HT_DATA_TYPE_FLOAT] = NAME##_float,    [HT_DATA_TYPE_DOUBLE] = NAME##_double,                                   \
+      [HT_DATA_TYPE_INT8] = NAME##_gint8,     [HT_DATA_TYPE_INT16] = NAME##_gint16,                                    \
+      [HT_DATA_TYPE_INT32] = NAME##_gint32,   [HT_DATA_TYPE_INT64] = NAME##_gint64,                                    \
+      [HT_DATA_TYPE_UINT8] = NAME##_guint8,   [HT_DATA_TYPE_UINT16] = NAME##_guint16,                                  \
+      [HT_DATA_TYPE_UINT32] = NAME##_guint32, [HT_DATA_TYPE_UINT64] = NAME##_guint64,                                  \
+      [HT_DATA_TYPE_BOOL] = NAME##_guint8,                                                                             \
+    };                                                                                                                 \
+    return ht_op_run_loops (call, 2, loops, NAME##_forward, error);                                                    \
+  }
+
+COMPARE (equal, ==, HT_TYPES_NUMBER | HT_TYPE_BIT (BOOL) | (infer->opset >= 19 ? HT_TYPE_BIT (STRING) : 0),
+         HT_INT_EQUAL)
+COMPARE (less, <, HT_TYPES_NUMBER, HT_INT_LESS)
+COMPARE (greater, >, HT_TYPES_NUMBER, HT_INT_GREATER)
+COMPARE (less_equal, <=, HT_TYPES_NUMBER, HT_INT_LESS_EQUAL)
+COMPARE (greater_equal, >=, HT_TYPES_NUMBER, HT_INT_GREATER_EQUAL)
+
+static void
+equal_strings (gsize n, const char *const *in, const gint64 *stride, char *out, gconstpointer user_data)
 {
-  return run_compare (call, equal_loops, equal_forward, error);
+  const char *const *a = (const char *const *)in[0], *const *b = (const char *const *)in[1];
+  for (gsize i = 0; i < n; i++)
+    out[i] = g_str_equal (a[(gint64)i * stride[0]], b[(gint64)i * stride[1]]);
+}
+
+/* The pointers of a tensor of strings as a tensor of integers, for the loops that move them. */
+static HtTensor *
+view_strings (HtTensor *tensor)
+{
+  guint rank;
+  const gint64 *dims = ht_tensor_get_dims (tensor, &rank);
+  return _ht_tensor_new_view (sizeof (char *) == 8 ? HT_DATA_TYPE_UINT64 : HT_DATA_TYPE_UINT32, dims, rank,
+                              tensor->strings);
 }
 
 static gboolean
-less_forward (const HtOpCall *call, GError **error)
+equal_any_forward (const HtOpCall *call, GError **error)
 {
-  return run_compare (call, less_loops, less_forward, error);
-}
-
-static gboolean
-greater_forward (const HtOpCall *call, GError **error)
-{
-  return run_compare (call, greater_loops, greater_forward, error);
-}
-
-static gboolean
-less_equal_forward (const HtOpCall *call, GError **error)
-{
-  return run_compare (call, less_equal_loops, less_equal_forward, error);
-}
-
-static gboolean
-greater_equal_forward (const HtOpCall *call, GError **error)
-{
-  return run_compare (call, greater_equal_loops, greater_equal_forward, error);
-}
-
-static gboolean
-equal_infer (HtInfer *infer, GError **error)
-{
-  return compare_infer (infer, HT_TYPES_NUMBER | HT_TYPE_BIT (BOOL) | HT_TYPE_BIT (STRING), HT_INT_EQUAL, error);
-}
-
-static gboolean
-less_infer (HtInfer *infer, GError **error)
-{
-  return compare_infer (infer, HT_TYPES_NUMBER, HT_INT_LESS, error);
-}
-
-static gboolean
-greater_infer (HtInfer *infer, GError **error)
-{
-  return compare_infer (infer, HT_TYPES_NUMBER, HT_INT_GREATER, error);
-}
-
-static gboolean
-less_equal_infer (HtInfer *infer, GError **error)
-{
-  return compare_infer (infer, HT_TYPES_NUMBER, HT_INT_LESS_EQUAL, error);
-}
-
-static gboolean
-greater_equal_infer (HtInfer *infer, GError **error)
-{
-  return compare_infer (infer, HT_TYPES_NUMBER, HT_INT_GREATER_EQUAL, error);
+  if (ht_tensor_get_data_type (call->inputs[0]) != HT_DATA_TYPE_STRING)
+    return equal_forward (call, error);
+  g_autoptr (HtTensor) a = view_strings (call->inputs[0]), b = view_strings (call->inputs[1]);
+  HtTensor *operands[] = { a, b };
+  ht_loop_broadcast (call->outputs[0], operands, 2, equal_strings, NULL);
+  return TRUE;
 }
 
 #define AND(a, b) ((a) && (b))
@@ -139,7 +110,7 @@ greater_equal_infer (HtInfer *infer, GError **error)
   static void NAME##_loop (gsize n, const char *const *in, const gint64 *stride, char *out, gconstpointer user_data)   \
   {                                                                                                                    \
     for (gsize i = 0; i < n; i++)                                                                                      \
-      out[i] = OP (in[0][(gint64) i * stride[0]], in[1][(gint64) i * stride[1]]);                                      \
+      out[i] = OP (in[0][(gint64)i * stride[0]], in[1][(gint64)i * stride[1]]);                                        \
   }                                                                                                                    \
   static gboolean NAME##_forward (const HtOpCall *call, GError **error)                                                \
   {                                                                                                                    \
@@ -154,27 +125,27 @@ LOGIC (xor, XOR)
 static gboolean
 logic_infer (HtInfer *infer, GError **error)
 {
-  return compare_infer (infer, HT_TYPE_BIT (BOOL), HT_INT_NONE, error);
+  return infer_truth (infer, HT_TYPE_BIT (BOOL), HT_INT_NONE, error);
+}
+
+static void
+not_loop (gsize n, const char *const *in, const gint64 *stride, char *out, gconstpointer user_data)
+{
+  for (gsize i = 0; i < n; i++)
+    out[i] = !in[0][(gint64)i * stride[0]];
 }
 
 static gboolean
 not_forward (const HtOpCall *call, GError **error)
 {
-  gsize n = ht_tensor_get_n_elements (call->inputs[0]);
-  const guint8 *in = ht_tensor_get_data (call->inputs[0]);
-  guint8 *out = ht_tensor_get_writable_data (call->outputs[0]);
-  for (gsize i = 0; i < n; i++)
-    out[i] = !in[i];
+  ht_loop_broadcast (call->outputs[0], call->inputs, 1, not_loop, NULL);
   return TRUE;
 }
 
 static gboolean
 not_infer (HtInfer *infer, GError **error)
 {
-  if (!ht_infer_same (infer, 1, HT_TYPE_BIT (BOOL), error))
-    return FALSE;
-  infer->outputs[0].type = HT_DATA_TYPE_BOOL;
-  return TRUE;
+  return ht_infer_same (infer, 1, HT_TYPE_BIT (BOOL), error);
 }
 
 #define WHERE_LOOP(T)                                                                                                  \
@@ -223,36 +194,77 @@ where_infer (HtInfer *infer, GError **error)
   return TRUE;
 }
 
-#define IS_KIND(NAME, TEST)                                                                                            \
-  static gboolean NAME##_forward (const HtOpCall *call, GError **error)                                                \
+/* IsNaN and IsInf. `user_data` says which infinities count. */
+typedef struct
+{
+  gboolean negative, positive;
+} Signs;
+
+#define KIND_LOOP(NAME, T, TEST)                                                                                       \
+  static void NAME##_##T (gsize n, const char *const *in, const gint64 *stride, char *out, gconstpointer user_data)    \
   {                                                                                                                    \
-    gsize n = ht_tensor_get_n_elements (call->inputs[0]);                                                              \
-    guint8 *out = ht_tensor_get_writable_data (call->outputs[0]);                                                      \
-    gboolean negative = ht_node_get_int (call->node, "detect_negative", 1) != 0;                                       \
-    gboolean positive = ht_node_get_int (call->node, "detect_positive", 1) != 0;                                       \
-    (void) negative;                                                                                                   \
-    (void) positive;                                                                                                   \
+    const T *values = (const T *)in[0];                                                                                \
+    Signs signs = *(const Signs *)user_data;                                                                           \
+    (void)signs;                                                                                                       \
     for (gsize i = 0; i < n; i++)                                                                                      \
       {                                                                                                                \
-        double x = ht_tensor_get_double (call->inputs[0], i);                                                          \
+        T x = values[(gint64)i * stride[0]];                                                                           \
         out[i] = TEST;                                                                                                 \
       }                                                                                                                \
-    return TRUE;                                                                                                       \
   }
-IS_KIND (isnan, isnan (x) != 0)
-IS_KIND (isinf, isinf (x) && (x > 0 ? positive : negative))
+#define IS_NAN x != x
+#define IS_INF (signs.positive && x == (__typeof__ (x))INFINITY) || (signs.negative && x == -(__typeof__ (x))INFINITY)
+KIND_LOOP (isnan, float, IS_NAN)
+KIND_LOOP (isnan, double, IS_NAN)
+KIND_LOOP (isinf, float, IS_INF)
+KIND_LOOP (isinf, double, IS_INF)
+
+/* The small types are looked at as floats, which hold them all. */
+static gboolean
+run_kind (const HtOpCall *call, HtLoop float_loop, HtLoop double_loop, GError **error)
+{
+  Signs signs = { ht_node_get_int (call->node, "detect_negative", 1) != 0,
+                  ht_node_get_int (call->node, "detect_positive", 1) != 0 };
+  HtDataType type = ht_tensor_get_data_type (call->inputs[0]);
+  HtTensor *operand = call->inputs[0];
+  g_autoptr (HtTensor) wide = NULL;
+
+  if (type != HT_DATA_TYPE_FLOAT && type != HT_DATA_TYPE_DOUBLE)
+    {
+      operand = wide = ht_tensor_cast (operand, HT_DATA_TYPE_FLOAT, error);
+      if (wide == NULL)
+        return FALSE;
+    }
+  ht_loop_broadcast (call->outputs[0], &operand, 1, type == HT_DATA_TYPE_DOUBLE ? double_loop : float_loop, &signs);
+  return TRUE;
+}
+
+static gboolean
+isnan_forward (const HtOpCall *call, GError **error)
+{
+  return run_kind (call, isnan_float, isnan_double, error);
+}
+
+static gboolean
+isinf_forward (const HtOpCall *call, GError **error)
+{
+  return run_kind (call, isinf_float, isinf_double, error);
+}
+
+#define TYPES_FLOAT8                                                                                                   \
+  (HT_TYPE_BIT (FLOAT8E4M3FN) | HT_TYPE_BIT (FLOAT8E4M3FNUZ) | HT_TYPE_BIT (FLOAT8E5M2) | HT_TYPE_BIT (FLOAT8E5M2FNUZ))
 
 static gboolean
 is_kind_infer (HtInfer *infer, GError **error)
 {
-  if (!ht_infer_same (infer, 1, HT_TYPES_FLOAT, error))
+  if (!ht_infer_same (infer, 1, HT_TYPES_FLOAT | (infer->opset >= 20 ? TYPES_FLOAT8 : 0), error))
     return FALSE;
   infer->outputs[0].type = HT_DATA_TYPE_BOOL;
   return TRUE;
 }
 
 static const HtOperator operators[] = {
-  { "", "Equal", 7, HT_OP_NONE, equal_infer, equal_forward },
+  { "", "Equal", 7, HT_OP_NONE, equal_infer, equal_any_forward },
   { "", "Less", 7, HT_OP_NONE, less_infer, less_forward },
   { "", "Greater", 7, HT_OP_NONE, greater_infer, greater_forward },
   { "", "LessOrEqual", 12, HT_OP_NONE, less_equal_infer, less_equal_forward },

@@ -389,3 +389,18 @@ ht_op_widen (const HtOpCall *call, HtForward forward, GError **error)
   free_wide (call->outputs, call->n_outputs, outputs);
   return done;
 }
+
+gboolean
+ht_op_run_loops (const HtOpCall *call, guint n_inputs, const HtLoop loops[HT_LOOP_TYPES], HtForward forward,
+                 GError **error)
+{
+  HtDataType type = ht_tensor_get_data_type (call->inputs[0]);
+  HtLoop loop = (guint) type < HT_LOOP_TYPES ? loops[type] : NULL;
+
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, forward, error);
+  if (loop == NULL)
+    return ht_op_fail_type (call, type, error);
+  ht_loop_broadcast (call->outputs[0], call->inputs, n_inputs, loop, NULL);
+  return TRUE;
+}

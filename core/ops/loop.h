@@ -38,4 +38,8 @@ typedef gboolean (*HtForward) (const HtOpCall *call, GError **error);
 gboolean ht_op_is_half (const HtOpCall *call);
 /* Runs `forward` with fp16 and bf16 tensors converted to fp32 and the results rounded back. */
 gboolean ht_op_widen (const HtOpCall *call, HtForward forward, GError **error);
+/* Broadcasts the first inputs by the loop of input 0's type; fp16 and bf16 go through float. */
+#define HT_LOOP_TYPES 32
+gboolean ht_op_run_loops (const HtOpCall *call, guint n_inputs, const HtLoop loops[HT_LOOP_TYPES], HtForward forward,
+                          GError **error);
 gboolean ht_op_fail_type (const HtOpCall *call, HtDataType type, GError **error);

@@ -7,6 +7,7 @@ ht_operator_load_builtin (void)
 {
   ht_ops_register_activation ();
   ht_ops_register_argmax ();
+  ht_ops_register_bitwise ();
   ht_ops_register_cast ();
   ht_ops_register_compare ();
   ht_ops_register_concat_split ();
@@ -28,6 +29,7 @@ ht_operator_load_builtin (void)
   ht_ops_register_resize ();
   ht_ops_register_rnn ();
   ht_ops_register_scan ();
+  ht_ops_register_scatter ();
   ht_ops_register_shape ();
   ht_ops_register_slice ();
   ht_ops_register_softmax ();

@@ -10,6 +10,7 @@
 /* One declaration a file, one call in ops.c: void ht_ops_register_FAMILY (void); */
 void ht_ops_register_activation (void);
 void ht_ops_register_argmax (void);
+void ht_ops_register_bitwise (void);
 void ht_ops_register_cast (void);
 void ht_ops_register_compare (void);
 void ht_ops_register_concat_split (void);
@@ -31,6 +32,7 @@ void ht_ops_register_reduce (void);
 void ht_ops_register_resize (void);
 void ht_ops_register_rnn (void);
 void ht_ops_register_scan (void);
+void ht_ops_register_scatter (void);
 void ht_ops_register_shape (void);
 void ht_ops_register_slice (void);
 void ht_ops_register_softmax (void);

@@ -156,6 +156,77 @@ def draw_dynamic(rng, op):
                 outputs=3)
 
 
+@draws("Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual")
+def draw_comparison(rng, op):
+    dtype = pick(rng, FLOATS + INTEGERS + (np.bool_,))
+    return case([values(rng, dims, dtype, -2, 2) for dims in broadcast_pair(rng)], pick(rng, [13, 16, 19]))
+
+
+@draws("And", "Or", "Xor")
+def draw_logic(rng, op):
+    return case([values(rng, dims, np.bool_) for dims in broadcast_pair(rng)], 7)
+
+
+@draws("Not", "IsNaN", "IsInf", "BitwiseNot")
+def draw_unary_truth(rng, op):
+    if op in ("Not", "BitwiseNot"):
+        return case([values(rng, shape(rng, 0, 4), np.bool_ if op == "Not" else pick(rng, INTEGERS))], 18)
+    x = values(rng, shape(rng, 0, 4), pick(rng, FLOATS))
+    x = np.where(rng.random(x.shape) < 0.3, x.dtype.type(np.nan), x)
+    x = np.where(rng.random(x.shape) < 0.3, x.dtype.type(pick(rng, [np.inf, -np.inf])), x)
+    signs = {f"detect_{sign}": int(rng.integers(2)) for sign in ("negative", "positive")}
+    return case([x], pick(rng, [13, 20]), signs if op == "IsInf" else {})
+
+
+@draws("BitwiseAnd", "BitwiseOr", "BitwiseXor")
+def draw_bitwise(rng, op):
+    dtype = pick(rng, INTEGERS)
+    return case([values(rng, dims, dtype) for dims in broadcast_pair(rng)], 18)
+
+
+@draws("BitShift")
+def draw_shift(rng, op):
+    a, b = broadcast_pair(rng)
+    dtype = pick(rng, (np.uint8, np.uint16, np.uint32, np.uint64))
+    return case([values(rng, a, dtype), values(rng, b, dtype, 0, 7)], 11, {"direction": pick(rng, ["LEFT", "RIGHT"])})
+
+
+def reduction(rng, opset):
+    return pick(rng, ["none", "add", "mul", "max", "min"][:5 if opset >= 18 else 3 if opset >= 16 else 1])
+
+
+@draws("ScatterElements")
+def draw_scatter_elements(rng, op):
+    opset = pick(rng, [11, 13, 16, 18])
+    dims = shape(rng, 1, 4, empty=False)
+    axis = int(rng.integers(-len(dims), len(dims)))
+    taken = [int(rng.integers(1, d + 1)) for d in dims]
+    dtype, kind = pick(rng, FLOATS[:2] + INTEGERS), reduction(rng, opset)
+    if kind == "none":  # without a reduction, indices must not repeat
+        order = np.argsort(rng.random(taken[:axis % len(dims)] + [dims[axis]] + taken[axis % len(dims) + 1:]), axis)
+        indices = np.take(order, range(taken[axis]), axis)
+        indices = np.where(rng.random(indices.shape) < 0.3, indices - dims[axis], indices)
+    else:
+        indices = rng.integers(-dims[axis], dims[axis], taken)
+    attributes = {"axis": axis} if opset < 16 else {"axis": axis, "reduction": kind}
+    return case([values(rng, dims, dtype, -5, 5), indices.astype(pick(rng, [np.int32, np.int64])),
+                 values(rng, taken, dtype, -5, 5)], opset, attributes)
+
+
+@draws("ScatterND")
+def draw_scatter_nd(rng, op):
+    opset = pick(rng, [11, 13, 16, 18])
+    dims = shape(rng, 1, 4, empty=False)
+    depth = int(rng.integers(1, len(dims) + 1))
+    rows, kind = shape(rng, 0, 2, 3, False), reduction(rng, opset)
+    if kind == "none":
+        rows = []
+    indices = np.stack([rng.integers(-d, d, rows) for d in dims[:depth]], -1)
+    dtype = pick(rng, FLOATS[:2] + INTEGERS)
+    return case([values(rng, dims, dtype, -5, 5), indices, values(rng, rows + dims[depth:], dtype, -5, 5)], opset,
+                {} if opset < 16 else {"reduction": kind})
+
+
 def model(op, drawn, path):
     names = ["" if x is None else f"in{i}" for i, x in enumerate(drawn.inputs)]
     outputs = [f"out{i}" for i in range(drawn.outputs)]
