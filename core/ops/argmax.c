@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ArgMax, ArgMin and TopK: where the extreme elements of an axis are. */
+/* ArgMax, ArgMin, Hardmax and TopK: where the extreme elements of an axis are. */
 #include "graph/tensor-private.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
@@ -136,6 +136,55 @@ argmin_forward (const HtOpCall *call, GError **error)
   return run_arg (call, FALSE, argmin_forward, error);
 }
 
+/* Hardmax: 1 at the first largest element, 0 elsewhere. Before this opset the tensor was seen as a matrix cut in front
+ * of the axis. */
+#define HARDMAX_SINGLE_AXIS_OPSET 13
+
+static gboolean
+hardmax_infer (HtInfer *infer, GError **error)
+{
+  gboolean single = infer->opset >= HARDMAX_SINGLE_AXIS_OPSET;
+  gint64 axis = ht_node_get_int (infer->node, "axis", single ? -1 : 1);
+  guint normalized;
+  HtDims in;
+
+  if (!ht_infer_unary_float (infer, error))
+    return FALSE;
+  if (!ht_infer_read_dims (infer, 0, &in) || in.n == 0 || (!single && axis == (gint64) in.n))
+    return TRUE;
+  return ht_infer_get_axis (infer, axis, in.n, &normalized, error);
+}
+
+static gboolean
+hardmax_forward (const HtOpCall *call, GError **error)
+{
+  gboolean single = call->opset >= HARDMAX_SINGLE_AXIS_OPSET;
+  HtTensor *in = call->inputs[0], *out = call->outputs[0];
+  gsize outer = 1, length = 1, inner = 1;
+  guint rank;
+  const gint64 *dims = ht_tensor_get_dims (in, &rank);
+  gint64 axis = ht_node_get_int (call->node, "axis", single ? -1 : 1);
+
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, hardmax_forward, error);
+  axis += axis < 0 ? rank : 0;
+  for (guint i = 0; i < rank; i++)
+    *((gint64) i < axis ? &outer : (gint64) i == axis || !single ? &length : &inner) *= (gsize) dims[i];
+  if (outer * length * inner == 0)
+    return TRUE;
+  g_autofree gint64 *best = g_new (gint64, outer * inner);
+  Arg work = { ht_tensor_get_data_type (in), ht_tensor_get_data (in), best, length, inner,
+               ht_element_size (ht_tensor_get_data_type (in)), TRUE, FALSE };
+  ht_loop_range (outer * inner, length, arg_range, &work);
+  memset (ht_tensor_get_writable_data (out), 0, ht_tensor_get_size (out));
+  for (gsize i = 0; i < outer * inner; i++)
+    {
+      gsize at = (i / inner * length + (gsize) best[i]) * inner + i % inner;
+      ht_scalar_store (work.type, ht_tensor_get_writable_data (out), at, 1.0);
+    }
+  return TRUE;
+}
+
 /* TopK. Equal elements come in the order of their indices. */
 static gboolean
 topk_infer (HtInfer *infer, GError **error)
@@ -232,6 +281,7 @@ topk_forward (const HtOpCall *call, GError **error)
 static const HtOperator operators[] = {
   { "", "ArgMax", 1, HT_OP_NONE, arg_infer, argmax_forward },
   { "", "ArgMin", 1, HT_OP_NONE, arg_infer, argmin_forward },
+  { "", "Hardmax", 1, HT_OP_NONE, hardmax_infer, hardmax_forward },
   { "", "TopK", 1, HT_OP_KEEPS_GRID, topk_infer, topk_forward },
 };
 

@@ -14,11 +14,15 @@ ht_operator_load_builtin (void)
   ht_ops_register_constant ();
   ht_ops_register_control_flow ();
   ht_ops_register_conv ();
+  ht_ops_register_det ();
   ht_ops_register_elementwise ();
   ht_ops_register_expand ();
   ht_ops_register_gather ();
   ht_ops_register_gemm ();
+  ht_ops_register_generate ();
+  ht_ops_register_grid_sample ();
   ht_ops_register_integer ();
+  ht_ops_register_lp_norm ();
   ht_ops_register_lrn ();
   ht_ops_register_norm ();
   ht_ops_register_one_hot ();
@@ -27,9 +31,12 @@ ht_operator_load_builtin (void)
   ht_ops_register_quantize_linear ();
   ht_ops_register_reduce ();
   ht_ops_register_resize ();
+  ht_ops_register_reverse_sequence ();
+  ht_ops_register_rms_norm ();
   ht_ops_register_rnn ();
   ht_ops_register_scan ();
   ht_ops_register_scatter ();
+  ht_ops_register_select ();
   ht_ops_register_shape ();
   ht_ops_register_slice ();
   ht_ops_register_softmax ();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* MaxPool, AveragePool and their global forms. */
+/* MaxPool, AveragePool, LpPool and their global forms. */
 #include "kernels/double-precision.h"
+#include "kernels/lp-pool.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/window.h"
@@ -175,14 +176,81 @@ global_max_forward (const HtOpCall *call, GError **error)
   return global_forward (call, global_max_forward, ht_kernel_row_maxima, ht_kernel_row_maxima_double, error);
 }
 
+static gboolean
+check_power (const HtInfer *infer, GError **error)
+{
+  gint64 p = ht_node_get_int (infer->node, "p", 2);
+  return p >= 1 || ht_infer_fail (infer, error, "the attribute p is %" G_GINT64_FORMAT ", expected at least 1", p);
+}
+
+static gboolean
+lp_pool_infer (HtInfer *infer, GError **error)
+{
+  return check_power (infer, error) && infer_pool (infer, HT_TYPES_FLOAT, error);
+}
+
+static gboolean
+global_lp_infer (HtInfer *infer, GError **error)
+{
+  return check_power (infer, error) && global_infer (infer, error);
+}
+
+static void
+run_lp_pool (const HtOpCall *call, const HtPoolGeometry *pool)
+{
+  gconstpointer x = ht_tensor_get_data (call->inputs[0]);
+  gpointer y = ht_tensor_get_writable_data (call->outputs[0]);
+  double p = (double)ht_node_get_int (call->node, "p", 2);
+
+  if (ht_tensor_get_data_type (call->inputs[0]) == HT_DATA_TYPE_DOUBLE)
+    ht_kernel_lp_pool_double (pool, p, x, y);
+  else
+    ht_kernel_lp_pool_float (pool, p, x, y);
+}
+
+static gboolean
+lp_pool_forward (const HtOpCall *call, GError **error)
+{
+  HtPoolGeometry pool;
+
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, lp_pool_forward, error);
+  if (!read_pool (call, &pool, error))
+    return FALSE;
+  run_lp_pool (call, &pool);
+  return TRUE;
+}
+
+/* One window, which is all of the plane. */
+static gboolean
+global_lp_forward (const HtOpCall *call, GError **error)
+{
+  gsize n_rows = ht_tensor_get_n_elements (call->outputs[0]);
+  gsize n = n_rows ? ht_tensor_get_n_elements (call->inputs[0]) / n_rows : 0;
+  HtPoolGeometry pool = { .geometry = { .batch = 1,
+                                        .in_channels = n_rows,
+                                        .in = { 1, 1, n },
+                                        .out = { 1, 1, 1 },
+                                        .kernel = { 1, 1, n },
+                                        .stride = { 1, 1, 1 },
+                                        .dilation = { 1, 1, 1 } } };
+
+  if (ht_op_is_half (call))
+    return ht_op_widen (call, global_lp_forward, error);
+  run_lp_pool (call, &pool);
+  return TRUE;
+}
+
 static const HtOperator operators[] = {
   { .op_type = "AveragePool", .since_version = 1, .infer = average_pool_infer, .forward = average_pool_forward },
   { .op_type = "GlobalAveragePool", .since_version = 1, .infer = global_infer, .forward = global_average_forward },
+  { .op_type = "GlobalLpPool", .since_version = 2, .infer = global_lp_infer, .forward = global_lp_forward },
   { .op_type = "GlobalMaxPool",
     .since_version = 1,
     .flags = HT_OP_KEEPS_GRID,
     .infer = global_infer,
     .forward = global_max_forward },
+  { .op_type = "LpPool", .since_version = 2, .infer = lp_pool_infer, .forward = lp_pool_forward },
   { .op_type = "MaxPool",
     .since_version = 1,
     .flags = HT_OP_KEEPS_GRID,

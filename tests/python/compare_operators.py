@@ -156,26 +156,9 @@ def draw_dynamic(rng, op):
                 outputs=3)
 
 
-@draws("Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual")
-def draw_comparison(rng, op):
-    dtype = pick(rng, FLOATS + INTEGERS + (np.bool_,))
-    return case([values(rng, dims, dtype, -2, 2) for dims in broadcast_pair(rng)], pick(rng, [13, 16, 19]))
-
-
-@draws("And", "Or", "Xor")
-def draw_logic(rng, op):
-    return case([values(rng, dims, np.bool_) for dims in broadcast_pair(rng)], 7)
-
-
-@draws("Not", "IsNaN", "IsInf", "BitwiseNot")
-def draw_unary_truth(rng, op):
-    if op in ("Not", "BitwiseNot"):
-        return case([values(rng, shape(rng, 0, 4), np.bool_ if op == "Not" else pick(rng, INTEGERS))], 18)
-    x = values(rng, shape(rng, 0, 4), pick(rng, FLOATS))
-    x = np.where(rng.random(x.shape) < 0.3, x.dtype.type(np.nan), x)
-    x = np.where(rng.random(x.shape) < 0.3, x.dtype.type(pick(rng, [np.inf, -np.inf])), x)
-    signs = {f"detect_{sign}": int(rng.integers(2)) for sign in ("negative", "positive")}
-    return case([x], pick(rng, [13, 20]), signs if op == "IsInf" else {})
+@draws("BitwiseNot")
+def draw_bitwise_not(rng, op):
+    return case([values(rng, shape(rng, 0, 4), pick(rng, INTEGERS))], 18)
 
 
 @draws("BitwiseAnd", "BitwiseOr", "BitwiseXor")
@@ -225,6 +208,122 @@ def draw_scatter_nd(rng, op):
     dtype = pick(rng, FLOATS[:2] + INTEGERS)
     return case([values(rng, dims, dtype, -5, 5), indices, values(rng, rows + dims[depth:], dtype, -5, 5)], opset,
                 {} if opset < 16 else {"reduction": kind})
+
+
+@draws("Compress")
+def draw_compress(rng, op):
+    dims = shape(rng, 1, 4, empty=False)
+    axis = int(rng.integers(-len(dims), len(dims))) if rng.random() < 0.7 else None
+    length = int(np.prod(dims)) if axis is None else dims[axis]
+    condition = values(rng, [int(rng.integers(1, length + 1))], np.bool_)
+    return case([values(rng, dims, pick(rng, FLOATS + INTEGERS)), condition], pick(rng, [9, 11]),
+                {} if axis is None else {"axis": axis if axis >= 0 else axis + len(dims)})
+
+
+@draws("Unique")
+def draw_unique(rng, op):
+    dims = shape(rng, 1, 3, empty=False)
+    attributes = {"sorted": int(rng.integers(2))}
+    if rng.random() < 0.6:
+        attributes["axis"] = int(rng.integers(-len(dims), len(dims)))
+    x = np.round(values(rng, dims, pick(rng, [np.float32, np.float64, np.int64, np.int8]), -2, 2) / 2)
+    return case([x.astype(pick(rng, [np.float32, np.float64, np.int64, np.int8]))], 11, attributes, 4)
+
+
+@draws("Hardmax")
+def draw_hardmax(rng, op):
+    dims = shape(rng, 1, 4)
+    return case([np.round(values(rng, dims, pick(rng, FLOATS)))], pick(rng, [11, 13]),
+                {"axis": int(rng.integers(-len(dims), len(dims)))} if rng.random() < 0.8 else {})
+
+
+@draws("EyeLike")
+def draw_eye_like(rng, op):
+    attributes = {"k": int(rng.integers(-7, 8))}
+    if rng.random() < 0.5:
+        attributes["dtype"] = int(pick(rng, [1, 6, 7, 11, 13]))
+    return case([values(rng, shape(rng, 2, 2), pick(rng, [np.float32, np.int64]))], 9, attributes)
+
+
+@draws("HannWindow", "HammingWindow", "BlackmanWindow")
+def draw_window(rng, op):
+    attributes = {"periodic": int(rng.integers(2)), "output_datatype": 1}
+    return case([np.asarray(rng.integers(2, 60), pick(rng, [np.int32, np.int64]))], 17, attributes)
+
+
+@draws("LpNormalization")
+def draw_lp_normalization(rng, op):
+    dims = shape(rng, 1, 4)
+    return case([values(rng, dims, pick(rng, FLOATS[:2]))], 1 + 6,
+                {"axis": int(rng.integers(-len(dims), len(dims))), "p": int(pick(rng, [1, 2]))})
+
+
+@draws("LpPool")
+def draw_lp_pool(rng, op):
+    axes, opset = int(rng.integers(1, 4)), pick(rng, [11, 18])
+    x = [int(rng.integers(1, 4)), int(rng.integers(1, 4))] + rng.integers(7, 14, axes).tolist()
+    attributes = {"kernel_shape": rng.integers(1, 4, axes).tolist(), "strides": rng.integers(1, 4, axes).tolist(),
+                  "p": int(rng.integers(1, 4))}
+    if rng.random() < 0.5:
+        attributes["pads"] = [int(rng.integers(0, k)) for k in attributes["kernel_shape"] * 2]
+    else:
+        attributes["auto_pad"] = pick(rng, ["VALID", "SAME_UPPER", "SAME_LOWER"])
+        attributes["strides"] = [1] * axes  # onnxruntime crops where the kernel is smaller than the stride
+    if opset >= 18:
+        attributes["ceil_mode"] = int("pads" in attributes and rng.integers(2))
+        if "pads" in attributes:
+            attributes["dilations"] = rng.integers(1, 3, axes).tolist()
+    return case([values(rng, x, np.float32)], opset, attributes)
+
+
+@draws("GlobalLpPool")
+def draw_global_lp_pool(rng, op):
+    return case([values(rng, shape(rng, 3, 5, empty=False), np.float32)], 7, {"p": int(rng.integers(1, 4))})
+
+
+@draws("Det")
+def draw_det(rng, op):
+    n = int(rng.integers(1, 6))
+    return case([values(rng, shape(rng, 0, 2) + [n, n], np.float32)], 11)
+
+
+@draws("ReverseSequence")
+def draw_reverse_sequence(rng, op):
+    dims = shape(rng, 2, 4, empty=False)
+    time = int(rng.integers(2))
+    lengths = rng.integers(1, dims[time] + 1, dims[1 - time])
+    return case([values(rng, dims, pick(rng, FLOATS + INTEGERS)), lengths], 10,
+                {"time_axis": time, "batch_axis": 1 - time})
+
+
+@draws("GridSample")
+def draw_grid_sample(rng, op):
+    opset = pick(rng, [16, 20])
+    axes = int(pick(rng, [2, 3])) if opset >= 20 else 2
+    x = rng.integers(1, 7, 2 + axes).tolist()
+    grid = [x[0]] + rng.integers(1, 7, axes).tolist() + [axes]
+    modes = ["nearest", "linear", "cubic"][:2 if axes == 3 else 3] if opset >= 20 else ["nearest", "bilinear", "bicubic"]
+    attributes = {"mode": pick(rng, modes), "padding_mode": pick(rng, ["zeros", "border", "reflection"]),
+                  "align_corners": int(rng.integers(2))}
+    return case([values(rng, x, np.float32), (rng.random(grid) * 3 - 1.5).astype(np.float32)], opset, attributes)
+
+
+@draws("MeanVarianceNormalization")
+def draw_mvn(rng, op):
+    dims = [d + 1 for d in shape(rng, 1, 4, empty=False)]  # of one element onnxruntime makes 0 / 0
+    axes = sorted(rng.choice(len(dims), int(rng.integers(1, len(dims) + 1)), False).tolist())
+    if len(dims) == 4 and rng.random() < 0.5:
+        return case([values(rng, dims, np.float32)], pick(rng, [9, 13]))
+    return case([values(rng, dims, np.float32)], pick(rng, [9, 13]), {"axes": axes})
+
+
+@draws("RMSNormalization")
+def draw_rms(rng, op):
+    dims = shape(rng, 1, 4, 40, empty=False)
+    axis = int(rng.integers(-len(dims), len(dims)))
+    dtype = pick(rng, FLOATS)
+    return case([values(rng, dims, dtype), values(rng, dims[axis:], dtype)], 23,
+                {"axis": axis, "epsilon": float(pick(rng, [1e-5, 1e-2]))})
 
 
 def model(op, drawn, path):
