@@ -20,7 +20,10 @@ const char *const op_types[]
         "ArgMax", "TopK", "Resize", "Upsample", "QuantizeLinear", "DequantizeLinear", "CumSum", "Trilu", "OneHot",
         "NonZero", "If", "Conv", "ConvTranspose", "Gemm", "MatMul", "MaxPool", "AveragePool", "GlobalAveragePool",
         "BatchNormalization", "LayerNormalization", "InstanceNormalization", "LSTM", "Softmax", "LogSoftmax",
-        "LRN", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear" };
+        "LRN", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear",
+        "Scatter", "ScatterElements", "ScatterND", "BitShift", "BitwiseAnd", "BitwiseNot", "Compress", "Unique", "Hardmax",
+        "ReverseSequence", "EyeLike", "HannWindow", "Det", "GridSample", "LpPool", "GlobalLpPool", "LpNormalization",
+        "RMSNormalization", "MeanVarianceNormalization" };
 
 const char *const attribute_names[]
     = { "axis", "axes", "perm", "to", "value", "value_ints", "shape", "starts", "ends", "pads", "mode", "keepdims", "split",
@@ -29,7 +32,7 @@ const char *const attribute_names[]
         "output_dtype", "allowzero", "exclusive", "upper", "antialias", "keep_aspect_ratio_policy", "kernel_shape",
         "strides", "dilations", "group", "auto_pad", "ceil_mode", "hidden_size", "direction", "epsilon", "transA",
         "transB", "then_branch", "else_branch", "output_padding", "output_shape", "count_include_pad", "axis", "size",
-        "bias" };
+        "bias", "p", "reduction", "sorted", "dtype", "time_axis", "batch_axis", "align_corners" };
 
 const HtDataType types[] = { HT_DATA_TYPE_FLOAT, HT_DATA_TYPE_FLOAT, HT_DATA_TYPE_FLOAT, HT_DATA_TYPE_INT64,
                              HT_DATA_TYPE_INT64, HT_DATA_TYPE_INT32, HT_DATA_TYPE_BOOL, HT_DATA_TYPE_FLOAT16,
@@ -75,7 +78,8 @@ public:
   {
     static const char *const words[] = { "constant", "reflect", "edge", "wrap", "nearest", "linear", "cubic", "tanh", "",
                                          "align_corners", "tf_crop_and_resize", "SAME_UPPER", "VALID", "bidirectional",
-                                         "reverse", "not_larger", "CRD" };
+                                         "reverse", "not_larger", "CRD", "LEFT", "add", "max",
+                                         "reflection", "bilinear" };
     const char *name = attribute_names[below (G_N_ELEMENTS (attribute_names))];
     switch (below (7))
       {
