@@ -23,7 +23,7 @@ gsize ht_blocked_conv_weight_backward_workspace (const HtConvGeometry *geometry,
 void ht_blocked_conv_weight_backward (const HtConvGeometry *geometry, gboolean plain_input, const float *x,
                                       const float *dy, float *dw, gpointer workspace);
 
-/* sums[c]: what a bias gets. blocked-reduce-backward.c */
+/* sums[c]: what a bias gets. blocked-affine-backward.c */
 gsize ht_blocked_channel_sums_workspace (gsize batch, gsize channels, gsize positions);
 void ht_blocked_channel_sums (gsize batch, gsize channels, gsize positions, const float *dy, float *sums,
                               gpointer workspace);
@@ -46,14 +46,14 @@ void ht_blocked_batch_norm (gsize batch, gsize channels, gsize positions, const 
                             float *y, gpointer workspace);
 /* `dy` is the gradient of the normalization's own output, or, where `y` is not NULL, that of y = clamp (output +
  * residual) to [low, high]: it then counts where low < y < high, and d_residual (nullable) gets what is left of it.
- * dx and d_residual may each be dy. */
+ * One of dx and d_residual may be dy. */
 gsize ht_blocked_batch_norm_backward_workspace (gsize batch, gsize channels, gsize positions);
 void ht_blocked_batch_norm_backward (gsize batch, gsize channels, gsize positions, const float *x, const float *scale,
                                      float epsilon, const float *mean, const float *variance, const float *y, float low,
                                      float high, const float *dy, float *dx, float *dscale, float *dshift,
                                      float *d_residual, gpointer workspace);
 
-/* Element by element: blocked-elementwise-backward.c. `n` counts floats of whole blocks (ht_blocked_floats()), or of
+/* Element by element: activation-backward.c and blocked-elementwise-backward.c. `n` counts floats of whole blocks (ht_blocked_floats()), or of
  * any plain array. dx may be dy. */
 /* y += x */
 void ht_kernel_accumulate (gsize n, const float *x, float *y);
@@ -63,7 +63,7 @@ void ht_kernel_clamp_backward (gsize n, float low, float high, const float *sour
 /* Any activation of the epilogue. `source` is the output y for CLAMP, LEAKY (slope > 0), SIGMOID, TANH and
  * HARD_SIGMOID, and the input x for HARD_SWISH, SWISH, GELU and GELU_TANH. */
 void ht_kernel_activation_backward (gsize n, const HtEpilogue *e, const float *source, const float *dy, float *dx);
-/* Of y = scale[c] * x + shift[c]; each of dx, dscale and dshift may be NULL. blocked-reduce-backward.c */
+/* Of y = scale[c] * x + shift[c]; each of dx, dscale and dshift may be NULL. blocked-affine-backward.c */
 gsize ht_blocked_affine_backward_workspace (gsize batch, gsize channels, gsize positions);
 void ht_blocked_affine_backward (gsize batch, gsize channels, gsize positions, const float *x, const float *scale,
                                  const float *dy, float *dx, float *dscale, float *dshift, gpointer workspace);
