@@ -41,10 +41,7 @@ store (float *y, HtBlock v)
 HT_ALWAYS_INLINE HtBlock
 finish (HtBlock v, const HtBlock *scale, const HtBlock *shift, const float *residual, const HtEpilogue *e)
 {
-  if (scale)
-    v = v * *scale;
-  if (shift)
-    v = v + *shift;
+  v = ht_block_scale (v, (const float *)scale, (const float *)shift);
   return ht_block_finish (v, NULL, NULL, residual, e);
 }
 
