@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Liveness, sharing and offsets: all fixed places of a plan lie in one arena. */
+#include "exec/exec-arena.h"
 #include "exec/exec-plan.h"
 
 #include "graph/tensor-private.h"
-
-#define ALIGNMENT ((gsize)64)
-
-static gsize
-round_up (gsize size)
-{
-  return (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
-}
 
 /* A value in the arena whose memory may be handed on. */
 static gboolean
@@ -93,86 +86,24 @@ share_of_step (HtExecPlan *self, gint index, GHashTable *encodings)
       }
 }
 
-/* A stretch of the arena over a stretch of time. */
-typedef struct
-{
-  gsize size;
-  gint first, last;
-  gsize *offset;
-  guint order;
-} Block;
-
-static gint
-compare_blocks (gconstpointer a, gconstpointer b)
-{
-  const Block *left = a, *right = b;
-  if (left->size != right->size)
-    return left->size > right->size ? -1 : 1;
-  return left->order < right->order ? -1 : 1;
-}
-
-static gint
-compare_offsets (gconstpointer a, gconstpointer b)
-{
-  const Block *left = *(const Block *const *)a, *right = *(const Block *const *)b;
-  return *left->offset < *right->offset ? -1 : *left->offset > *right->offset ? 1 : 0;
-}
-
-/* The lowest gap among those placed before that live at the same time. */
-static gsize
-find_gap (GArray *blocks, guint n_placed, const Block *block)
-{
-  g_autoptr (GPtrArray) neighbours = g_ptr_array_new ();
-  gsize offset = 0;
-
-  for (guint i = 0; i < n_placed; i++)
-    {
-      Block *other = &g_array_index (blocks, Block, i);
-      if (other->first <= block->last && block->first <= other->last)
-        g_ptr_array_add (neighbours, other);
-    }
-  g_ptr_array_sort (neighbours, compare_offsets);
-  for (guint i = 0; i < neighbours->len; i++)
-    {
-      const Block *other = g_ptr_array_index (neighbours, i);
-      if (*other->offset >= offset && *other->offset - offset >= block->size)
-        break;
-      offset = MAX (offset, *other->offset + other->size);
-    }
-  return offset;
-}
-
 static void
 place_blocks (HtExecPlan *self)
 {
-  g_autoptr (GArray) blocks = g_array_new (FALSE, FALSE, sizeof (Block));
+  g_autoptr (GArray) blocks = g_array_new (FALSE, FALSE, sizeof (HtExecBlock));
 
   for (guint i = 0; i < self->values->len; i++)
     {
       HtExecValue *value = ht_exec_plan_value (self, i);
       if (value->place == HT_EXEC_ARENA && value->root == i)
-        {
-          Block block = { round_up (MAX (value->size, 1)), value->first, value->last, &value->offset, blocks->len };
-          g_array_append_val (blocks, block);
-        }
+        ht_exec_blocks_add (blocks, value->size, value->first, value->last, &value->offset);
     }
   for (guint i = 0; i < self->steps->len; i++)
     {
       HtExecStep *step = ht_exec_plan_step (self, i);
       if (step->workspace_size > 0)
-        {
-          Block block = { round_up (step->workspace_size), (gint)i, (gint)i, &step->workspace_offset, blocks->len };
-          g_array_append_val (blocks, block);
-        }
+        ht_exec_blocks_add (blocks, step->workspace_size, (gint)i, (gint)i, &step->workspace_offset);
     }
-  g_array_sort (blocks, compare_blocks);
-  self->arena_size = 0;
-  for (guint i = 0; i < blocks->len; i++)
-    {
-      Block *block = &g_array_index (blocks, Block, i);
-      *block->offset = find_gap (blocks, i, block);
-      self->arena_size = MAX (self->arena_size, *block->offset + block->size);
-    }
+  self->arena_size = ht_exec_blocks_place (blocks);
 }
 
 /* Uses by subgraphs count as uses by their node. What is wanted lives to the end. */

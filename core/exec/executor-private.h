@@ -41,6 +41,8 @@ typedef struct
   HtExecPlan *plan;
 } HtExecState;
 
+/* Do the names exist, and do given tensors fit what the graph declares? */
+gboolean ht_executor_check_request (HtExecutor *self, const HtExecRun *run, GError **error);
 /* Runs a request that was checked. Returns name -> HtTensor. exec-run.c */
 GHashTable *ht_executor_run_unchecked (HtExecutor *self, const HtExecRun *run, GError **error);
 /* The plan for this request, from the last few ones or new, bound to an arena large enough. */

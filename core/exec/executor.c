@@ -410,8 +410,8 @@ check_given (HtExecutor *self, const char *name, HtTensor *tensor, GError **erro
   return !ht_graph_is_input (self->snapshot, name) || check_shape (self, name, tensor, error);
 }
 
-static gboolean
-check_request (HtExecutor *self, const HtExecRun *run, GError **error)
+gboolean
+ht_executor_check_request (HtExecutor *self, const HtExecRun *run, GError **error)
 {
   GHashTableIter iter;
   gpointer name, tensor;
@@ -493,7 +493,7 @@ ht_executor_run_tapped (HtExecutor *self, GHashTable *inputs, const char *const 
   GHashTable *results = NULL;
   g_mutex_lock (&self->lock);
   g_atomic_pointer_set (&self->running, g_thread_self ());
-  if (check_request (self, &run, error))
+  if (ht_executor_check_request (self, &run, error))
     results = ht_executor_run_unchecked (self, &run, error);
   g_atomic_pointer_set (&self->running, NULL);
   g_mutex_unlock (&self->lock);

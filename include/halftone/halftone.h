@@ -9,6 +9,7 @@
 #include <halftone/error.h>
 #include <halftone/evaluator.h>
 #include <halftone/executor.h>
+#include <halftone/gradient.h>
 #include <halftone/graph.h>
 #include <halftone/init.h>
 #include <halftone/layer.h>
