@@ -53,8 +53,8 @@ void ht_blocked_batch_norm_backward (gsize batch, gsize channels, gsize position
                                      float high, const float *dy, float *dx, float *dscale, float *dshift,
                                      float *d_residual, gpointer workspace);
 
-/* Element by element: activation-backward.c and blocked-elementwise-backward.c. `n` counts floats of whole blocks (ht_blocked_floats()), or of
- * any plain array. dx may be dy. */
+/* Element by element: activation-backward.c and blocked-elementwise-backward.c. `n` counts floats of whole blocks
+ * (ht_blocked_floats()), or of any plain array. dx may be dy. */
 /* y += x */
 void ht_kernel_accumulate (gsize n, const float *x, float *y);
 /* dx = dy where low < source < high, else 0; a source of NaN blocks. `source` may be the input or the output of the

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/blocked-elementwise.h"
 
+#include "kernels/blocked-backward.h"
 #include "kernels/blocked-planes.h"
 
 #include <string.h>
@@ -122,9 +123,8 @@ run_gather (gsize begin, gsize end, guint worker, gpointer user_data)
                    &source);
       if (work->keep)
         source.keep_end = MIN (slice->y_channels - index * block, block);
-      work->kernels->gather_lanes (
-          slice->out[2], &source, (gssize)slice->step[2], work->x, x_end,
-          work->y + ((image * work->y_blocks + index) * work->out_positions + row * slice->out[2]) * block);
+      float *y = work->y + ((image * work->y_blocks + index) * work->out_positions + row * slice->out[2]) * block;
+      work->kernels->gather_lanes (slice->out[2], &source, slice->step[2], work->x, x_end, 1, y);
     }
 }
 
@@ -157,18 +157,104 @@ ht_blocked_slice (const HtBlockedSlice *slice, const float *x, float *y)
   gather (slice, FALSE, x, y);
 }
 
-void
-ht_blocked_copy_channels (gsize batch, gsize channels, gsize positions, const float *x, gsize first, gsize y_channels,
-                          float *y)
+static HtBlockedSlice
+whole_positions (gsize batch, gsize channels, gsize positions, gsize first, gsize y_channels)
 {
-  HtBlockedSlice slice = { .batch = batch,
+  return (HtBlockedSlice){ .batch = batch,
                            .channels = channels,
                            .first = first,
                            .y_channels = y_channels,
                            .in = { 1, 1, positions },
                            .out = { 1, 1, positions },
                            .step = { 1, 1, 1 } };
+}
+
+void
+ht_blocked_copy_channels (gsize batch, gsize channels, gsize positions, const float *x, gsize first, gsize y_channels,
+                          float *y)
+{
+  HtBlockedSlice slice = whole_positions (batch, channels, positions, first, y_channels);
   gather (&slice, TRUE, x, y);
+}
+
+/* What block `block_index` of a tensor of `channels` channels takes from those of dy from `first` on. */
+static void
+take_source (const HtBlockedSlice *slice, gsize block_index, gsize block, const float *dy, gsize plane,
+             HtLaneSource *source)
+{
+  gsize rest = slice->first % block, from = slice->first / block + block_index;
+  gsize y_blocks = (slice->y_channels + block - 1) / block;
+  const float *here = dy + from * plane;
+
+  *source = (HtLaneSource){ .end_lane = MIN (slice->channels - block_index * block, block) };
+  if (rest == 0)
+    source->high = here;
+  else
+    {
+      source->shift = block - rest;
+      source->low = here;
+      source->high = from + 1 < y_blocks ? here + plane : NULL;
+    }
+}
+
+/* Where on an axis of a slice the input position `at` goes; FALSE: nowhere. */
+static gboolean
+is_taken (const HtBlockedSlice *slice, int axis, gsize at, gsize *out)
+{
+  if (at < slice->start[axis] || (at - slice->start[axis]) % slice->step[axis] != 0)
+    return FALSE;
+  *out = (at - slice->start[axis]) / slice->step[axis];
+  return *out < slice->out[axis];
+}
+
+/* Items are rows of dx; x is dy here, and y is dx. */
+static void
+run_take (gsize begin, gsize end, guint worker, gpointer user_data)
+{
+  const Gather *work = user_data;
+  const HtBlockedSlice *slice = &work->slice;
+  gsize block = work->block, rows = slice->in[0] * slice->in[1], row_floats = slice->in[2] * block;
+  const float *x_end = work->x + slice->batch * work->y_blocks * work->out_positions * block;
+
+  for (gsize item = begin; item < end; item++)
+    {
+      gsize row = item % rows, index = item / rows % work->x_blocks, image = item / rows / work->x_blocks, d, h;
+      float *dx = work->y + item * row_floats;
+      gboolean taken = is_taken (slice, 0, row / slice->in[1], &d) && is_taken (slice, 1, row % slice->in[1], &h);
+      if (!taken || slice->out[2] < slice->in[2])
+        memset (dx, 0, row_floats * sizeof (float));
+      if (!taken)
+        continue;
+      gsize at = (image * work->y_blocks * work->out_positions + (d * slice->out[1] + h) * slice->out[2]) * block;
+      HtLaneSource source;
+      take_source (slice, index, block, work->x + at, work->out_positions * block, &source);
+      work->kernels->gather_lanes (slice->out[2], &source, 1, work->x, x_end, slice->step[2],
+                                   dx + slice->start[2] * block);
+    }
+}
+
+void
+ht_blocked_slice_backward (const HtBlockedSlice *slice, const float *dy, float *dx)
+{
+  gsize block = ht_isa_get_block ();
+  Gather work = { .kernels = HT_ISA_PICK (ht_blocked_elementwise_kernels),
+                  .slice = *slice,
+                  .block = block,
+                  .x_blocks = (slice->channels + block - 1) / block,
+                  .y_blocks = (slice->y_channels + block - 1) / block,
+                  .out_positions = ht_conv_volume (slice->out),
+                  .x = dy,
+                  .y = dx };
+  ht_parallel_for (slice->batch * work.x_blocks * slice->in[0] * slice->in[1],
+                   MAX (HT_KERNEL_GRAIN / MAX (slice->in[2] * block, 1), 1), run_take, &work);
+}
+
+void
+ht_blocked_take_channels (gsize batch, gsize channels, gsize positions, const float *dy, gsize first, gsize y_channels,
+                          float *dx)
+{
+  HtBlockedSlice slice = whole_positions (batch, channels, positions, first, y_channels);
+  ht_blocked_slice_backward (&slice, dy, dx);
 }
 
 typedef struct

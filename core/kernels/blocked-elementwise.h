@@ -21,9 +21,9 @@ typedef struct
   /* b is one block, or as many as a. */
   void (*multiply) (gsize n, const float *a, const float *b, gboolean b_per_channel, const float *scale,
                     const float *shift, const float *residual, const HtEpilogue *e, float *y);
-  /* Positions of x lie `step` positions apart. x_begin and x_end are the ends of the tensor, which no load crosses. */
-  void (*gather_lanes) (gsize n, const HtLaneSource *source, gssize step, const float *x_begin, const float *x_end,
-                        float *y);
+  /* Positions lie x_step and y_step apart. x_begin and x_end are the ends of the tensor, which no load crosses. */
+  void (*gather_lanes) (gsize n, const HtLaneSource *source, gsize x_step, const float *x_begin, const float *x_end,
+                        gsize y_step, float *y);
   /* A row of `n` positions, each repeated `factor` times. */
   void (*repeat) (gsize n, gsize factor, const float *x, float *y);
 } HtBlockedElementwiseKernels;

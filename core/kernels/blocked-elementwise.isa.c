@@ -103,7 +103,7 @@ multiply (gsize n, const float *a, const float *b, gboolean b_per_channel, const
 /* Two loads that begin off the edge of a position bring the lanes to their places; what they bring beside those is not
  * taken. */
 HT_ALWAYS_INLINE HtBlock
-join (const HtLaneSource *source, gssize offset, HtBlockMask from_low, const float *x_begin, const float *x_end)
+join (const HtLaneSource *source, gsize offset, HtBlockMask from_low, const float *x_begin, const float *x_end)
 {
   const float *low = source->low ? source->low + offset : NULL, *high = source->high ? source->high + offset : NULL;
   gsize shift = source->shift;
@@ -123,7 +123,8 @@ join (const HtLaneSource *source, gssize offset, HtBlockMask from_low, const flo
 }
 
 static void
-gather_lanes (gsize n, const HtLaneSource *source, gssize step, const float *x_begin, const float *x_end, float *y)
+gather_lanes (gsize n, const HtLaneSource *source, gsize x_step, const float *x_begin, const float *x_end, gsize y_step,
+              float *y)
 {
   HtBlockMask from_low = { 0 }, inside = { 0 }, keep = { 0 };
 
@@ -136,15 +137,15 @@ gather_lanes (gsize n, const HtLaneSource *source, gssize step, const float *x_b
   if (source->shift == 0 && source->first_lane == 0 && source->end_lane == N && source->high)
     {
       for (gsize p = 0; p < n; p++)
-        store (y + p * N, load (source->high + (gssize)p * step * N));
+        store (y + p * y_step * N, load (source->high + p * x_step * N));
       return;
     }
   for (gsize p = 0; p < n; p++)
     {
-      HtBlock old
-          = source->keep_end > 0 ? ht_block_select (keep, load (y + p * N), (HtBlock){ 0.0f }) : (HtBlock){ 0.0f };
-      HtBlock v = join (source, (gssize)p * step * N, from_low, x_begin, x_end);
-      store (y + p * N, ht_block_select (inside, v, old));
+      HtBlock old = source->keep_end > 0 ? ht_block_select (keep, load (y + p * y_step * N), (HtBlock){ 0.0f })
+                                         : (HtBlock){ 0.0f };
+      HtBlock v = join (source, p * x_step * N, from_low, x_begin, x_end);
+      store (y + p * y_step * N, ht_block_select (inside, v, old));
     }
 }
 
