@@ -37,6 +37,17 @@ ht_backward_copy (HtTensor *to, HtTensor *from)
     memcpy (ht_tensor_get_writable_data (to), ht_tensor_get_data (from), ht_tensor_get_size (to));
 }
 
+gsize
+ht_backward_output_workspace (const HtInfer *infer)
+{
+  HtDims out;
+  gsize size;
+  gint64 n = ht_dims_read (infer->outputs[0].shape, &out) ? ht_dims_product (&out, 0, out.n) : 0;
+  if (n < 0 || __builtin_mul_overflow ((gsize)n, sizeof (double), &size))
+    return G_MAXSIZE;
+  return infer->outputs[0].type == HT_DATA_TYPE_DOUBLE ? size : size / 2;
+}
+
 /* Moved elements */
 
 typedef struct

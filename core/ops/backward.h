@@ -34,6 +34,9 @@ gsize ht_backward_moved_workspace (const HtInfer *infer);
 gboolean ht_backward_pass (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
                            GError **error);
 
+/* backward_workspace(): as many bytes as output 0 has. */
+gsize ht_backward_output_workspace (const HtInfer *infer);
+
 /* dx from x (or y) and dy, element by element. */
 typedef void (*HtUnaryBackwardLoop) (gsize n, gconstpointer source, gconstpointer dy, gpointer dx,
                                      const HtUnaryParameters *parameters);
@@ -58,7 +61,8 @@ gboolean ht_backward_unary (const HtOpCall *call, HtTensor *source, HtTensor *co
   }
 
 /* NAME_backward from two expressions, in float and in double, of g, the output's gradient, and x, an element of SOURCE,
- * which is `inputs` or `outputs`. */
+ * which is `inputs`, `outputs` or, where x does not
+ * matter, `output_gradients`. */
 #define HT_UNARY_BACKWARD(NAME, SOURCE, COST, FLOAT_EXPRESSION, DOUBLE_EXPRESSION, PARAMETERS)                         \
   HT_UNARY_BACKWARD_LOOP (NAME, float, FLOAT_EXPRESSION)                                                               \
   HT_UNARY_BACKWARD_LOOP (NAME, double, DOUBLE_EXPRESSION)                                                             \
@@ -66,7 +70,9 @@ gboolean ht_backward_unary (const HtOpCall *call, HtTensor *source, HtTensor *co
                                    HtTensor *const *input_gradients, GError **error)                                   \
   {                                                                                                                    \
     HtUnaryParameters parameters = PARAMETERS;                                                                         \
-    return ht_backward_unary (call, call->SOURCE[0], output_gradients, input_gradients, NAME##_backward_float,         \
+    HtTensor *const *inputs = call->inputs, *const *outputs = call->outputs;                                           \
+    (void)inputs, (void)outputs;                                                                                       \
+    return ht_backward_unary (call, SOURCE[0], output_gradients, input_gradients, NAME##_backward_float,               \
                               NAME##_backward_double, &parameters, COST, error);                                       \
   }
 
@@ -81,7 +87,6 @@ HT_BACKWARD (div);
 HT_BACKWARD (pow);
 HT_BACKWARD (mean);
 HT_BACKWARD (extreme); /* Min and Max */
-gsize ht_op_extreme_backward_workspace (const HtInfer *infer);
 HT_BACKWARD (where);
 HT_BACKWARD (gemm);
 HT_BACKWARD (matmul);
@@ -97,3 +102,13 @@ HT_BACKWARD (instance_norm);
 gsize ht_op_instance_norm_backward_workspace (const HtInfer *infer);
 HT_BACKWARD (group_norm);
 gsize ht_op_group_norm_backward_workspace (const HtInfer *infer);
+HT_BACKWARD (reduce_sum);
+HT_BACKWARD (reduce_mean);
+HT_BACKWARD (reduce_extreme);
+HT_BACKWARD (reduce_sum_square);
+HT_BACKWARD (reduce_l1);
+HT_BACKWARD (reduce_l2);
+HT_BACKWARD (reduce_log_sum);
+HT_BACKWARD (reduce_log_sum_exp);
+/* Which dimensions a Reduce node reduces: reduce.c */
+void ht_reduce_read_flags (const HtOpCall *call, guint rank, gboolean *flags);

@@ -191,17 +191,6 @@ ht_op_pow_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtT
 SHARE_LOOPS (float)
 SHARE_LOOPS (double)
 
-gsize
-ht_op_extreme_backward_workspace (const HtInfer *infer)
-{
-  HtDims out;
-  gsize size;
-  gint64 n = ht_dims_read (infer->outputs[0].shape, &out) ? ht_dims_product (&out, 0, out.n) : 0;
-  if (n < 0 || __builtin_mul_overflow ((gsize)n, sizeof (double), &size))
-    return G_MAXSIZE;
-  return infer->outputs[0].type == HT_DATA_TYPE_DOUBLE ? size : size / 2;
-}
-
 gboolean
 ht_op_extreme_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
                         GError **error)

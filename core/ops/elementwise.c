@@ -417,10 +417,10 @@ static const HtOperator operators[] = {
   { "", "Mean", 6, HT_OP_NONE, sum_infer, mean_forward, ht_op_mean_backward },
   { "", "Min", 6, HT_OP_NONE, min_infer, min_forward, ht_op_extreme_backward,
     .backward_inputs = HT_OP_KEEPS_ALL, .backward_outputs = HT_OP_KEEPS (0),
-    .backward_workspace = ht_op_extreme_backward_workspace },
+    .backward_workspace = ht_backward_output_workspace },
   { "", "Max", 6, HT_OP_NONE, max_infer, max_forward, ht_op_extreme_backward,
     .backward_inputs = HT_OP_KEEPS_ALL, .backward_outputs = HT_OP_KEEPS (0),
-    .backward_workspace = ht_op_extreme_backward_workspace },
+    .backward_workspace = ht_backward_output_workspace },
 };
 
 void

@@ -2,6 +2,8 @@
 /* MaxPool, AveragePool, LpPool and their global forms. */
 #include "kernels/double-precision.h"
 #include "kernels/lp-pool.h"
+#include "kernels/pool-backward.h"
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/window.h"
@@ -241,21 +243,114 @@ global_lp_forward (const HtOpCall *call, GError **error)
   return TRUE;
 }
 
+static gboolean
+max_pool_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                   GError **error)
+{
+  HtPoolGeometry pool;
+  gboolean is_double;
+
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error) || !read_pool (call, &pool, error))
+    return FALSE;
+  if (input_gradients[0] && output_gradients[0] == NULL)
+    ht_backward_zero (input_gradients[0]);
+  if (input_gradients[0] == NULL || output_gradients[0] == NULL)
+    return TRUE;
+  gconstpointer x = ht_tensor_get_data (call->inputs[0]), dy = ht_tensor_get_data (output_gradients[0]);
+  gpointer dx = ht_tensor_get_writable_data (input_gradients[0]);
+  if (is_double)
+    ht_kernel_max_pool_backward_double (&pool, x, dy, dx);
+  else
+    ht_kernel_max_pool_backward_float (&pool, x, dy, dx);
+  return TRUE;
+}
+
+static gboolean
+average_pool_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                       GError **error)
+{
+  HtPoolGeometry pool;
+  gboolean is_double;
+
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error) || !read_pool (call, &pool, error))
+    return FALSE;
+  if (input_gradients[0] == NULL)
+    return TRUE;
+  gconstpointer dy = ht_tensor_get_data (output_gradients[0]);
+  gpointer dx = ht_tensor_get_writable_data (input_gradients[0]);
+  if (is_double)
+    ht_kernel_average_pool_backward_double (&pool, dy, dx);
+  else
+    ht_kernel_average_pool_backward_float (&pool, dy, dx);
+  return TRUE;
+}
+
+static gboolean
+global_backward (const HtOpCall *call, gboolean maximum, HtTensor *const *output_gradients,
+                 HtTensor *const *input_gradients, GError **error)
+{
+  gboolean is_double;
+  gsize n_rows = ht_tensor_get_n_elements (output_gradients[0]);
+
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  if (input_gradients[0] == NULL || n_rows == 0)
+    return TRUE;
+  gsize n = ht_tensor_get_n_elements (input_gradients[0]) / n_rows;
+  gconstpointer x = ht_tensor_get_data (call->inputs[0]), dy = ht_tensor_get_data (output_gradients[0]);
+  gpointer dx = ht_tensor_get_writable_data (input_gradients[0]);
+  if (maximum && is_double)
+    ht_kernel_row_maxima_backward_double (x, dy, n_rows, n, dx);
+  else if (maximum)
+    ht_kernel_row_maxima_backward_float (x, dy, n_rows, n, dx);
+  else if (is_double)
+    ht_kernel_row_means_backward_double (dy, n_rows, n, dx);
+  else
+    ht_kernel_row_means_backward_float (dy, n_rows, n, dx);
+  return TRUE;
+}
+
+static gboolean
+global_average_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                         GError **error)
+{
+  return global_backward (call, FALSE, output_gradients, input_gradients, error);
+}
+
+static gboolean
+global_max_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                     GError **error)
+{
+  return global_backward (call, TRUE, output_gradients, input_gradients, error);
+}
+
 static const HtOperator operators[] = {
-  { .op_type = "AveragePool", .since_version = 1, .infer = average_pool_infer, .forward = average_pool_forward },
-  { .op_type = "GlobalAveragePool", .since_version = 1, .infer = global_infer, .forward = global_average_forward },
+  { .op_type = "AveragePool",
+    .since_version = 1,
+    .infer = average_pool_infer,
+    .forward = average_pool_forward,
+    .backward = average_pool_backward },
+  { .op_type = "GlobalAveragePool",
+    .since_version = 1,
+    .infer = global_infer,
+    .forward = global_average_forward,
+    .backward = global_average_backward },
   { .op_type = "GlobalLpPool", .since_version = 2, .infer = global_lp_infer, .forward = global_lp_forward },
   { .op_type = "GlobalMaxPool",
     .since_version = 1,
     .flags = HT_OP_KEEPS_GRID,
     .infer = global_infer,
-    .forward = global_max_forward },
+    .forward = global_max_forward,
+    .backward = global_max_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
   { .op_type = "LpPool", .since_version = 2, .infer = lp_pool_infer, .forward = lp_pool_forward },
   { .op_type = "MaxPool",
     .since_version = 1,
     .flags = HT_OP_KEEPS_GRID,
     .infer = max_pool_infer,
-    .forward = max_pool_forward },
+    .forward = max_pool_forward,
+    .backward = max_pool_backward,
+    .backward_inputs = HT_OP_KEEPS (0) },
 };
 
 void

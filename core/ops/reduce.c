@@ -3,6 +3,7 @@
  *
  * Every tensor is seen as [outer, length, inner], the middle reduced; scattered axes are gathered first. Sums of floats
  * are kept in double, one output element always by one thread in a fixed order. */
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -245,8 +246,8 @@ static const HtRangeFunc by_type[32]
 
 /* Which dimensions a call reduces. None with noop_with_empty_axes: every element is then reduced alone, so that its
  * square, absolute value or logarithm is still taken, as onnxruntime does. */
-static void
-read_flags (const HtOpCall *call, guint rank, gboolean *flags)
+void
+ht_reduce_read_flags (const HtOpCall *call, guint rank, gboolean *flags)
 {
   gsize n = 0;
   HtTensor *axes = call->n_inputs > 1 ? call->inputs[1] : NULL;
@@ -327,7 +328,7 @@ run_reduce (const HtOpCall *call, ReduceKind kind, HtForward forward, GError **e
     type = HT_DATA_TYPE_UINT8;
   if ((guint) type >= 32 || by_type[type] == NULL)
     return ht_op_fail_type (call, type, error);
-  read_flags (call, rank, flags);
+  ht_reduce_read_flags (call, rank, flags);
   if (ht_tensor_get_n_elements (out) == 0)
     return TRUE;
   if (!view_dims (&work, dims, rank, flags))
@@ -418,16 +419,27 @@ FORWARD (log_sum, REDUCE_LOG_SUM)
 FORWARD (log_sum_exp, REDUCE_LOG_SUM_EXP)
 
 static const HtOperator operators[] = {
-  { "", "ReduceSum", 1, HT_OP_NONE, infer_sum, forward_sum },
-  { "", "ReduceMean", 1, HT_OP_NONE, infer_other, forward_mean },
-  { "", "ReduceMax", 1, HT_OP_NONE, infer_extremum, forward_max },
-  { "", "ReduceMin", 1, HT_OP_NONE, infer_extremum, forward_min },
+  { "", "ReduceSum", 1, HT_OP_NONE, infer_sum, forward_sum, ht_op_reduce_sum_backward,
+    .backward_inputs = HT_OP_KEEPS (1) },
+  { "", "ReduceMean", 1, HT_OP_NONE, infer_other, forward_mean, ht_op_reduce_mean_backward,
+    .backward_inputs = HT_OP_KEEPS (1) },
+  { "", "ReduceMax", 1, HT_OP_NONE, infer_extremum, forward_max, ht_op_reduce_extreme_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1), .backward_outputs = HT_OP_KEEPS (0),
+    .backward_workspace = ht_backward_output_workspace },
+  { "", "ReduceMin", 1, HT_OP_NONE, infer_extremum, forward_min, ht_op_reduce_extreme_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1), .backward_outputs = HT_OP_KEEPS (0),
+    .backward_workspace = ht_backward_output_workspace },
   { "", "ReduceProd", 1, HT_OP_NONE, infer_other, forward_prod },
-  { "", "ReduceSumSquare", 1, HT_OP_NONE, infer_other, forward_sum_square },
-  { "", "ReduceL1", 1, HT_OP_NONE, infer_other, forward_l1 },
-  { "", "ReduceL2", 1, HT_OP_NONE, infer_other, forward_l2 },
-  { "", "ReduceLogSum", 1, HT_OP_NONE, infer_other, forward_log_sum },
-  { "", "ReduceLogSumExp", 1, HT_OP_NONE, infer_other, forward_log_sum_exp },
+  { "", "ReduceSumSquare", 1, HT_OP_NONE, infer_other, forward_sum_square, ht_op_reduce_sum_square_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1) },
+  { "", "ReduceL1", 1, HT_OP_NONE, infer_other, forward_l1, ht_op_reduce_l1_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1) },
+  { "", "ReduceL2", 1, HT_OP_NONE, infer_other, forward_l2, ht_op_reduce_l2_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1), .backward_outputs = HT_OP_KEEPS (0) },
+  { "", "ReduceLogSum", 1, HT_OP_NONE, infer_other, forward_log_sum, ht_op_reduce_log_sum_backward,
+    .backward_inputs = HT_OP_KEEPS (1), .backward_outputs = HT_OP_KEEPS (0) },
+  { "", "ReduceLogSumExp", 1, HT_OP_NONE, infer_other, forward_log_sum_exp, ht_op_reduce_log_sum_exp_backward,
+    .backward_inputs = HT_OP_KEEPS (0) | HT_OP_KEEPS (1), .backward_outputs = HT_OP_KEEPS (0) },
 };
 
 void

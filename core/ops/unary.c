@@ -99,8 +99,8 @@ NUMBER_FORWARD (sign, x > 0 ? 1 : x < 0 ? -1 : x, (x > 0) - (x < 0), x > 0)
 
 /* Gradients, of x: the input or, where that is cheaper, the output. Steps are flat. */
 HT_UNARY_BACKWARD (abs, inputs, 1, (x > 0 ? g : x < 0 ? -g : 0), (x > 0 ? g : x < 0 ? -g : 0), HT_NO_PARAMETERS)
-HT_UNARY_BACKWARD (neg, inputs, 1, -g, -g, HT_NO_PARAMETERS)
-HT_UNARY_BACKWARD (flat, inputs, 1, 0, 0, HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (neg, output_gradients, 1, -g, -g, HT_NO_PARAMETERS)
+HT_UNARY_BACKWARD (flat, output_gradients, 1, 0, 0, HT_NO_PARAMETERS)
 HT_UNARY_BACKWARD (exp, outputs, 1, g * x, g * x, HT_NO_PARAMETERS)
 HT_UNARY_BACKWARD (log, inputs, 1, g / x, g / x, HT_NO_PARAMETERS)
 HT_UNARY_BACKWARD (sqrt, outputs, 1, g / (2 * x), g / (2 * x), HT_NO_PARAMETERS)
