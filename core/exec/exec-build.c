@@ -194,15 +194,15 @@ set_blocked (HtExecBuilder *self, HtExecValue *value, const char *name)
 }
 
 guint
-ht_exec_builder_get_value (HtExecBuilder *self, const char *name, HtLayout layout)
+ht_exec_builder_get_value (HtExecBuilder *self, const char *name, HtExecLayout layout)
 {
-  GHashTable *table = layout == HT_LAYOUT_BLOCKED ? self->blocked : self->plain;
+  GHashTable *table = layout == HT_EXEC_LAYOUT_BLOCKED ? self->blocked : self->plain;
   gpointer index = g_hash_table_lookup (table, name);
   if (index)
     return GPOINTER_TO_UINT (index) - 1;
 
   HtExecValue value = { .name = g_strdup (name), .layout = layout, .place = HT_EXEC_DYNAMIC };
-  if (layout == HT_LAYOUT_BLOCKED)
+  if (layout == HT_EXEC_LAYOUT_BLOCKED)
     set_blocked (self, &value, name);
   else
     set_plain (self, &value, name);
@@ -236,14 +236,14 @@ fail_missing (HtExecBuilder *self, HtNode *reader, const char *name, GError **er
 }
 
 static guint
-reorder (HtExecBuilder *self, const char *name, guint from, HtLayout layout)
+reorder (HtExecBuilder *self, const char *name, guint from, HtExecLayout layout)
 {
   ht_exec_builder_add_step (self, NULL, &ht_exec_reorder_kind, NULL, &from, 1, name, layout);
   return ht_exec_builder_get_value (self, name, layout);
 }
 
 gboolean
-ht_exec_builder_read (HtExecBuilder *self, HtNode *reader, const char *name, HtLayout layout, guint *index,
+ht_exec_builder_read (HtExecBuilder *self, HtNode *reader, const char *name, HtExecLayout layout, guint *index,
                       GError **error)
 {
   gboolean has_blocked = g_hash_table_contains (self->blocked, name);
@@ -254,10 +254,10 @@ ht_exec_builder_read (HtExecBuilder *self, HtNode *reader, const char *name, HtL
     return TRUE;
   if (!ht_exec_builder_is_made (self, name))
     return fail_missing (self, reader, name, error);
-  if (layout == HT_LAYOUT_PLAIN && has_blocked && !has_plain)
-    *index = reorder (self, name, ht_exec_builder_get_value (self, name, HT_LAYOUT_BLOCKED), layout);
-  else if (layout == HT_LAYOUT_BLOCKED && !has_blocked)
-    *index = reorder (self, name, ht_exec_builder_get_value (self, name, HT_LAYOUT_PLAIN), layout);
+  if (layout == HT_EXEC_LAYOUT_PLAIN && has_blocked && !has_plain)
+    *index = reorder (self, name, ht_exec_builder_get_value (self, name, HT_EXEC_LAYOUT_BLOCKED), layout);
+  else if (layout == HT_EXEC_LAYOUT_BLOCKED && !has_blocked)
+    *index = reorder (self, name, ht_exec_builder_get_value (self, name, HT_EXEC_LAYOUT_PLAIN), layout);
   else
     *index = ht_exec_builder_get_value (self, name, layout);
   return TRUE;
@@ -271,7 +271,7 @@ ht_exec_builder_take (HtExecBuilder *self, HtNode *node)
 
 HtExecStep *
 ht_exec_builder_add_step (HtExecBuilder *self, HtNode *node, const HtExecKind *kind, gpointer data, const guint *inputs,
-                          guint n_inputs, const char *output, HtLayout layout)
+                          guint n_inputs, const char *output, HtExecLayout layout)
 {
   HtExecPlan *plan = self->plan;
   HtExecStep step = { .kind = kind,
@@ -285,7 +285,7 @@ ht_exec_builder_add_step (HtExecBuilder *self, HtNode *node, const HtExecKind *k
 
   step.outputs[0] = ht_exec_builder_get_value (self, output, layout);
   HtExecValue *value = ht_exec_plan_value (plan, step.outputs[0]);
-  if (layout == HT_LAYOUT_PLAIN)
+  if (layout == HT_EXEC_LAYOUT_PLAIN)
     value->place = value->is_wanted ? HT_EXEC_HEAP : HT_EXEC_ARENA;
   g_array_append_val (plan->steps, step);
   if (node)

@@ -54,16 +54,16 @@ gboolean ht_exec_builder_is_blocked (HtExecBuilder *self, const char *name);
 gboolean ht_exec_builder_can_block (HtExecBuilder *self, const char *name);
 
 /* The value to read, after a change of layout if it takes one. `reader` is for the message (NULL: the caller). */
-gboolean ht_exec_builder_read (HtExecBuilder *self, HtNode *reader, const char *name, HtLayout layout, guint *index,
+gboolean ht_exec_builder_read (HtExecBuilder *self, HtNode *reader, const char *name, HtExecLayout layout, guint *index,
                                GError **error);
 /* The value of that name and layout, made if there is none yet. */
-guint ht_exec_builder_get_value (HtExecBuilder *self, const char *name, HtLayout layout);
+guint ht_exec_builder_get_value (HtExecBuilder *self, const char *name, HtExecLayout layout);
 /* A step of `kind` that reads `inputs` (read by ht_exec_builder_read()) and makes the tensor `output` in `layout`. It
  * does `node`, which it marks as taken; further nodes go to ht_exec_builder_take(). The result holds until the next
  * step is added. */
 HtExecStep *ht_exec_builder_add_step (HtExecBuilder *self, HtNode *node, const HtExecKind *kind,
                                       gpointer data /* transfer full */, const guint *inputs, guint n_inputs,
-                                      const char *output, HtLayout layout);
+                                      const char *output, HtExecLayout layout);
 void ht_exec_builder_take (HtExecBuilder *self, HtNode *node);
 
 /* One node through the operator's own forward function: exec-operator.c */

@@ -251,8 +251,8 @@ resolve_captures (HtExecBuilder *self, HtExecStep *step, GError **error)
   step->captures = g_new (guint, MAX (sorted->len, 1));
   for (guint i = 0; i < sorted->len; i++)
     {
-      if (!ht_exec_builder_read (self, step->node, g_ptr_array_index (sorted, i), HT_LAYOUT_PLAIN, &step->captures[i],
-                                 error))
+      if (!ht_exec_builder_read (self, step->node, g_ptr_array_index (sorted, i), HT_EXEC_LAYOUT_PLAIN,
+                                 &step->captures[i], error))
         return FALSE;
       step->n_captures++;
     }
@@ -345,7 +345,7 @@ fill_step (HtExecBuilder *self, HtExecStep *step, GError **error)
   if (!find_operator (self, step, error))
     return FALSE;
   for (guint i = 0; i < step->n_inputs; i++)
-    if (!ht_exec_builder_read (self, node, ht_node_get_input (node, i), HT_LAYOUT_PLAIN, &step->inputs[i], error))
+    if (!ht_exec_builder_read (self, node, ht_node_get_input (node, i), HT_EXEC_LAYOUT_PLAIN, &step->inputs[i], error))
       return FALSE;
   if (!resolve_captures (self, step, error))
     return FALSE;
@@ -356,7 +356,7 @@ fill_step (HtExecBuilder *self, HtExecStep *step, GError **error)
       if (name[0] == '\0' || ht_exec_builder_is_given (self, name) || ht_exec_builder_get_constant (self, name))
         step->outputs[i] = HT_EXEC_NONE;
       else
-        step->outputs[i] = ht_exec_builder_get_value (self, name, HT_LAYOUT_PLAIN);
+        step->outputs[i] = ht_exec_builder_get_value (self, name, HT_EXEC_LAYOUT_PLAIN);
       g_hash_table_add (self->made, (gpointer)name);
     }
   choose_places (self, step);

@@ -21,14 +21,14 @@ typedef enum
 
 typedef enum
 {
-  HT_LAYOUT_PLAIN,
-  HT_LAYOUT_BLOCKED, /* of kernels/blocked.h; float, always in the arena */
-} HtLayout;
+  HT_EXEC_LAYOUT_PLAIN,
+  HT_EXEC_LAYOUT_BLOCKED, /* of kernels/blocked.h; float, always in the arena */
+} HtExecLayout;
 
 typedef struct
 {
   char *name; /* a tensor of the graph; its plain and its blocked form are two values of one name */
-  HtLayout layout;
+  HtExecLayout layout;
   HtExecPlace place;
   gboolean is_static; /* type and shape are known and the elements have a size in bytes */
   gboolean is_given;  /* the caller's; with a place other than GIVEN it is copied there (and quantized) */

@@ -13,7 +13,7 @@ forward (const HtExecCall *call, GError **error)
 
   for (guint i = 2; i < to->n_dims; i++)
     positions *= (gsize)to->dims[i];
-  if (to->layout == HT_LAYOUT_BLOCKED)
+  if (to->layout == HT_EXEC_LAYOUT_BLOCKED)
     ht_blocked_from_plain ((gsize)to->dims[0], (gsize)to->dims[1], positions, ht_tensor_get_data (call->inputs[0]),
                            call->outputs[0]->data, NULL);
   else

@@ -80,7 +80,7 @@ quantize_output (HtExecState *state, guint index, gboolean in_place, GError **er
 
   if (value->encoding == NULL)
     return TRUE;
-  if (value->layout == HT_LAYOUT_BLOCKED)
+  if (value->layout == HT_EXEC_LAYOUT_BLOCKED)
     {
       ht_exec_fake_quantize_floats (value->encoding, tensor->data, value->size / sizeof (float));
       return TRUE;

@@ -15,6 +15,7 @@ struct _HtExecutor
   guint64 encoding_changes; /* 1 + how often an encoding changed */
   HtExecMode mode;
   GHashTable *quantized; /* name -> HtTensor: encoded constants */
+  GHashTable *packed;    /* of exec-packed.c: constants in the form that a kernel wants */
   GPtrArray *plans;      /* the last few signatures */
   guint64 clock;
   gpointer arena;

@@ -2,6 +2,7 @@
 #include "exec/executor-private.h"
 
 #include "base/thread-pool.h"
+#include "exec/exec-packed.h"
 
 #include <halftone/error.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ ht_executor_dispose (GObject *object)
   g_clear_pointer (&self->children, g_hash_table_unref);
   g_clear_pointer (&self->plans, g_ptr_array_unref);
   g_clear_pointer (&self->quantized, g_hash_table_unref);
+  g_clear_pointer (&self->packed, g_hash_table_unref);
   g_clear_pointer (&self->encodings, g_hash_table_unref);
   g_clear_object (&self->snapshot);
   g_clear_object (&self->graph);
@@ -62,6 +64,7 @@ ht_executor_init (HtExecutor *self)
   self->encoding_changes = 1;
   self->encodings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_encoding_unref);
   self->quantized = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_tensor_unref);
+  self->packed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free);
   self->plans = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_exec_plan_free);
   self->children = g_hash_table_new_full (NULL, NULL, g_object_unref, g_object_unref);
 }
@@ -198,6 +201,7 @@ ht_executor_set_encoding (HtExecutor *self, const char *tensor, HtEncoding *enco
   if (old != encoding)
     {
       g_hash_table_remove (self->quantized, tensor);
+      ht_executor_forget_packed (self, tensor);
       self->encoding_changes++;
       if (changes_plans (old, encoding))
         forget_plans (self);
@@ -225,6 +229,11 @@ ht_executor_clear_encodings (HtExecutor *self)
   g_mutex_lock (&self->lock);
   if (g_hash_table_size (self->encodings) > 0)
     {
+      GHashTableIter iter;
+      gpointer name;
+      g_hash_table_iter_init (&iter, self->encodings);
+      while (g_hash_table_iter_next (&iter, &name, NULL))
+        ht_executor_forget_packed (self, name);
       g_hash_table_remove_all (self->encodings);
       g_hash_table_remove_all (self->quantized);
       self->encoding_changes++;

@@ -37,15 +37,15 @@ ht_gradient_builder_is_active (HtGradientBuilder *self, guint value)
 }
 
 static guint
-add_value_buffer (HtGradientBuilder *self, guint value, HtGradientPlace place, HtLayout layout)
+add_value_buffer (HtGradientBuilder *self, guint value, HtGradientPlace place, HtExecLayout layout)
 {
   const HtExecValue *known = ht_gradient_builder_describe (self, value);
   return ht_gradient_plan_add_buffer (self->plan, known->name, place, known->type, known->dims, known->n_dims,
-                                      layout == HT_LAYOUT_BLOCKED);
+                                      layout == HT_EXEC_LAYOUT_BLOCKED);
 }
 
 guint
-ht_gradient_builder_new_gradient (HtGradientBuilder *self, guint value, HtLayout layout)
+ht_gradient_builder_new_gradient (HtGradientBuilder *self, guint value, HtExecLayout layout)
 {
   return add_value_buffer (self, value, HT_GRADIENT_ARENA, layout);
 }
@@ -55,8 +55,8 @@ ht_gradient_builder_get_shape (HtGradientBuilder *self, guint index)
 {
   if (index == HT_EXEC_NONE)
     return HT_GRADIENT_NONE;
-  guint buffer = self->values[index].raw[HT_LAYOUT_PLAIN];
-  return buffer == HT_GRADIENT_NONE ? add_value_buffer (self, index, HT_GRADIENT_ARENA, HT_LAYOUT_PLAIN) : buffer;
+  guint buffer = self->values[index].raw[HT_EXEC_LAYOUT_PLAIN];
+  return buffer == HT_GRADIENT_NONE ? add_value_buffer (self, index, HT_GRADIENT_ARENA, HT_EXEC_LAYOUT_PLAIN) : buffer;
 }
 
 guint
@@ -68,7 +68,7 @@ ht_gradient_builder_new_vector (HtGradientBuilder *self, const char *name, HtGra
 }
 
 guint
-ht_gradient_builder_make (HtGradientBuilder *self, guint value, HtLayout layout)
+ht_gradient_builder_make (HtGradientBuilder *self, guint value, HtExecLayout layout)
 {
   if (value == HT_EXEC_NONE)
     return HT_GRADIENT_NONE;
@@ -77,7 +77,7 @@ ht_gradient_builder_make (HtGradientBuilder *self, guint value, HtLayout layout)
 
 /* From one layout to the other. */
 static guint
-convert (HtGradientBuilder *self, guint buffer, HtLayout layout)
+convert (HtGradientBuilder *self, guint buffer, HtExecLayout layout)
 {
   HtGradientBuffer *from = ht_gradient_plan_buffer (self->plan, buffer);
   g_autofree char *name = g_strdup (from->name);
@@ -87,7 +87,7 @@ convert (HtGradientBuilder *self, guint buffer, HtLayout layout)
 
   memcpy (dims, from->dims, sizeof dims);
   guint to = ht_gradient_plan_add_buffer (self->plan, name, HT_GRADIENT_ARENA, type, dims, n_dims,
-                                          layout == HT_LAYOUT_BLOCKED);
+                                          layout == HT_EXEC_LAYOUT_BLOCKED);
   ht_gradient_plan_add_task (self->plan, &ht_gradient_reorder_kind, NULL, 2);
   ht_gradient_builder_set_slot (self, 0, buffer, HT_GRADIENT_READ);
   ht_gradient_builder_set_slot (self, 1, to, HT_GRADIENT_WRITE);
@@ -95,7 +95,7 @@ convert (HtGradientBuilder *self, guint buffer, HtLayout layout)
 }
 
 static void
-quantize (HtGradientBuilder *self, HtGradientValue *value, HtLayout layout)
+quantize (HtGradientBuilder *self, HtGradientValue *value, HtExecLayout layout)
 {
   HtGradientBuffer *raw = ht_gradient_plan_buffer (self->plan, value->raw[layout]);
   g_autofree char *name = g_strdup (raw->name);
@@ -104,7 +104,7 @@ quantize (HtGradientBuilder *self, HtGradientValue *value, HtLayout layout)
 
   memcpy (dims, raw->dims, sizeof dims);
   value->read[layout] = ht_gradient_plan_add_buffer (self->plan, name, HT_GRADIENT_ARENA, HT_DATA_TYPE_FLOAT, dims,
-                                                     n_dims, layout == HT_LAYOUT_BLOCKED);
+                                                     n_dims, layout == HT_EXEC_LAYOUT_BLOCKED);
   HtGradientTask *task = ht_gradient_plan_add_task (self->plan, &ht_gradient_quantize_kind, NULL, 2);
   task->share = HT_GRADIENT_SHARE_DYING;
   task->share_from = 1;
@@ -113,10 +113,10 @@ quantize (HtGradientBuilder *self, HtGradientValue *value, HtLayout layout)
   ht_gradient_builder_set_slot (self, 1, value->read[layout], HT_GRADIENT_WRITE);
 }
 
-static HtLayout
+static HtExecLayout
 choose_quantizer_layout (const HtGradientValue *value)
 {
-  return HT_LAYOUT_PLAIN;
+  return HT_EXEC_LAYOUT_PLAIN;
 }
 
 static gboolean
@@ -131,7 +131,7 @@ tap (HtGradientBuilder *self, guint value)
 {
   if (!is_tapped (self, value))
     return;
-  guint buffer = ht_gradient_builder_read (self, value, HT_LAYOUT_PLAIN);
+  guint buffer = ht_gradient_builder_read (self, value, HT_EXEC_LAYOUT_PLAIN);
   ht_gradient_plan_add_task (self->plan, &ht_gradient_tap_kind, NULL, 1);
   ht_gradient_builder_set_slot (self, 0, buffer, HT_GRADIENT_READ);
 }
@@ -145,7 +145,7 @@ ht_gradient_builder_finish (HtGradientBuilder *self, guint index)
     return;
   if (value->encoding)
     {
-      HtLayout layout = choose_quantizer_layout (value);
+      HtExecLayout layout = choose_quantizer_layout (value);
       if (value->raw[layout] == HT_GRADIENT_NONE)
         value->raw[layout] = convert (self, value->raw[!layout], layout);
       quantize (self, value, layout);
@@ -167,20 +167,21 @@ begin_value (HtGradientBuilder *self, guint index)
 
   if (!is_given && known->place != HT_EXEC_CONSTANT)
     return;
-  guint buffer = add_value_buffer (self, index, is_given ? HT_GRADIENT_GIVEN : HT_GRADIENT_CONSTANT, HT_LAYOUT_PLAIN);
-  value->raw[HT_LAYOUT_PLAIN] = buffer;
+  guint buffer
+      = add_value_buffer (self, index, is_given ? HT_GRADIENT_GIVEN : HT_GRADIENT_CONSTANT, HT_EXEC_LAYOUT_PLAIN);
+  value->raw[HT_EXEC_LAYOUT_PLAIN] = buffer;
   if (!is_given)
     ht_gradient_plan_buffer (self->plan, buffer)->constant = ht_tensor_ref (known->constant);
 }
 
 guint
-ht_gradient_builder_read (HtGradientBuilder *self, guint index, HtLayout layout)
+ht_gradient_builder_read (HtGradientBuilder *self, guint index, HtExecLayout layout)
 {
   if (index == HT_EXEC_NONE)
     return HT_GRADIENT_NONE;
   HtGradientValue *value = &self->values[index];
   /* Given tensors are quantized when the first task reads them. */
-  if (value->read[HT_LAYOUT_PLAIN] == HT_GRADIENT_NONE && value->read[HT_LAYOUT_BLOCKED] == HT_GRADIENT_NONE)
+  if (value->read[HT_EXEC_LAYOUT_PLAIN] == HT_GRADIENT_NONE && value->read[HT_EXEC_LAYOUT_BLOCKED] == HT_GRADIENT_NONE)
     ht_gradient_builder_finish (self, index);
   if (value->read[layout] == HT_GRADIENT_NONE)
     {
@@ -191,10 +192,10 @@ ht_gradient_builder_read (HtGradientBuilder *self, guint index, HtLayout layout)
   return value->read[layout];
 }
 
-static HtLayout
+static HtExecLayout
 layout_of (HtGradientBuilder *self, guint buffer)
 {
-  return ht_gradient_plan_buffer (self->plan, buffer)->blocked ? HT_LAYOUT_BLOCKED : HT_LAYOUT_PLAIN;
+  return ht_gradient_plan_buffer (self->plan, buffer)->blocked ? HT_EXEC_LAYOUT_BLOCKED : HT_EXEC_LAYOUT_PLAIN;
 }
 
 void
@@ -209,7 +210,7 @@ ht_gradient_builder_add_gradient (HtGradientBuilder *self, guint index, guint gr
       value->gradient = gradient;
       return;
     }
-  HtLayout layout = layout_of (self, value->gradient);
+  HtExecLayout layout = layout_of (self, value->gradient);
   if (layout_of (self, gradient) != layout)
     gradient = convert (self, gradient, layout);
   guint sum = ht_gradient_builder_new_gradient (self, index, layout);
@@ -234,7 +235,7 @@ static void
 quantize_backward (HtGradientBuilder *self, guint index)
 {
   HtGradientValue *value = &self->values[index];
-  HtLayout layout = choose_quantizer_layout (value);
+  HtExecLayout layout = choose_quantizer_layout (value);
   const char *name = ht_gradient_builder_describe (self, index)->name;
   guint from = value->gradient, dx = HT_GRADIENT_NONE;
   gsize n_grids;
@@ -268,8 +269,8 @@ quantize_backward (HtGradientBuilder *self, guint index)
 static guint
 keep_result (HtGradientBuilder *self, guint buffer)
 {
-  if (layout_of (self, buffer) == HT_LAYOUT_BLOCKED)
-    buffer = convert (self, buffer, HT_LAYOUT_PLAIN);
+  if (layout_of (self, buffer) == HT_EXEC_LAYOUT_BLOCKED)
+    buffer = convert (self, buffer, HT_EXEC_LAYOUT_PLAIN);
   ht_gradient_plan_buffer (self->plan, buffer)->place = HT_GRADIENT_RESULT;
   return buffer;
 }
@@ -293,7 +294,7 @@ settle (HtGradientBuilder *self, guint index)
     return;
   if (value->gradient == HT_GRADIENT_NONE)
     {
-      value->gradient = ht_gradient_builder_new_gradient (self, index, HT_LAYOUT_PLAIN);
+      value->gradient = ht_gradient_builder_new_gradient (self, index, HT_EXEC_LAYOUT_PLAIN);
       ht_gradient_plan_add_task (self->plan, &ht_gradient_zero_kind, NULL, 1);
       ht_gradient_builder_set_slot (self, 0, value->gradient, HT_GRADIENT_WRITE);
     }
@@ -302,7 +303,7 @@ settle (HtGradientBuilder *self, guint index)
 }
 
 guint
-ht_gradient_builder_take_gradient (HtGradientBuilder *self, guint index, HtLayout layout)
+ht_gradient_builder_take_gradient (HtGradientBuilder *self, guint index, HtExecLayout layout)
 {
   if (index == HT_EXEC_NONE || self->values[index].gradient == HT_GRADIENT_NONE)
     return HT_GRADIENT_NONE;
@@ -474,8 +475,8 @@ add_seeds (HtGradientBuilder *self, GError **error)
       guint index;
       if (!check_chosen (self, self->request->losses[i], &index, error))
         return FALSE;
-      guint value = ht_gradient_builder_read (self, index, HT_LAYOUT_PLAIN);
-      guint seed = ht_gradient_builder_new_gradient (self, index, HT_LAYOUT_PLAIN);
+      guint value = ht_gradient_builder_read (self, index, HT_EXEC_LAYOUT_PLAIN);
+      guint seed = ht_gradient_builder_new_gradient (self, index, HT_EXEC_LAYOUT_PLAIN);
       ht_gradient_plan_add_task (self->plan, &ht_gradient_seed_kind, NULL, 2);
       ht_gradient_builder_set_slot (self, 0, value, HT_GRADIENT_READ);
       ht_gradient_builder_set_slot (self, 1, seed, HT_GRADIENT_WRITE);
@@ -493,7 +494,7 @@ return_outputs (HtGradientBuilder *self, GError **error)
       guint index = find_value (self, name);
       if (index == HT_EXEC_NONE)
         return fail_tensor (self, name, "is made by no node that runs", error);
-      guint buffer = ht_gradient_builder_read (self, index, HT_LAYOUT_PLAIN);
+      guint buffer = ht_gradient_builder_read (self, index, HT_EXEC_LAYOUT_PLAIN);
       if (ht_gradient_plan_buffer (self->plan, buffer)->place == HT_GRADIENT_ARENA)
         ht_gradient_plan_buffer (self->plan, buffer)->place = HT_GRADIENT_RESULT;
       name_buffer (self->plan->outputs, name, buffer);
@@ -531,9 +532,9 @@ build (HtGradientBuilder *self, GError **error)
   find_units (self);
   g_array_sort (self->units, compare_units);
   for (guint i = 0; i < forward->values->len; i++)
-    if (self->values[i].writer == HT_EXEC_NONE && self->values[i].raw[HT_LAYOUT_PLAIN] != HT_GRADIENT_NONE
+    if (self->values[i].writer == HT_EXEC_NONE && self->values[i].raw[HT_EXEC_LAYOUT_PLAIN] != HT_GRADIENT_NONE
         && is_tapped (self, i))
-      ht_gradient_builder_read (self, i, HT_LAYOUT_PLAIN);
+      ht_gradient_builder_read (self, i, HT_EXEC_LAYOUT_PLAIN);
   for (guint i = 0; i < self->units->len; i++)
     {
       HtGradientUnit *unit = &g_array_index (self->units, HtGradientUnit, i);

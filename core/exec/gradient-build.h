@@ -51,17 +51,17 @@ struct _HtGradientBuilder
 
 HtExecValue *ht_gradient_builder_describe (HtGradientBuilder *self, guint value);
 /* The buffer in this layout that readers see; converted where needed. */
-guint ht_gradient_builder_read (HtGradientBuilder *self, guint value, HtLayout layout);
+guint ht_gradient_builder_read (HtGradientBuilder *self, guint value, HtExecLayout layout);
 /* A buffer of its type and dimensions, whose content nobody may read. */
 guint ht_gradient_builder_get_shape (HtGradientBuilder *self, guint value);
 /* A new buffer for what a unit makes, and what follows once its task is there: quantizer, taps. */
-guint ht_gradient_builder_make (HtGradientBuilder *self, guint value, HtLayout layout);
+guint ht_gradient_builder_make (HtGradientBuilder *self, guint value, HtExecLayout layout);
 void ht_gradient_builder_finish (HtGradientBuilder *self, guint value);
 /* The gradient of a value as it is made (before its quantizer); NONE: zero. */
-guint ht_gradient_builder_take_gradient (HtGradientBuilder *self, guint value, HtLayout layout);
+guint ht_gradient_builder_take_gradient (HtGradientBuilder *self, guint value, HtExecLayout layout);
 void ht_gradient_builder_add_gradient (HtGradientBuilder *self, guint value, guint gradient);
 /* A new buffer of the shape of the value, for a contribution to its gradient. */
-guint ht_gradient_builder_new_gradient (HtGradientBuilder *self, guint value, HtLayout layout);
+guint ht_gradient_builder_new_gradient (HtGradientBuilder *self, guint value, HtExecLayout layout);
 /* A vector of `n` floats (or doubles). */
 guint ht_gradient_builder_new_vector (HtGradientBuilder *self, const char *name, HtGradientPlace place, HtDataType type,
                                       gsize n);

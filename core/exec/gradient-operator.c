@@ -31,9 +31,9 @@ operator_forward (HtGradientBuilder *self, HtGradientUnit *unit, GError **error)
   g_autofree guint *buffers = g_new (guint, step->n_inputs + step->n_outputs + 1);
 
   for (guint i = 0; i < step->n_inputs; i++)
-    buffers[i] = ht_gradient_builder_read (self, step->inputs[i], HT_LAYOUT_PLAIN);
+    buffers[i] = ht_gradient_builder_read (self, step->inputs[i], HT_EXEC_LAYOUT_PLAIN);
   for (guint i = 0; i < step->n_outputs; i++)
-    buffers[step->n_inputs + i] = ht_gradient_builder_make (self, step->outputs[i], HT_LAYOUT_PLAIN);
+    buffers[step->n_inputs + i] = ht_gradient_builder_make (self, step->outputs[i], HT_EXEC_LAYOUT_PLAIN);
   HtGradientTask *task
       = ht_gradient_plan_add_task (self->plan, &ht_gradient_forward_kind, step, step->n_inputs + step->n_outputs);
   task->workspace_size = step->workspace_size;
@@ -73,10 +73,10 @@ fail_no_backward (const HtExecStep *step, GError **error)
 static gboolean
 view_backward (HtGradientBuilder *self, const HtExecStep *step)
 {
-  guint dy = ht_gradient_builder_take_gradient (self, step->outputs[0], HT_LAYOUT_PLAIN);
+  guint dy = ht_gradient_builder_take_gradient (self, step->outputs[0], HT_EXEC_LAYOUT_PLAIN);
   if (dy == HT_GRADIENT_NONE || !ht_gradient_builder_is_active (self, step->inputs[0]))
     return TRUE;
-  guint dx = ht_gradient_builder_new_gradient (self, step->inputs[0], HT_LAYOUT_PLAIN);
+  guint dx = ht_gradient_builder_new_gradient (self, step->inputs[0], HT_EXEC_LAYOUT_PLAIN);
   HtGradientTask *task = ht_gradient_plan_add_task (self->plan, &ht_gradient_reshape_kind, NULL, 2);
   task->share = HT_GRADIENT_SHARE_VIEW;
   task->share_from = 1;
@@ -140,25 +140,26 @@ operator_backward (HtGradientBuilder *self, HtGradientUnit *unit, GError **error
   for (guint i = 0; i < step->n_inputs; i++)
     {
       gboolean kept = keeps (step->op->backward_inputs, i);
-      slots[i].buffer = kept ? ht_gradient_builder_read (self, step->inputs[i], HT_LAYOUT_PLAIN)
+      slots[i].buffer = kept ? ht_gradient_builder_read (self, step->inputs[i], HT_EXEC_LAYOUT_PLAIN)
                              : ht_gradient_builder_get_shape (self, step->inputs[i]);
       slots[i].access = kept ? HT_GRADIENT_READ : HT_GRADIENT_SHAPE;
     }
   for (guint i = 0; i < step->n_outputs; i++)
     {
-      guint raw
-          = step->outputs[i] == HT_EXEC_NONE ? HT_GRADIENT_NONE : self->values[step->outputs[i]].raw[HT_LAYOUT_PLAIN];
+      guint raw = step->outputs[i] == HT_EXEC_NONE ? HT_GRADIENT_NONE
+                                                   : self->values[step->outputs[i]].raw[HT_EXEC_LAYOUT_PLAIN];
       slots[step->n_inputs + i]
           = (HtGradientSlot){ raw, keeps (step->op->backward_outputs, i) ? HT_GRADIENT_READ : HT_GRADIENT_SHAPE };
     }
   for (guint i = 0; i < step->n_outputs; i++)
-    slots[n_calls + i] = (HtGradientSlot){ ht_gradient_builder_take_gradient (self, step->outputs[i], HT_LAYOUT_PLAIN),
-                                           HT_GRADIENT_READ };
+    slots[n_calls + i]
+        = (HtGradientSlot){ ht_gradient_builder_take_gradient (self, step->outputs[i], HT_EXEC_LAYOUT_PLAIN),
+                            HT_GRADIENT_READ };
   for (guint i = 0; i < step->n_inputs; i++)
     {
       gboolean wanted = ht_gradient_builder_is_active (self, step->inputs[i]);
       slots[n_calls + step->n_outputs + i]
-          = (HtGradientSlot){ wanted ? ht_gradient_builder_new_gradient (self, step->inputs[i], HT_LAYOUT_PLAIN)
+          = (HtGradientSlot){ wanted ? ht_gradient_builder_new_gradient (self, step->inputs[i], HT_EXEC_LAYOUT_PLAIN)
                                      : HT_GRADIENT_NONE,
                               HT_GRADIENT_WRITE };
     }
@@ -202,8 +203,8 @@ batch_norm_forward (HtGradientBuilder *self, HtGradientUnit *unit, GError **erro
   guint buffers[10];
 
   for (guint i = 0; i < 5; i++)
-    buffers[i] = ht_gradient_builder_read (self, step->inputs[i], HT_LAYOUT_PLAIN);
-  buffers[5] = ht_gradient_builder_make (self, step->outputs[0], HT_LAYOUT_PLAIN);
+    buffers[i] = ht_gradient_builder_read (self, step->inputs[i], HT_EXEC_LAYOUT_PLAIN);
+  buffers[5] = ht_gradient_builder_make (self, step->outputs[0], HT_EXEC_LAYOUT_PLAIN);
   for (guint i = 6; i < 10; i++)
     buffers[i] = ht_gradient_builder_new_vector (self, ht_node_get_input (step->node, i % 2 ? 4 : 3),
                                                  i < 8 ? HT_GRADIENT_ARENA : HT_GRADIENT_RESULT, type, channels);
@@ -224,13 +225,13 @@ batch_norm_backward (HtGradientBuilder *self, HtGradientUnit *unit, GError **err
   guint buffers[8];
 
   for (guint i = 0; i < 2; i++)
-    buffers[i] = ht_gradient_builder_read (self, step->inputs[i], HT_LAYOUT_PLAIN);
+    buffers[i] = ht_gradient_builder_read (self, step->inputs[i], HT_EXEC_LAYOUT_PLAIN);
   buffers[2] = unit->kept[0];
   buffers[3] = unit->kept[1];
-  buffers[4] = ht_gradient_builder_take_gradient (self, step->outputs[0], HT_LAYOUT_PLAIN);
+  buffers[4] = ht_gradient_builder_take_gradient (self, step->outputs[0], HT_EXEC_LAYOUT_PLAIN);
   for (guint i = 0; i < 3; i++)
     buffers[5 + i] = ht_gradient_builder_is_active (self, step->inputs[i])
-                         ? ht_gradient_builder_new_gradient (self, step->inputs[i], HT_LAYOUT_PLAIN)
+                         ? ht_gradient_builder_new_gradient (self, step->inputs[i], HT_EXEC_LAYOUT_PLAIN)
                          : HT_GRADIENT_NONE;
   ht_gradient_plan_add_task (self->plan, &ht_gradient_batch_norm_backward_kind, step, 8);
   for (guint i = 0; i < 8; i++)

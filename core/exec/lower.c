@@ -5,7 +5,33 @@
 #include <string.h>
 
 static const HtExecRule rules[] = {
-  { NULL, NULL },
+  { "Add", ht_exec_lower_elementwise },
+  { "AveragePool", ht_exec_lower_pool },
+  { "BatchNormalization", ht_exec_lower_elementwise },
+  { "Clip", ht_exec_lower_elementwise },
+  { "Concat", ht_exec_lower_concat },
+  { "Conv", ht_exec_lower_conv },
+  { "Div", ht_exec_lower_elementwise },
+  { "Dropout", ht_exec_lower_elementwise },
+  { "Gelu", ht_exec_lower_elementwise },
+  { "Gemm", ht_exec_lower_gemm },
+  { "GlobalAveragePool", ht_exec_lower_global_pool },
+  { "GlobalMaxPool", ht_exec_lower_global_pool },
+  { "HardSigmoid", ht_exec_lower_elementwise },
+  { "HardSwish", ht_exec_lower_elementwise },
+  { "Identity", ht_exec_lower_elementwise },
+  { "LeakyRelu", ht_exec_lower_elementwise },
+  { "MatMul", ht_exec_lower_matmul },
+  { "Max", ht_exec_lower_elementwise },
+  { "MaxPool", ht_exec_lower_pool },
+  { "Min", ht_exec_lower_elementwise },
+  { "Mul", ht_exec_lower_mul },
+  { "ReduceMean", ht_exec_lower_reduce_mean },
+  { "Relu", ht_exec_lower_elementwise },
+  { "Sigmoid", ht_exec_lower_elementwise },
+  { "Sub", ht_exec_lower_elementwise },
+  { "Sum", ht_exec_lower_elementwise },
+  { "Tanh", ht_exec_lower_elementwise },
 };
 
 const HtExecRule *
@@ -16,7 +42,7 @@ ht_exec_find_rule (HtNode *node)
   if (domain[0] != '\0' && strcmp (domain, "ai.onnx") != 0)
     return NULL;
   for (gsize i = 0; i < G_N_ELEMENTS (rules); i++)
-    if (rules[i].op_type && strcmp (rules[i].op_type, ht_node_get_op_type (node)) == 0)
+    if (strcmp (rules[i].op_type, ht_node_get_op_type (node)) == 0)
       return &rules[i];
   return NULL;
 }

@@ -3,3 +3,13 @@
 #pragma once
 
 #include "exec/exec-build.h"
+
+gboolean ht_exec_lower_concat (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
+gboolean ht_exec_lower_conv (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
+gboolean ht_exec_lower_elementwise (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
+gboolean ht_exec_lower_gemm (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
+gboolean ht_exec_lower_global_pool (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
+gboolean ht_exec_lower_matmul (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
+gboolean ht_exec_lower_mul (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
+gboolean ht_exec_lower_pool (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
+gboolean ht_exec_lower_reduce_mean (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);

@@ -74,6 +74,17 @@ ht_blocked_conv_supports (const HtConvGeometry *g, gboolean plain_input)
 }
 
 gsize
+ht_blocked_conv_packed_form (const HtConvGeometry *g, gboolean plain_input)
+{
+  HtProduct product;
+
+  if (is_depthwise (g))
+    return 0;
+  describe (g, plain_input, &product);
+  return product.n_tiles;
+}
+
+gsize
 ht_blocked_conv_packed_floats (const HtConvGeometry *g, gboolean plain_input)
 {
   HtProduct product;

@@ -60,6 +60,8 @@ void ht_blocked_to_plain (gsize batch, gsize channels, gsize positions, const fl
  * supported where the channels of a group are whole blocks, and depthwise (groups = in_channels = out_channels). e may
  * be NULL. */
 gboolean ht_blocked_conv_supports (const HtConvGeometry *geometry, gboolean plain_input);
+/* Geometries with the same weights and the same form read the same packed floats. */
+gsize ht_blocked_conv_packed_form (const HtConvGeometry *geometry, gboolean plain_input);
 gsize ht_blocked_conv_packed_floats (const HtConvGeometry *geometry, gboolean plain_input);
 /* w is [out_channels][in_channels / groups][kernel]. */
 void ht_blocked_conv_pack (const HtConvGeometry *geometry, gboolean plain_input, const float *w, float *packed);

@@ -6,6 +6,7 @@
 #include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
+#include "ops/pool.h"
 #include "ops/window.h"
 
 static gboolean
@@ -54,20 +55,18 @@ average_pool_infer (HtInfer *infer, GError **error)
   return infer_pool (infer, HT_TYPES_FLOAT, error);
 }
 
-static gboolean
-read_pool (const HtOpCall *call, HtPoolGeometry *pool, GError **error)
+char *
+ht_pool_read (HtNode *node, const gint64 *dims, guint n_dims, HtPoolGeometry *pool)
 {
   gint64 kernel[HT_WINDOW_MAX_AXES];
   HtWindow window;
-  guint n_dims;
-  const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &n_dims);
 
   if (n_dims > 2 + HT_CONV_AXES)
-    return ht_op_fail (call, error, "it has %u spatial axes, at most %d can be run", n_dims - 2, HT_CONV_AXES);
-  ht_window_read_kernel (call->node, n_dims - 2, kernel);
-  g_autofree char *problem = ht_window_read (&window, call->node, HT_WINDOW_POOL, n_dims - 2, dims + 2, kernel);
+    return g_strdup_printf ("it has %u spatial axes, at most %d can be run", n_dims - 2, HT_CONV_AXES);
+  ht_window_read_kernel (node, n_dims - 2, kernel);
+  char *problem = ht_window_read (&window, node, HT_WINDOW_POOL, n_dims - 2, dims + 2, kernel);
   if (problem)
-    return ht_op_fail (call, error, "%s", problem);
+    return problem;
   ht_window_to_geometry (&window, &pool->geometry);
   pool->geometry.batch = (gsize)dims[0];
   pool->geometry.in_channels = (gsize)dims[1];
@@ -76,9 +75,19 @@ read_pool (const HtOpCall *call, HtPoolGeometry *pool, GError **error)
       guint skip = HT_CONV_AXES - (n_dims - 2);
       pool->pad_end[i] = i >= skip ? (gsize)window.pad_end[i - skip] : 0;
     }
-  pool->count_padding = ht_node_get_int (call->node, "count_include_pad", 0) != 0;
-  pool->column_major = ht_node_get_int (call->node, "storage_order", 0) != 0;
-  return TRUE;
+  pool->count_padding = ht_node_get_int (node, "count_include_pad", 0) != 0;
+  pool->column_major = ht_node_get_int (node, "storage_order", 0) != 0;
+  return NULL;
+}
+
+static gboolean
+read_pool (const HtOpCall *call, HtPoolGeometry *pool, GError **error)
+{
+  guint n_dims;
+  const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &n_dims);
+  g_autofree char *problem = ht_pool_read (call->node, dims, n_dims, pool);
+
+  return problem == NULL || ht_op_fail (call, error, "%s", problem);
 }
 
 static gboolean

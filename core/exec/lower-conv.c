@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* Convolutions with constant weights in the blocked layout, with what follows them in their epilogue. */
+#include "exec/exec-packed.h"
+#include "exec/lower.h"
+
+#include "base/thread-pool.h"
+#include "graph/tensor-private.h"
+#include "kernels/isa.h"
+#include "ops/conv.h"
+
+typedef struct
+{
+  HtConvGeometry geometry;
+  gboolean plain_input;
+  HtExecParam weight;
+  const float *packed; /* the executor's */
+  gsize slice;
+  HtExecChain *chain;
+} Conv;
+
+static void
+conv_free (gpointer data)
+{
+  Conv *self = data;
+  ht_exec_param_clear (&self->weight);
+  ht_exec_chain_free (self->chain);
+  g_free (self);
+}
+
+static void
+pack (gconstpointer how, const float *weight, float *packed)
+{
+  const Conv *self = how;
+  ht_blocked_conv_pack (&self->geometry, self->plain_input, weight, packed);
+}
+
+static gsize
+conv_constant_size (const HtExecStep *step)
+{
+  const Conv *self = step->data;
+  return sizeof (float) * ht_blocked_conv_packed_floats (&self->geometry, self->plain_input);
+}
+
+static gboolean
+conv_prepare (HtExecutor *executor, HtExecPlan *plan, HtExecStep *step, GError **error)
+{
+  Conv *self = step->data;
+  const HtConvGeometry *g = &self->geometry;
+  g_autofree char *form = g_strdup_printf ("conv %d %zu %zu", self->plain_input, g->groups,
+                                           ht_blocked_conv_packed_form (g, self->plain_input));
+
+  self->packed = ht_executor_get_packed (executor, &self->weight, form,
+                                         ht_blocked_conv_packed_floats (g, self->plain_input), pack, self, error);
+  return self->packed && ht_exec_chain_prepare (self->chain, executor, error);
+}
+
+static gboolean
+conv_forward (const HtExecCall *call, GError **error)
+{
+  const Conv *self = call->step->data;
+  HtEpilogue epilogue = ht_exec_chain_get_epilogue (self->chain, call->step->n_inputs > 1 ? call->inputs[1] : NULL);
+  float *y = call->outputs[0]->data;
+
+  ht_blocked_conv (&self->geometry, self->plain_input, ht_tensor_get_data (call->inputs[0]), self->packed, &epilogue, y,
+                   call->workspace, self->slice ? (guint)(call->step->workspace_size / self->slice) : 1);
+  ht_exec_chain_finish (self->chain, y, ht_exec_plan_value (call->plan, call->step->outputs[0])->size / sizeof (float));
+  return TRUE;
+}
+
+static const HtExecKind conv_kind = { .name = "conv",
+                                      .forward = conv_forward,
+                                      .prepare = conv_prepare,
+                                      .constant_size = conv_constant_size,
+                                      .free = conv_free,
+                                      .quantizes = TRUE };
+
+static gboolean
+read_geometry (HtExecBuilder *builder, HtNode *node, HtConvGeometry *geometry)
+{
+  gint64 x[HT_TENSOR_MAX_DIMS];
+  guint n_x, n_w;
+  HtConvOperands operands;
+  HtWindow window;
+  HtTensor *weight = ht_exec_builder_get_constant (builder, ht_node_get_input (node, 1));
+
+  if (weight == NULL || ht_tensor_get_data_type (weight) != HT_DATA_TYPE_FLOAT
+      || !ht_exec_builder_get_float_dims (builder, ht_node_get_input (node, 0), x, &n_x) || n_x > 2 + HT_CONV_AXES)
+    return FALSE;
+  const gint64 *w = ht_tensor_get_dims (weight, &n_w);
+  g_autofree char *problem = ht_conv_check_operands (node, FALSE, x, n_x, w, n_w, &operands);
+  if (problem == NULL)
+    problem = ht_window_read (&window, node, HT_WINDOW_CONV, operands.n_axes, operands.in, operands.kernel);
+  if (problem)
+    return FALSE;
+  ht_conv_make_geometry (&window, &operands, x[1], geometry);
+  return TRUE;
+}
+
+/* Few channels leave most lanes of a block idle: then the plain kernel does less work. */
+static gboolean
+is_worth_blocking (const HtConvGeometry *geometry, gboolean plain_input)
+{
+  gsize block = ht_isa_get_block ();
+  gsize out = (geometry->out_channels + block - 1) / block * block;
+  gsize in = plain_input || geometry->groups > 1 ? geometry->in_channels
+                                                 : (geometry->in_channels + block - 1) / block * block;
+  return out * in <= 4 * geometry->out_channels * geometry->in_channels;
+}
+
+/* Which layout to read: blocked where the tensor is blocked already, plain where the channels do not fill a block. */
+static gboolean
+choose_input (HtExecBuilder *builder, HtNode *node, Conv *self)
+{
+  const char *x = ht_node_get_input (node, 0);
+  const HtConvGeometry *geometry = &self->geometry;
+  gboolean blocked = ht_exec_builder_can_block (builder, x) && ht_blocked_conv_supports (geometry, FALSE)
+                     && is_worth_blocking (geometry, FALSE);
+  gboolean plain = ht_blocked_conv_supports (geometry, TRUE) && is_worth_blocking (geometry, TRUE);
+
+  if (blocked && ht_exec_builder_is_blocked (builder, x))
+    plain = FALSE;
+  else if (plain && geometry->in_channels < ht_isa_get_block ())
+    blocked = FALSE;
+  self->plain_input = !blocked;
+  return blocked || plain;
+}
+
+gboolean
+ht_exec_lower_conv (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error)
+{
+  g_autofree Conv *self = g_new0 (Conv, 1);
+  const char *bias = ht_node_get_n_inputs (node) > 2 ? ht_node_get_input (node, 2) : "";
+  guint inputs[2], n_inputs = 1;
+
+  if (!read_geometry (builder, node, &self->geometry) || !choose_input (builder, node, self))
+    return TRUE;
+  self->chain = ht_exec_chain_new (builder, ht_node_get_output (node, 0), HT_EXEC_LAYOUT_BLOCKED, 1, HT_CHAIN_ALL);
+  if (self->chain == NULL)
+    return TRUE;
+  if (bias[0] && !ht_exec_chain_add_shift (self->chain, builder, bias))
+    {
+      ht_exec_chain_free (self->chain);
+      return TRUE;
+    }
+  ht_exec_param_init (&self->weight, builder, ht_node_get_input (node, 1));
+  ht_exec_chain_extend (self->chain, builder);
+  Conv *conv = g_steal_pointer (&self);
+  if (!ht_exec_builder_read (builder, node, ht_node_get_input (node, 0),
+                             conv->plain_input ? HT_EXEC_LAYOUT_PLAIN : HT_EXEC_LAYOUT_BLOCKED, &inputs[0], error)
+      || (conv->chain->residual
+          && !ht_exec_builder_read (builder, node, conv->chain->residual, HT_EXEC_LAYOUT_BLOCKED, &inputs[n_inputs++],
+                                    error)))
+    {
+      conv_free (conv);
+      return FALSE;
+    }
+  HtExecStep *step = ht_exec_builder_add_step (builder, node, &conv_kind, conv, inputs, n_inputs, conv->chain->output,
+                                               HT_EXEC_LAYOUT_BLOCKED);
+  conv->slice = ht_blocked_conv_slice (&conv->geometry, conv->plain_input);
+  step->workspace_size = ht_window_workspace (conv->slice, ht_thread_pool_get_size ());
+  step->in_place = n_inputs > 1 ? 2 : 0;
+  *taken = TRUE;
+  return TRUE;
+}
