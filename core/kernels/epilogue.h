@@ -11,35 +11,40 @@ ht_block_set (float value)
   return value - (HtBlock){ 0.0f };
 }
 
-/* Comparisons by lane become one instruction each: the maximum and minimum of the processor, whose second operand stays
- * where one is NaN. Written with masks they would be four. */
-/* x < low ? low : x */
-HT_ALWAYS_INLINE HtBlock
-ht_block_max (HtBlock x, HtBlock low)
-{
-  HtBlock y;
-
-  for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
-    y[lane] = x[lane] < low[lane] ? low[lane] : x[lane];
-  return y;
-}
-
-/* x > high ? high : x */
-HT_ALWAYS_INLINE HtBlock
-ht_block_min (HtBlock x, HtBlock high)
-{
-  HtBlock y;
-
-  for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
-    y[lane] = x[lane] > high[lane] ? high[lane] : x[lane];
-  return y;
-}
-
 /* mask ? a : b */
 HT_ALWAYS_INLINE HtBlock
 ht_block_select (HtBlockMask mask, HtBlock a, HtBlock b)
 {
   return (HtBlock)((mask & (HtBlockMask)a) | (~mask & (HtBlockMask)b));
+}
+
+/* x < low ? low : x, NaN stays. A comparison and a blend; without vectors as wide as a block the compiler would go
+ * through single floats, but finds the maximum instruction in a loop. */
+HT_ALWAYS_INLINE HtBlock
+ht_block_max (HtBlock x, HtBlock low)
+{
+#if defined(__AVX__)
+  return ht_block_select (x < low, low, x);
+#else
+  HtBlock y;
+  for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
+    y[lane] = x[lane] < low[lane] ? low[lane] : x[lane];
+  return y;
+#endif
+}
+
+/* x > high ? high : x, likewise */
+HT_ALWAYS_INLINE HtBlock
+ht_block_min (HtBlock x, HtBlock high)
+{
+#if defined(__AVX__)
+  return ht_block_select (x > high, high, x);
+#else
+  HtBlock y;
+  for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
+    y[lane] = x[lane] > high[lane] ? high[lane] : x[lane];
+  return y;
+#endif
 }
 
 /* Keeps a product from being contracted with an addition that follows: its rounding is part of the result. */

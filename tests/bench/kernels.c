@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernels of the blocked layout against what this machine can do at most, measured in the same run: fused
+ * multiply-adds in registers for convolutions and products, a copy of as many bytes for depthwise layers.
+ *
+ *   kernels [--threads N] [--batch N] [WORD]    WORD: only layers whose name contains it */
+#include "base/thread-pool.h"
+#include "kernels/blocked.h"
+#include "kernels/isa.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct
+{
+  const char *name;
+  gsize in_channels, out_channels, size, kernel, stride;
+  gboolean depthwise, plain_input;
+} Layer;
+
+static const Layer layers[] = {
+  { "first 7x7 s2 3->64 @224", 3, 64, 224, 7, 2, FALSE, TRUE },
+  { "first 11x11 s4 3->64 @224", 3, 64, 224, 11, 4, FALSE, TRUE },
+  { "first 3x3 s2 3->32 @224", 3, 32, 224, 3, 2, FALSE, TRUE },
+  { "first 3x3 3->64 @224", 3, 64, 224, 3, 1, FALSE, TRUE },
+  { "3x3 64->64 @56", 64, 64, 56, 3, 1 },
+  { "3x3 s2 64->128 @56", 64, 128, 56, 3, 2 },
+  { "3x3 128->128 @28", 128, 128, 28, 3, 1 },
+  { "3x3 256->256 @14", 256, 256, 14, 3, 1 },
+  { "3x3 512->512 @7", 512, 512, 7, 3, 1 },
+  { "3x3 16->16 @32", 16, 16, 32, 3, 1 },
+  { "3x3 32->32 @16", 32, 32, 16, 3, 1 },
+  { "3x3 64->64 @8", 64, 64, 8, 3, 1 },
+  { "3x3 512->512 @28", 512, 512, 28, 3, 1 },
+  { "5x5 48->64 @35", 48, 64, 35, 5, 1 },
+  { "1x1 64->256 @56", 64, 256, 56, 1, 1 },
+  { "1x1 256->64 @56", 256, 64, 56, 1, 1 },
+  { "1x1 512->128 @28", 512, 128, 28, 1, 1 },
+  { "1x1 1024->256 @14", 1024, 256, 14, 1, 1 },
+  { "1x1 2048->512 @7", 2048, 512, 7, 1, 1 },
+  { "1x1 512->2048 @7", 512, 2048, 7, 1, 1 },
+  { "1x1 s2 256->512 @56", 256, 512, 56, 1, 2 },
+  { "1x1 16->96 @112", 16, 96, 112, 1, 1 },
+  { "1x1 24->144 @56", 24, 144, 56, 1, 1 },
+  { "1x1 96->576 @14", 96, 576, 14, 1, 1 },
+  { "1x1 576->96 @14", 576, 96, 14, 1, 1 },
+  { "1x1 320->1280 @7", 320, 1280, 7, 1, 1 },
+  { "depthwise s2 96 @112", 96, 96, 112, 3, 2, TRUE },
+  { "depthwise 32 @112", 32, 32, 112, 3, 1, TRUE },
+  { "depthwise 144 @56", 144, 144, 56, 3, 1, TRUE },
+  { "depthwise 192 @28", 192, 192, 28, 3, 1, TRUE },
+  { "depthwise 384 @14", 384, 384, 14, 3, 1, TRUE },
+  { "depthwise 576 @14", 576, 576, 14, 3, 1, TRUE },
+  { "depthwise s2 576 @14", 576, 576, 14, 3, 2, TRUE },
+  { "depthwise 960 @7", 960, 960, 7, 3, 1, TRUE },
+  { "depthwise 5x5 240 @14", 240, 240, 14, 5, 1, TRUE },
+};
+
+typedef struct
+{
+  gsize m, n, k;
+} Product;
+
+static const Product products[] = {
+  { 1, 4096, 4096 }, { 1, 1000, 2048 },  { 4, 4096, 4096 }, { 32, 4096, 4096 },
+  { 128, 768, 768 }, { 512, 768, 3072 }, { 197, 192, 192 }, { 1024, 1024, 1024 },
+};
+
+/* The best of several repeats, over at least 0.2 s. */
+typedef void (*Run) (gpointer data);
+
+static double
+measure (Run run, gpointer data)
+{
+  double best = 1e9;
+  gint64 end = g_get_monotonic_time () + 200000;
+
+  run (data);
+  for (int i = 0; i < 3 || (g_get_monotonic_time () < end && i < 2000); i++)
+    {
+      gint64 begin = g_get_monotonic_time ();
+      int n = 0;
+      do
+        {
+          run (data);
+          n++;
+        }
+      while (g_get_monotonic_time () - begin < 2000);
+      best = MIN (best, (double)(g_get_monotonic_time () - begin) * 1e-6 / n);
+    }
+  return best;
+}
+
+#define PEAK(name, target, width)                                                                                      \
+  target static float name (gsize rounds)                                                                              \
+  {                                                                                                                    \
+    typedef float V __attribute__ ((vector_size (width * 4)));                                                         \
+    V a[12], x = { 0.0f }, sum = { 0.0f };                                                                             \
+    x += 0.999f;                                                                                                       \
+    for (int i = 0; i < 12; i++)                                                                                       \
+      a[i] = x * (float)i;                                                                                             \
+    for (gsize r = 0; r < rounds; r++)                                                                                 \
+      _Pragma ("GCC unroll 12") for (int i = 0; i < 12; i++) a[i] = a[i] * x + x;                                      \
+    for (int i = 0; i < 12; i++)                                                                                       \
+      sum += a[i];                                                                                                     \
+    return sum[0];                                                                                                     \
+  }
+#ifdef HT_HAVE_ISA_VARIANTS
+#define TARGET(arch) __attribute__ ((noinline, target ("arch=" arch), optimize ("fp-contract=fast")))
+PEAK (peak_avx512, TARGET ("x86-64-v4"), 16)
+PEAK (peak_avx2, TARGET ("x86-64-v3"), 8)
+#endif
+PEAK (peak_baseline, , 4)
+
+#define PEAK_ROUNDS ((gsize)20000)
+
+static volatile float sink;
+
+static void
+run_peak_items (gsize begin, gsize end, guint worker, gpointer data)
+{
+  for (gsize i = begin; i < end; i++)
+    {
+#ifdef HT_HAVE_ISA_VARIANTS
+      if (ht_isa_get () == HT_ISA_AVX512)
+        sink = peak_avx512 (PEAK_ROUNDS);
+      else if (ht_isa_get () == HT_ISA_AVX2)
+        sink = peak_avx2 (PEAK_ROUNDS);
+      else
+#endif
+        sink = peak_baseline (PEAK_ROUNDS);
+    }
+}
+
+static void
+run_peak (gpointer data)
+{
+  ht_parallel_for (8, 1, run_peak_items, NULL);
+}
+
+static double
+measure_peak (void)
+{
+  gsize width = ht_isa_get () == HT_ISA_AVX512 ? 16 : ht_isa_get () == HT_ISA_AVX2 ? 8 : 4;
+  return 8.0 * (double)PEAK_ROUNDS * 12 * 2 * (double)width / measure (run_peak, NULL) * 1e-9;
+}
+
+typedef struct
+{
+  const float *x;
+  float *y;
+  gsize n_x, n_y; /* in pages of 1024 floats */
+} Copy;
+
+/* Reads its part of x and writes its part of y. */
+static void
+run_copy_items (gsize begin, gsize end, guint worker, gpointer data)
+{
+  const Copy *copy = data;
+  typedef float V __attribute__ ((vector_size (64), may_alias));
+
+  for (gsize page = begin; page < end; page++)
+    {
+      const float *x = copy->x + page * 1024;
+      if (page < copy->n_x && page < copy->n_y)
+        memcpy (copy->y + page * 1024, x, 4096);
+      else if (page < copy->n_x)
+        {
+          V sum = { 0.0f };
+          for (gsize i = 0; i < 1024; i += 16)
+            sum += *(const V *)(gconstpointer)(x + i);
+          sink = sum[0];
+        }
+      else
+        memset (copy->y + page * 1024, 1, 4096);
+    }
+}
+
+static void
+run_copy (gpointer data)
+{
+  const Copy *copy = data;
+  ht_parallel_for (MAX (copy->n_x, copy->n_y), 16, run_copy_items, data);
+}
+
+static float *
+make_floats (gsize n)
+{
+  float *x = g_aligned_alloc (n + 1024, sizeof (float), 64);
+  for (gsize i = 0; i < n + 1024; i++)
+    x[i] = (float)((int)(i * 7919 % 2003) - 1001) * 0.001f;
+  return x;
+}
+
+typedef struct
+{
+  HtConvGeometry g;
+  gboolean plain_input;
+  const float *x, *packed;
+  float *y;
+  gpointer scratch;
+  HtEpilogue e;
+} Conv;
+
+static void
+run_conv (gpointer data)
+{
+  Conv *conv = data;
+  ht_blocked_conv (&conv->g, conv->plain_input, conv->x, conv->packed, &conv->e, conv->y, conv->scratch,
+                   ht_thread_pool_get_size ());
+}
+
+static void
+bench_layer (const Layer *layer, gsize batch, double peak)
+{
+  gsize pad = layer->kernel / 2, out = (layer->size + 2 * pad - layer->kernel) / layer->stride + 1;
+  gsize block = ht_isa_get_block (), k = layer->kernel, s = layer->stride;
+  Conv conv = { .plain_input = layer->plain_input };
+
+  conv.g = (HtConvGeometry){ batch,
+                             layer->depthwise ? layer->in_channels : 1,
+                             layer->in_channels,
+                             layer->out_channels,
+                             { 1, layer->size, layer->size },
+                             { 1, out, out },
+                             { 1, k, k },
+                             { 1, s, s },
+                             { 1, 1, 1 },
+                             { 0, (gint64)pad, (gint64)pad } };
+  gsize n_x = ht_blocked_floats (batch, layer->in_channels, layer->size * layer->size, block);
+  gsize n_y = ht_blocked_floats (batch, layer->out_channels, out * out, block);
+  gsize channels = layer->depthwise ? 1 : layer->in_channels;
+  float *x = make_floats (n_x), *y = make_floats (n_y), *w = make_floats (layer->out_channels * channels * k * k);
+  float *packed = g_aligned_alloc (ht_blocked_conv_packed_floats (&conv.g, conv.plain_input), sizeof (float), 64);
+  float *shift = make_floats (layer->out_channels);
+  gsize slice = ht_blocked_conv_slice (&conv.g, conv.plain_input);
+  ht_blocked_conv_pack (&conv.g, conv.plain_input, w, packed);
+  conv.x = x;
+  conv.y = y;
+  conv.packed = packed;
+  conv.scratch = slice > 0 ? g_aligned_alloc (slice, ht_thread_pool_get_size (), 64) : NULL;
+  conv.e = (HtEpilogue){ .shift = shift, .activation = HT_ACTIVATION_CLAMP, .high = 6.0f };
+  double time = measure (run_conv, &conv);
+  double flops = 2.0 * (double)(batch * layer->out_channels * channels * k * k * out * out);
+  printf ("%-26s batch %2zu %d thread(s) %8.3f ms %7.1f GF/s", layer->name, batch, ht_thread_pool_get_size (),
+          time * 1e3, flops / time * 1e-9);
+  if (layer->depthwise)
+    {
+      Copy copy = { x, y, n_x / 1024, n_y / 1024 };
+      double bound = measure (run_copy, &copy);
+      printf (" %4.0f %% of a copy (%.1f GB/s)\n", bound / time * 100, (double)(n_x + n_y) * 4e-9 / bound);
+    }
+  else
+    printf (" %4.0f %% of the peak\n", flops / time * 1e-9 / peak * 100);
+  fflush (stdout);
+  g_aligned_free (conv.scratch);
+  g_aligned_free (packed);
+  g_aligned_free (shift);
+  g_aligned_free (x);
+  g_aligned_free (y);
+  g_aligned_free (w);
+}
+
+typedef struct
+{
+  Product shape;
+  const float *a, *packed;
+  float *c;
+} Gemm;
+
+static void
+run_gemm (gpointer data)
+{
+  Gemm *gemm = data;
+  const Product *s = &gemm->shape;
+  ht_packed_gemm (s->m, s->n, s->k, gemm->a, s->k, gemm->packed, NULL, gemm->c, s->n);
+}
+
+static void
+bench_product (const Product *s, double peak)
+{
+  float *a = make_floats (s->m * s->k), *b = make_floats (s->k * s->n), *c = make_floats (s->m * s->n);
+  float *packed = g_aligned_alloc (ht_packed_gemm_floats (s->k, s->n), sizeof (float), 64);
+  Gemm gemm = { *s, a, packed, c };
+
+  ht_packed_gemm_pack (FALSE, s->k, s->n, b, s->n, packed);
+  double time = measure (run_gemm, &gemm), flops = 2.0 * (double)(s->m * s->n * s->k);
+  printf ("product %zu x %zu x %zu: %d thread(s) %8.3f ms %7.1f GF/s %4.0f %% of the peak, weights %.1f GB/s\n", s->m,
+          s->n, s->k, ht_thread_pool_get_size (), time * 1e3, flops / time * 1e-9, flops / time * 1e-9 / peak * 100,
+          (double)(s->k * s->n) * 4e-9 / time);
+  fflush (stdout);
+  g_aligned_free (packed);
+  g_aligned_free (a);
+  g_aligned_free (b);
+  g_aligned_free (c);
+}
+
+int
+main (int argc, char **argv)
+{
+  gint n_threads = 0, only_batch = 0;
+  GOptionEntry entries[] = { { "threads", 0, 0, G_OPTION_ARG_INT, &n_threads, "Threads instead of 1 and 2", "N" },
+                             { "batch", 0, 0, G_OPTION_ARG_INT, &only_batch, "Images instead of 1 and 32", "N" },
+                             { NULL } };
+  g_autoptr (GOptionContext) context = g_option_context_new ("[WORD]");
+  g_autoptr (GError) error = NULL;
+
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error))
+    {
+      fprintf (stderr, "%s\n", error->message);
+      return 2;
+    }
+  const char *word = argc > 1 ? argv[1] : "";
+  for (int threads = n_threads > 0 ? n_threads : 1; threads <= (n_threads > 0 ? n_threads : 2); threads++)
+    {
+      ht_thread_pool_set_size ((guint)threads);
+      double peak = measure_peak ();
+      printf ("%s, %d thread(s): peak %.1f GF/s\n", ht_isa_get_name (), threads, peak);
+      for (gsize i = 0; i < G_N_ELEMENTS (layers); i++)
+        for (gsize batch = 1; batch <= 32; batch += 31)
+          if (strstr (layers[i].name, word) && (only_batch == 0 || batch == 1))
+            bench_layer (&layers[i], only_batch ? (gsize)only_batch : batch, peak);
+      for (gsize i = 0; i < G_N_ELEMENTS (products) && strstr ("product", word); i++)
+        bench_product (&products[i], peak);
+      printf ("peak again: %.1f GF/s\n", measure_peak ());
+    }
+  return 0;
+}
