@@ -104,45 +104,25 @@ ht_blocked_conv_backward_supports (const HtConvGeometry *g, gboolean plain_input
 typedef struct
 {
   const HtConvGeometry *g;
-  const float *w;
   AxisClass axes[HT_CONV_AXES];
   gsize remainder[HT_CONV_AXES];
   HtConvGeometry class;
-  float *turned;  /* weights of the class, in plain order */
   const float *y; /* the class's positions; NULL: zeros */
   float *dx;
 } Work;
 
-#define TURNED_CHANNELS ((gsize)16)
-
-/* Items are some input channels of a group. The kernel positions of the class, last first. */
+/* The kernel positions of the class, last first. */
 static void
-run_turn (gsize begin, gsize end, guint worker, gpointer user_data)
+turn_taps (const Work *work, gsize *taps)
 {
-  const Work *work = user_data;
-  const HtConvGeometry *g = work->g;
+  const gsize *kernel = work->g->kernel;
   const AxisClass *axes = work->axes;
-  gsize in_channels = g->in_channels / g->groups, out_channels = g->out_channels / g->groups;
-  gsize n_taps = ht_conv_volume (g->kernel), n_turned = axes[0].n * axes[1].n * axes[2].n;
-  gsize pieces = (in_channels + TURNED_CHANNELS - 1) / TURNED_CHANNELS;
 
-  for (gsize item = begin; item < end; item++)
-    {
-      gsize group = item / pieces, first = item % pieces * TURNED_CHANNELS;
-      gsize last = MIN (first + TURNED_CHANNELS, in_channels);
-      for (gsize o = 0; o < out_channels; o++)
-        for (gsize i = first; i < last; i++)
-          {
-            const float *from = work->w + ((group * out_channels + o) * in_channels + i) * n_taps;
-            float *to = work->turned + ((group * in_channels + i) * out_channels + o) * n_turned;
-            for (gsize a = axes[0].n; a-- > 0;)
-              for (gsize b = axes[1].n; b-- > 0;)
-                for (gsize c = axes[2].n; c-- > 0;)
-                  *to++ = from[((axes[0].first + a * axes[0].step) * g->kernel[1] + axes[1].first + b * axes[1].step)
-                                   * g->kernel[2]
-                               + axes[2].first + c * axes[2].step];
-          }
-    }
+  for (gsize a = axes[0].n; a-- > 0;)
+    for (gsize b = axes[1].n; b-- > 0;)
+      for (gsize c = axes[2].n; c-- > 0;)
+        *taps++ = ((axes[0].first + a * axes[0].step) * kernel[1] + axes[1].first + b * axes[1].step) * kernel[2]
+                  + axes[2].first + c * axes[2].step;
 }
 
 /* Items are the rows of the class. */
@@ -192,7 +172,7 @@ transposed (const HtConvGeometry *g)
 /* How the workspace is cut, in floats; the largest class decides. */
 typedef struct
 {
-  gsize turned, packed, y, slice;
+  gsize taps, packed, y, slice;
 } Sizes;
 
 static Sizes
@@ -207,8 +187,7 @@ sizes_of (const HtConvGeometry *g)
       HtConvGeometry class;
       if (!class_of (g, i, axes, remainder, &class) || ht_conv_volume (class.out) == 0)
         continue;
-      sizes.turned = MAX (sizes.turned,
-                          round_up (g->in_channels * (g->out_channels / g->groups) * ht_conv_volume (class.kernel)));
+      sizes.taps = MAX (sizes.taps, round_up (ht_conv_volume (class.kernel) * sizeof (gsize) / sizeof (float)));
       sizes.packed = MAX (sizes.packed, round_up (ht_blocked_conv_packed_floats (&class, FALSE)));
       sizes.slice = MAX (sizes.slice, round_up (ht_blocked_conv_slice (&class, FALSE) / sizeof (float)));
       if (has_stride (g))
@@ -228,7 +207,7 @@ ht_blocked_conv_data_backward_workspace (const HtConvGeometry *g, gboolean plain
              + ht_kernel_conv_transpose_slice (&t) * MAX (n_slices, 1);
     }
   Sizes sizes = sizes_of (g);
-  return (sizes.turned + sizes.packed + sizes.y + sizes.slice * MAX (n_slices, 1)) * sizeof (float);
+  return (sizes.taps + sizes.packed + sizes.y + sizes.slice * MAX (n_slices, 1)) * sizeof (float);
 }
 
 static void
@@ -256,20 +235,24 @@ ht_blocked_conv_data_backward (const HtConvGeometry *g, gboolean plain_input, co
       return;
     }
   Sizes sizes = sizes_of (g);
-  float *turned = workspace, *packed = turned + sizes.turned, *y = packed + sizes.packed, *scratch = y + sizes.y;
+  float *packed = (float *)workspace + sizes.taps, *y = packed + sizes.packed, *scratch = y + sizes.y;
+  gsize *taps = workspace, n_taps = ht_conv_volume (g->kernel);
+  HtWeightOrder order = { .w = w,
+                          .group_step = g->out_channels / g->groups * in_channels * n_taps,
+                          .out_step = n_taps,
+                          .in_step = in_channels * n_taps,
+                          .taps = taps };
   for (gsize i = 0; i < count_classes (g); i++)
     {
-      Work work = { .g = g, .w = w, .turned = turned, .dx = dx };
+      Work work = { .g = g, .dx = dx };
       gboolean any = class_of (g, i, work.axes, work.remainder, &work.class);
       gsize n_floats = ht_blocked_floats (g->batch, g->in_channels, ht_conv_volume (work.class.out), block);
       if (n_floats == 0)
         continue;
       if (any)
         {
-          gsize pieces = (in_channels + TURNED_CHANNELS - 1) / TURNED_CHANNELS;
-          gsize piece_floats = MAX (sizes.turned / (g->groups * pieces), 1);
-          ht_parallel_for (g->groups * pieces, MAX (HT_KERNEL_GRAIN / piece_floats, 1), run_turn, &work);
-          ht_blocked_conv_pack (&work.class, FALSE, turned, packed);
+          turn_taps (&work, taps);
+          ht_blocked_conv_pack_order (&work.class, FALSE, &order, packed);
           work.y = has_stride (g) ? y : dx;
           ht_blocked_conv (&work.class, FALSE, dy, packed, &nothing, has_stride (g) ? y : dx, scratch, n_slices);
         }

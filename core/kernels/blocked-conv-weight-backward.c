@@ -42,9 +42,10 @@ typedef struct
   gsize block, n_taps;
   gsize in_blocks, out_blocks; /* of a group; depthwise: of all */
   gsize in_channels, out_channels;
-  gsize n_triples;  /* sets of at most HT_WEIGHT_BLOCKS output blocks in a group */
-  gsize row_floats; /* of the gradient of one output block */
-  gsize n_floats;   /* of one partial gradient */
+  gsize n_triples;     /* sets of at most HT_WEIGHT_BLOCKS output blocks in a group */
+  gsize row_floats;    /* of the gradient of one output block */
+  gsize n_floats;      /* of one partial gradient */
+  gsize copied_floats; /* of the positions of x that are copied together; 0: none */
   gsize n_rows, n_parts, rows_of_part, rows_of_tile;
   gsize n_out_chunks, n_in_chunks;                  /* of sets and of input blocks */
   gsize in_rows, in_width, in_depth, buffer_floats; /* of the padded tile of a plain input */
@@ -54,6 +55,21 @@ static gboolean
 is_depthwise (const HtConvGeometry *g)
 {
   return g->groups > 1 && g->groups == g->in_channels && g->groups == g->out_channels;
+}
+
+/* A pointwise convolution with strides sees some positions only, far apart: they are copied together first. */
+static gboolean
+is_spread (const HtConvGeometry *g)
+{
+  gboolean spread = FALSE;
+
+  for (int axis = 0; axis < HT_CONV_AXES; axis++)
+    {
+      if (g->kernel[axis] != 1 || g->pad[axis] != 0)
+        return FALSE;
+      spread = spread || g->stride[axis] != 1;
+    }
+  return spread;
 }
 
 /* Positions of a pointwise convolution have no neighbours: rows may be as long as is handy. */
@@ -96,6 +112,15 @@ cut_of (const HtConvGeometry *g, gboolean plain_input)
   cut.kind = plain_input ? PLAIN : is_depthwise (g) ? DEPTHWISE : BLOCKED;
   cut.in_channels = g->in_channels / g->groups;
   cut.out_channels = g->out_channels / g->groups;
+  if (cut.kind == BLOCKED && is_spread (g))
+    {
+      cut.copied_floats = ht_blocked_floats (g->batch, g->in_channels, ht_conv_volume (g->out), block);
+      for (int axis = 0; axis < HT_CONV_AXES; axis++)
+        {
+          cut.g.in[axis] = g->out[axis];
+          cut.g.stride[axis] = 1;
+        }
+    }
   if (cut.kind == BLOCKED)
     merge_rows (&cut.g);
   cut.in_blocks = ceil_div (cut.kind == DEPTHWISE ? g->in_channels : cut.in_channels, block);
@@ -117,7 +142,7 @@ cut_of (const HtConvGeometry *g, gboolean plain_input)
   cut.n_out_chunks = MIN (groups * cut.n_triples, ceil_div (ENOUGH_ITEMS, cut.n_parts));
   cut.n_in_chunks
       = cut.kind == PLAIN ? 1 : MIN (cut.in_blocks, ceil_div (ENOUGH_ITEMS, cut.n_parts * cut.n_out_chunks));
-  gsize stride = g->stride[1] * g->stride[2];
+  gsize stride = cut.g.stride[1] * cut.g.stride[2];
   gsize of_x = cut.kind == PLAIN ? 1 : ceil_div (cut.in_blocks, cut.n_in_chunks) * block * stride;
   cut.rows_of_tile = ceil_div (CLAMP (TILE_FLOATS / MAX (of_x, 1), MIN_TILE, MAX_TILE), width);
   if (cut.kind == PLAIN)
@@ -242,20 +267,21 @@ fill_buffer (const Work *work, gsize image, gsize d, gsize h, float *buffer)
 
 /* Rows of one image at most. */
 static void
-run_plain_tile (const Work *work, gsize begin, gsize end, gsize triple_first, gsize triple_end, gboolean add,
-                float *buffer, float *part)
+run_plain_tile (const Work *work, const HtWeightTile *rows_of, gsize triple_first, gsize triple_end, float *buffer,
+                float *part)
 {
   const Cut *cut = &work->cut;
   const HtConvGeometry *g = &cut->g;
-  gsize rows = g->out[0] * g->out[1], image = begin / rows, d = begin % rows / g->out[1], h = begin % g->out[1];
+  gsize rows = g->out[0] * g->out[1], begin = rows_of->begin;
+  gsize image = begin / rows, d = begin % rows / g->out[1], h = begin % g->out[1];
   gsize out_plane = ht_conv_volume (g->out) * cut->block, n_taps = cut->in_channels * cut->n_taps;
-  HtWeightPlainTile tile = { .n_rows = end - begin,
+  HtWeightPlainTile tile = { .n_rows = rows_of->end - begin,
                              .width = g->out[2],
                              .x = buffer,
                              .x_row = g->stride[1] * cut->in_width,
                              .x_step = g->stride[2],
                              .dy_block = out_plane,
-                             .add = add };
+                             .add = rows_of->add };
 
   fill_buffer (work, image, d, h, buffer);
   for (gsize triple = triple_first; triple < triple_end; triple++)
@@ -286,27 +312,28 @@ run_items (gsize begin, gsize end, guint worker, gpointer user_data)
       gsize in_end = (in_chunk + 1) * cut->in_blocks / cut->n_in_chunks;
       gsize first_row = part * cut->rows_of_part, last_row = MIN (first_row + cut->rows_of_part, cut->n_rows);
       HtWeightTile tile = { .g = &cut->g, .x_image = x_image (cut), .dy_image = dy_image (cut) };
-      for (gsize row = first_row; row < last_row;)
-        {
-          gsize row_end = MIN (row + cut->rows_of_tile, last_row);
-          tile.begin = row;
-          tile.add = row > first_row;
-          if (cut->kind == PLAIN)
-            {
-              /* Not across the end of a slice of rows. */
-              row_end = MIN (row_end, (row / cut->g.out[1] + 1) * cut->g.out[1]);
-              run_plain_tile (work, row, row_end, set_begin, set_end, tile.add,
-                              work->buffers + item * cut->buffer_floats, part_at (work, part));
-            }
-          tile.end = row_end;
-          if (cut->kind == DEPTHWISE)
-            run_depthwise_tile (work, &tile, in_begin, in_end, part_at (work, part));
-          else if (cut->kind == BLOCKED)
-            for (gsize set = set_begin; set < set_end; set++)
+      /* One set after the other: its weights stay in the cache from tile to tile. */
+      gsize n_rounds = cut->kind == BLOCKED ? set_end - set_begin : 1;
+      for (gsize round = 0; round < n_rounds; round++)
+        for (gsize row = first_row; row < last_row; row = tile.end)
+          {
+            gsize set = set_begin + round;
+            tile.begin = row;
+            tile.end = MIN (row + cut->rows_of_tile, last_row);
+            tile.add = row > first_row;
+            if (cut->kind == PLAIN)
+              {
+                /* Not across the end of a slice of rows. */
+                tile.end = MIN (tile.end, (row / cut->g.out[1] + 1) * cut->g.out[1]);
+                run_plain_tile (work, &tile, set_begin, set_end, work->buffers + item * cut->buffer_floats,
+                                part_at (work, part));
+              }
+            else if (cut->kind == DEPTHWISE)
+              run_depthwise_tile (work, &tile, in_begin, in_end, part_at (work, part));
+            else
               run_blocked_tile (work, &tile, set / cut->n_triples, set % cut->n_triples, in_begin, in_end,
                                 part_at (work, part));
-          row = row_end;
-        }
+          }
     }
 }
 
@@ -374,7 +401,8 @@ ht_blocked_conv_weight_backward_workspace (const HtConvGeometry *g, gboolean pla
 {
   Cut cut = cut_of (g, plain_input);
   gsize parts = (cut.n_parts * cut.n_floats + 15) / 16 * 16;
-  return offsets_bytes (&cut) + (parts + (cut.kind == PLAIN ? n_items (&cut) * cut.buffer_floats : 0)) * sizeof (float);
+  return offsets_bytes (&cut)
+         + (cut.copied_floats + parts + (cut.kind == PLAIN ? n_items (&cut) * cut.buffer_floats : 0)) * sizeof (float);
 }
 
 void
@@ -394,7 +422,17 @@ ht_blocked_conv_weight_backward (const HtConvGeometry *g, gboolean plain_input, 
       memset (dw, 0, g->out_channels * cut->in_channels * cut->n_taps * sizeof (float));
       return;
     }
-  work.parts = (float *)(gpointer)((char *)workspace + offsets_bytes (cut));
+  float *copied = (float *)(gpointer)((char *)workspace + offsets_bytes (cut));
+  if (cut->copied_floats > 0)
+    {
+      HtBlockedSlice slice = { .batch = g->batch, .channels = g->in_channels, .y_channels = g->in_channels };
+      memcpy (slice.in, g->in, sizeof slice.in);
+      memcpy (slice.out, g->out, sizeof slice.out);
+      memcpy (slice.step, g->stride, sizeof slice.step);
+      ht_blocked_slice (&slice, x, copied);
+      work.x = copied;
+    }
+  work.parts = copied + cut->copied_floats;
   work.buffers = work.parts + (cut->n_parts * cut->n_floats + 15) / 16 * 16;
   if (cut->kind == PLAIN)
     for (gsize i = 0; i < offsets_bytes (cut) / sizeof (gsize); i++)

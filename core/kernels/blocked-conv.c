@@ -96,23 +96,27 @@ ht_blocked_conv_packed_floats (const HtConvGeometry *g, gboolean plain_input)
 }
 
 void
-ht_blocked_conv_pack (const HtConvGeometry *g, gboolean plain_input, const float *w, float *packed)
+ht_blocked_conv_pack_order (const HtConvGeometry *g, gboolean plain_input, const HtWeightOrder *order, float *packed)
 {
-  gsize in_channels = g->in_channels / g->groups, out_channels = g->out_channels / g->groups;
   HtProduct product;
 
   if (is_depthwise (g))
     {
-      ht_blocked_depthwise_pack (g, w, packed);
+      ht_blocked_depthwise_pack (g, order, packed);
       return;
     }
   describe (g, plain_input, &product);
-  memset (packed, 0, ht_product_packed_floats (&product) * sizeof (float));
-  for (gsize group = 0; group < g->groups; group++)
-    for (gsize out = 0; out < out_channels; out++)
-      for (gsize in = 0; in < in_channels; in++)
-        for (gsize tap = 0; tap < product.n_taps; tap++)
-          packed[ht_product_packed_index (&product, group, in, tap, out)] = *w++;
+  ht_product_pack (&product, g->out_channels / g->groups, order, packed);
+}
+
+void
+ht_blocked_conv_pack (const HtConvGeometry *g, gboolean plain_input, const float *w, float *packed)
+{
+  gsize n_taps = ht_conv_volume (g->kernel), depth = g->in_channels / g->groups * n_taps;
+  HtWeightOrder order
+      = { .w = w, .group_step = g->out_channels / g->groups * depth, .out_step = depth, .in_step = n_taps };
+
+  ht_blocked_conv_pack_order (g, plain_input, &order, packed);
 }
 
 gsize

@@ -20,14 +20,15 @@ ht_blocked_depthwise_packed_floats (const HtConvGeometry *g)
 }
 
 void
-ht_blocked_depthwise_pack (const HtConvGeometry *g, const float *w, float *packed)
+ht_blocked_depthwise_pack (const HtConvGeometry *g, const HtWeightOrder *order, float *packed)
 {
   gsize block = ht_isa_get_block (), n_taps = ht_conv_volume (g->kernel);
 
   memset (packed, 0, ht_blocked_depthwise_packed_floats (g) * sizeof (float));
   for (gsize channel = 0; channel < g->in_channels; channel++)
     for (gsize tap = 0; tap < n_taps; tap++)
-      packed[(channel / block * n_taps + tap) * block + channel % block] = w[channel * n_taps + tap];
+      packed[(channel / block * n_taps + tap) * block + channel % block]
+          = order->w[channel * order->group_step + (order->taps ? order->taps[tap] : tap)];
 }
 
 typedef struct

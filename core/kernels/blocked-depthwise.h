@@ -23,6 +23,6 @@ typedef struct
 HT_ISA_DECLARE (HtBlockedDepthwiseKernels, ht_blocked_depthwise_kernels);
 
 gsize ht_blocked_depthwise_packed_floats (const HtConvGeometry *geometry);
-void ht_blocked_depthwise_pack (const HtConvGeometry *geometry, const float *w, float *packed);
+void ht_blocked_depthwise_pack (const HtConvGeometry *geometry, const HtWeightOrder *order, float *packed);
 void ht_blocked_depthwise (const HtConvGeometry *geometry, const float *x, const float *packed, const HtEpilogue *e,
                            float *y);

@@ -43,13 +43,11 @@ ht_packed_gemm_floats (gsize k, gsize n)
 void
 ht_packed_gemm_pack (gboolean transpose_b, gsize k, gsize n, const float *b, gsize ldb, float *packed)
 {
+  HtWeightOrder order = { .w = b, .out_step = transpose_b ? ldb : 1, .in_step = transpose_b ? 1 : ldb };
   HtProduct product;
 
   describe (1, n, k, k, n, &product);
-  memset (packed, 0, ht_product_packed_floats (&product) * sizeof (float));
-  for (gsize i = 0; i < k; i++)
-    for (gsize j = 0; j < n; j++)
-      packed[ht_product_packed_index (&product, 0, i, 0, j)] = transpose_b ? b[j * ldb + i] : b[i * ldb + j];
+  ht_product_pack (&product, n, &order, packed);
 }
 
 void

@@ -2,6 +2,7 @@
 #include "kernels/blocked-product.h"
 
 #include "base/thread-pool.h"
+#include "kernels/vectorize.h"
 
 #include <string.h>
 
@@ -210,8 +211,9 @@ ht_product_packed_floats (const HtProduct *p)
   return p->g.groups * p->out_blocks * p->block * get_depth (p);
 }
 
-gsize
-ht_product_packed_index (const HtProduct *p, gsize group, gsize in, gsize tap, gsize out)
+/* Where in the packed weights the value of a channel of a group, tap and output channel of a group lies. */
+static gsize
+packed_index (const HtProduct *p, gsize group, gsize in, gsize tap, gsize out)
 {
   gsize out_block = out / p->block, in_block = in / p->block;
   gsize tile = MIN (((out_block + 1) * p->n_tiles - 1) / p->out_blocks, p->n_tiles - 1);
@@ -219,6 +221,53 @@ ht_product_packed_index (const HtProduct *p, gsize group, gsize in, gsize tap, g
   gsize lanes = in_block + 1 < p->in_blocks ? p->block : p->last_lanes;
   gsize row = in_block * p->block * p->n_taps + tap * lanes + in % p->block;
   return (group * p->out_blocks + begin) * p->block * get_depth (p) + row * width + out - begin * p->block;
+}
+
+typedef struct
+{
+  const HtProduct *p;
+  const HtWeightOrder *order;
+  gsize out_channels;
+  float *packed;
+} Packing;
+
+/* Items are an output and an input block each, with all taps: rows of as many lanes as a block has lie side by side. */
+static void
+run_packing (gsize begin, gsize end, guint worker, gpointer user_data)
+{
+  const Packing *work = user_data;
+  const HtProduct *p = work->p;
+  const HtWeightOrder *order = work->order;
+
+  for (gsize item = begin; item < end; item++)
+    {
+      gsize in_block = item % p->in_blocks, out = item / p->in_blocks % p->out_blocks * p->block;
+      gsize group = item / p->in_blocks / p->out_blocks, in = in_block * p->block;
+      gsize n_in = in_block + 1 < p->in_blocks ? p->block : p->last_lanes;
+      gsize n_out = MIN (work->out_channels - out, p->block);
+      gsize base = packed_index (p, group, in, 0, out);
+      gsize in_step = n_in > 1 ? packed_index (p, group, in + 1, 0, out) - base : 0;
+      gsize tap_step = p->n_taps > 1 ? packed_index (p, group, in, 1, out) - base : 0;
+      for (gsize tap = 0; tap < p->n_taps; tap++)
+        for (gsize i = 0; i < n_in; i++)
+          {
+            const float *w = order->w + group * order->group_step + out * order->out_step + (in + i) * order->in_step
+                             + (order->taps ? order->taps[tap] : tap);
+            float *row = work->packed + base + tap * tap_step + i * in_step;
+            for (gsize lane = 0; lane < n_out; lane++)
+              row[lane] = w[lane * order->out_step];
+            for (gsize lane = n_out; lane < p->block; lane++)
+              row[lane] = 0.0f;
+          }
+    }
+}
+
+void
+ht_product_pack (const HtProduct *p, gsize out_channels, const HtWeightOrder *order, float *packed)
+{
+  Packing work = { p, order, out_channels, packed };
+  ht_parallel_for (p->g.groups * p->out_blocks * p->in_blocks,
+                   MAX (HT_KERNEL_GRAIN / MAX (p->n_taps * p->block * p->block, 1), 1), run_packing, &work);
 }
 
 gsize

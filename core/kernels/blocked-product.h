@@ -46,8 +46,8 @@ void ht_product_choose_tiles (HtProduct *product, gsize columns);
 void ht_product_cut (HtProduct *product);
 
 gsize ht_product_packed_floats (const HtProduct *product);
-/* Where in the packed weights the value of an input channel of a group, tap and output channel of all lies. */
-gsize ht_product_packed_index (const HtProduct *product, gsize group, gsize in, gsize tap, gsize out);
+/* `out_channels`: of a group. */
+void ht_product_pack (const HtProduct *product, gsize out_channels, const HtWeightOrder *order, float *packed);
 
 gsize ht_product_slice (const HtProduct *product);
 void ht_product_run (const HtProduct *product, const float *x, const float *packed, const HtEpilogue *e, float *y,

@@ -65,6 +65,17 @@ gsize ht_blocked_conv_packed_form (const HtConvGeometry *geometry, gboolean plai
 gsize ht_blocked_conv_packed_floats (const HtConvGeometry *geometry, gboolean plain_input);
 /* w is [out_channels][in_channels / groups][kernel]. */
 void ht_blocked_conv_pack (const HtConvGeometry *geometry, gboolean plain_input, const float *w, float *packed);
+/* Weights in another order: that of a kernel position from an input to an output channel of a group is
+ * w[group * group_step + out * out_step + in * in_step + taps[position]]; taps NULL: the position itself. */
+typedef struct
+{
+  const float *w;
+  gsize group_step, out_step, in_step;
+  const gsize *taps;
+} HtWeightOrder;
+
+void ht_blocked_conv_pack_order (const HtConvGeometry *geometry, gboolean plain_input, const HtWeightOrder *order,
+                                 float *packed);
 /* Bytes of scratch memory of one worker. */
 gsize ht_blocked_conv_slice (const HtConvGeometry *geometry, gboolean plain_input);
 void ht_blocked_conv (const HtConvGeometry *geometry, gboolean plain_input, const float *x, const float *packed,
