@@ -158,7 +158,7 @@ run_any (const HtConvGeometry *g, const HtDepthwiseBlock *b, gsize begin, gsize 
 static void
 run (const HtConvGeometry *g, const HtDepthwiseBlock *b, gsize begin, gsize end)
 {
-  gboolean clamped = !b->e || (!b->e->grid && !b->e->inner_grid && b->e->activation <= HT_ACTIVATION_CLAMP);
+  gboolean clamped = ht_epilogue_is_simple (b->e);
 
   if (!clamped)
     run_any (g, b, begin, end);

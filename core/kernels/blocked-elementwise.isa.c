@@ -21,12 +21,12 @@ store (float *y, HtBlock v)
   do                                                                                                                   \
     {                                                                                                                  \
       HtEpilogue known = e ? *e : (HtEpilogue){ .activation = HT_ACTIVATION_NONE };                                    \
-      if (known.inner_grid == NULL && known.grid == NULL && known.activation == HT_ACTIVATION_NONE)                    \
+      if (ht_epilogue_is_simple (&known) && known.activation == HT_ACTIVATION_NONE)                                    \
         {                                                                                                              \
           known = (HtEpilogue){ .activation = HT_ACTIVATION_NONE };                                                    \
           BODY;                                                                                                        \
         }                                                                                                              \
-      else if (known.inner_grid == NULL && known.grid == NULL && known.activation == HT_ACTIVATION_CLAMP)              \
+      else if (ht_epilogue_is_simple (&known))                                                                         \
         {                                                                                                              \
           known = (HtEpilogue){ .activation = HT_ACTIVATION_CLAMP, .low = known.low, .high = known.high };             \
           BODY;                                                                                                        \

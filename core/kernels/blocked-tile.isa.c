@@ -142,7 +142,7 @@ run (const HtTile *tile, const int columns, const int blocks)
     }
 #if VECTORS == 1
   if (tile->y_last_lanes == HT_ISA_BLOCK
-      && (!tile->e || (!tile->e->grid && !tile->e->inner_grid && tile->e->activation <= HT_ACTIVATION_CLAMP)))
+      && ht_epilogue_is_simple (tile->e))
     {
       finish_clamped (tile, sums, columns, blocks);
       return;

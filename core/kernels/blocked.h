@@ -9,10 +9,11 @@
 #include "kernels/convolution.h"
 #include "kernels/pool.h"
 
-/* A grid as in fake-quantize.h, one for the whole tensor. */
+/* A grid as in fake-quantize.h, one for the whole tensor. `unit` is what q + offset is multiplied with at the end: 0
+ * stands for `scale`, 1 leaves the integers. */
 typedef struct
 {
-  float scale, offset, n_steps;
+  float scale, offset, n_steps, unit;
 } HtGrid;
 
 #define HT_GRID_MAX_STEPS 4194303.0f /* 22 bits: wider ones these kernels do not round exactly */
@@ -38,8 +39,10 @@ typedef struct
 {
   const float *scale;       /* for each channel, filled up to whole blocks; NULL: 1 */
   const float *shift;       /* likewise; NULL: 0 */
+  gboolean shift_first;     /* scale[c] * (sum + shift[c]), for sums of integers; convolutions and products only */
   const HtGrid *inner_grid; /* NULL: none */
   const float *residual;    /* of the shape and layout of y; may be y itself; NULL: none */
+  float residual_unit;      /* the residual holds multiples of it; 0: it is as it is */
   HtActivation activation;
   float low, high, slope;
   const HtGrid *grid; /* NULL: none */

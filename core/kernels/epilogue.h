@@ -69,7 +69,7 @@ ht_block_quantize (HtBlock x, const HtGrid *grid)
   t = ht_block_max (low, t); /* low < NaN is false: NaN goes to low */
   t = ht_block_min (t, high);
   t = (t + magic) - magic;
-  return ht_block_round_product (t * ht_block_set (grid->scale));
+  return ht_block_round_product (t * ht_block_set (grid->unit != 0.0f ? grid->unit : grid->scale));
 }
 
 /* The exponential of exp.h; the argument is taken as at most 88 in size. */
@@ -186,16 +186,39 @@ ht_block_scale (HtBlock sum, const float *scale, const float *shift)
   return ht_block_round_product (sum * factor) + addend;
 }
 
+/* Is it no more than scale, shift, residual and a clamp, in the plain order? */
+HT_ALWAYS_INLINE gboolean
+ht_epilogue_is_simple (const HtEpilogue *e)
+{
+  return e == NULL
+         || (e->grid == NULL && e->inner_grid == NULL && !e->shift_first && e->residual_unit == 0.0f
+             && e->activation <= HT_ACTIVATION_CLAMP);
+}
+
 /* `scale`, `shift`, `residual`: where this block's begin (NULL where the epilogue has none); memory need not be
  * aligned. */
 HT_ALWAYS_INLINE HtBlock
 ht_block_finish (HtBlock sum, const float *scale, const float *shift, const float *residual, const HtEpilogue *e)
 {
-  sum = ht_block_scale (sum, scale, shift);
+  if (e->shift_first)
+    {
+      if (shift)
+        sum = sum + *(const HtBlockUnaligned *)shift;
+      sum = ht_block_scale (sum, scale, NULL);
+    }
+  else
+    {
+      sum = ht_block_scale (sum, scale, shift);
+    }
   if (e->inner_grid)
     sum = ht_block_quantize (sum, e->inner_grid);
   if (residual)
-    sum = sum + *(const HtBlockUnaligned *)residual;
+    {
+      HtBlock addend = *(const HtBlockUnaligned *)residual;
+      if (e->residual_unit != 0.0f)
+        addend = ht_block_round_product (addend * e->residual_unit);
+      sum = sum + addend;
+    }
   sum = ht_block_activate (sum, e);
   if (e->grid)
     sum = ht_block_quantize (sum, e->grid);

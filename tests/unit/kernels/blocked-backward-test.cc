@@ -452,7 +452,7 @@ TEST (FakeQuantizeBackward, Blocked)
   for (gsize channels : { 1, 16, 37 })
     {
       const gsize batch = 3, positions = 700, n = batch * channels * positions;
-      HtGrid grid = { 0.02f, -60, 100 };
+      HtGrid grid = { 0.02f, -60, 100, 0 };
       StraightThrough c (n, 1, n, &grid.scale, &grid.offset, grid.n_steps);
       Aligned x = to_blocked (batch, channels, positions, c.x), dy = to_blocked (batch, channels, positions, c.dy);
       Aligned dx (x.n);

@@ -2,6 +2,7 @@
 // Convolutions and products of the blocked layout against sums in double precision.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -250,7 +251,71 @@ check (const HtConvGeometry &g, bool plain, const Finish &f)
     }
 }
 
-const HtGrid grids[] = { { 0.05f, -128.0f, 255.0f }, { 0.1f, 0.0f, 15.0f }, { 0.0003f, -20000.0f, 65535.0f } };
+/* What an integer processor computes: exact sums of codes, one float factor for each channel, rounding to even. */
+void
+check_integers (const HtConvGeometry &g, bool plain, bool inner)
+{
+  SCOPED_TRACE (describe (g, plain));
+  gsize block = ht_isa_get_block (), in = ht_conv_volume (g.in), positions = ht_conv_volume (g.out);
+  gsize padded = (g.out_channels + block - 1) / block * block;
+  std::vector<float> x (g.batch * g.in_channels * in), factor (padded), bias (padded);
+  std::vector<float> w (g.out_channels * (g.in_channels / g.groups) * ht_conv_volume (g.kernel));
+  std::vector<float> residual (g.batch * g.out_channels * positions);
+  for (float &v : x)
+    v = (float)pick (0, 255) - 100.0f;
+  for (float &v : w)
+    v = (float)pick (0, 254) - 127.0f;
+  for (float &v : residual)
+    v = (float)pick (0, 255) - 60.0f;
+  for (gsize c = 0; c < padded; c++)
+    {
+      factor[c] = 0.0001f + 0.00003f * (float)pick (0, 50);
+      bias[c] = (float)pick (0, 20000) - 10000.0f;
+    }
+  Aligned blocked (ht_blocked_floats (g.batch, g.in_channels, in, block));
+  Aligned blocked_residual (ht_blocked_floats (g.batch, g.out_channels, positions, block));
+  ht_blocked_from_plain (g.batch, g.in_channels, in, x.data (), blocked.data, nullptr);
+  ht_blocked_from_plain (g.batch, g.out_channels, positions, residual.data (), blocked_residual.data, nullptr);
+
+  const float step = 0.037f, residual_step = 0.051f;
+  HtGrid codes = { 1.0f, -90.0f, 255.0f, step }, sums = { 0.07f, -120.0f, 255.0f, 1.0f };
+  HtEpilogue e = {};
+  e.scale = factor.data ();
+  e.shift = bias.data ();
+  e.shift_first = TRUE;
+  if (inner)
+    {
+      e.inner_grid = &codes;
+      e.residual = blocked_residual.data;
+      e.residual_unit = residual_step;
+      e.grid = &sums;
+    }
+  else
+    {
+      e.grid = &codes;
+    }
+  std::vector<float> y = run (g, plain, plain ? x.data () : blocked.data, w, &e, nullptr, 2);
+  std::vector<double> magnitude, expected = convolve (g, x, w, magnitude);
+  for (gsize i = 0; i < y.size (); i++)
+    {
+      gsize channel = i / positions % g.out_channels;
+      ASSERT_LT (magnitude[i], 16777216.0);
+      volatile float sum = (float)(expected[i] + (double)bias[channel]);
+      volatile float scaled = sum * factor[channel];
+      volatile float code = std::min (std::max (std::nearbyint ((float)scaled), -90.0f), 165.0f);
+      volatile float value = code * step;
+      if (inner)
+        {
+          volatile float addend = residual[i] * residual_step;
+          volatile float total = value + addend;
+          value = std::min (std::max (std::nearbyint ((float)total / 0.07f), -120.0f), 135.0f);
+        }
+      ASSERT_EQ (y[i], (float)value) << "element " << i;
+    }
+}
+
+const HtGrid grids[]
+    = { { 0.05f, -128.0f, 255.0f, 0.0f }, { 0.1f, 0.0f, 15.0f, 0.0f }, { 0.0003f, -20000.0f, 65535.0f, 0.0f } };
 
 Finish
 random_finish ()
@@ -387,6 +452,21 @@ TEST (BlockedConv, EveryActivation)
       f.residual = f.shift = true;
       check (square (1, 1, 20, 40, 9, 3, 1, 1), false, f);
       check (square (1, 20, 20, 20, 9, 3, 1, 1), false, f);
+    }
+}
+
+TEST (BlockedConv, IntegersAreExact)
+{
+  gsize block = ht_isa_get_block ();
+  for (bool inner : { false, true })
+    {
+      check_integers (square (2, 1, 20, 40, 9, 3, 1, 1), false, inner);
+      check_integers (square (1, 1, 3, 33, 11, 3, 2, 1), true, inner);
+      check_integers (square (2, 1, 64, 48, 7, 1, 1, 0), false, inner);
+      check_integers (square (1, 2 * block + 3, 2 * block + 3, 2 * block + 3, 10, 3, 1, 1), false, inner);
+      for (int i = 0; i < 20 && !HasFatalFailure (); i++)
+        check_integers (random_geometry ((int)pick (1, 3), pick (1, 3), 1, pick (1, 30), pick (1, 50), 9), false,
+                        inner);
     }
 }
 

@@ -54,7 +54,7 @@ TEST (BlockedElementwise, QuantizesLikeTheKernel)
 {
   const gsize batch = 2, channels = 19, positions = 77, n = batch * channels * positions;
   std::vector<float> x = random_floats (n, 1), expected (n);
-  HtGrid grid = { 0.031f, -100.0f, 255.0f };
+  HtGrid grid = { 0.031f, -100.0f, 255.0f, 0.0f };
   HtEpilogue e = {};
   e.grid = &grid;
   Aligned y = to_blocked (batch, channels, positions, x);

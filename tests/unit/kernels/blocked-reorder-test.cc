@@ -58,7 +58,8 @@ TEST (BlockedReorder, ThereAndBack)
 
 TEST (BlockedReorder, QuantizesLikeTheKernel)
 {
-  HtGrid grids[] = { { 0.05f, -128.0f, 255.0f }, { 0.1f, 0.0f, 15.0f }, { 0.0003f, -20000.0f, 65535.0f } };
+  HtGrid grids[]
+      = { { 0.05f, -128.0f, 255.0f, 0.0f }, { 0.1f, 0.0f, 15.0f, 0.0f }, { 0.0003f, -20000.0f, 65535.0f, 0.0f } };
   for (const HtGrid &grid : grids)
     {
       HtEpilogue e = {};
