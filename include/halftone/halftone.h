@@ -13,8 +13,10 @@
 #include <halftone/graph.h>
 #include <halftone/init.h>
 #include <halftone/layer.h>
+#include <halftone/loss.h>
 #include <halftone/macros.h>
 #include <halftone/model-state.h>
+#include <halftone/optimizer.h>
 #include <halftone/param.h>
 #include <halftone/pass-context.h>
 #include <halftone/pass-manager.h>
@@ -25,6 +27,7 @@
 #include <halftone/quantization.h>
 #include <halftone/recipe.h>
 #include <halftone/run.h>
+#include <halftone/schedule.h>
 #include <halftone/simulation.h>
 #include <halftone/tensor.h>
 #include <halftone/validation.h>
