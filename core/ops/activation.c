@@ -428,6 +428,8 @@ prelu_forward (const HtOpCall *call, GError **error)
   if (ht_op_is_half (call))
     return ht_op_widen (call, prelu_forward, error);
   HtDataType type = ht_tensor_get_data_type (call->inputs[0]);
+  if (type == HT_DATA_TYPE_UINT32 || type == HT_DATA_TYPE_UINT64) /* never negative */
+    return ht_op_copy_through (call, error);
   if ((guint) type >= 32 || by_type[type] == NULL)
     return ht_op_fail_type (call, type, error);
   ht_loop_broadcast (call->outputs[0], call->inputs, 2, by_type[type], NULL);

@@ -251,13 +251,10 @@ isinf_forward (const HtOpCall *call, GError **error)
   return run_kind (call, isinf_float, isinf_double, error);
 }
 
-#define TYPES_FLOAT8                                                                                                   \
-  (HT_TYPE_BIT (FLOAT8E4M3FN) | HT_TYPE_BIT (FLOAT8E4M3FNUZ) | HT_TYPE_BIT (FLOAT8E5M2) | HT_TYPE_BIT (FLOAT8E5M2FNUZ))
-
 static gboolean
 is_kind_infer (HtInfer *infer, GError **error)
 {
-  if (!ht_infer_same (infer, 1, HT_TYPES_FLOAT | (infer->opset >= 20 ? TYPES_FLOAT8 : 0), error))
+  if (!ht_infer_same (infer, 1, HT_TYPES_FLOAT | (infer->opset >= 20 ? HT_TYPES_FLOAT8 : 0), error))
     return FALSE;
   infer->outputs[0].type = HT_DATA_TYPE_BOOL;
   return TRUE;

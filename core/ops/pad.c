@@ -3,6 +3,7 @@
 #include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
+#include "ops/packed.h"
 #include "ops/rules.h"
 
 #include <string.h>
@@ -282,6 +283,8 @@ pad_forward (const HtOpCall *call, GError **error)
   HtTensor *in = call->inputs[0], *out = call->outputs[0];
   Pad pad = { .size = ht_element_size (ht_tensor_get_data_type (in)) };
 
+  if (ht_op_is_packed (call))
+    return ht_op_run_spread (call, pad_forward, error);
   if (pad.size == 0 || pad.size > sizeof pad.fill)
     return ht_op_fail_type (call, ht_tensor_get_data_type (in), error);
   if (ht_tensor_get_n_dims (in) == 0)

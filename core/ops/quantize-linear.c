@@ -8,12 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-#define HT_TYPES_FLOAT8                                                                                                \
-  (HT_TYPE_BIT (FLOAT8E4M3FN) | HT_TYPE_BIT (FLOAT8E4M3FNUZ) | HT_TYPE_BIT (FLOAT8E5M2) | HT_TYPE_BIT (FLOAT8E5M2FNUZ) \
-   | HT_TYPE_BIT (FLOAT4E2M1))
 #define HT_TYPES_CODE                                                                                                  \
   (HT_TYPE_BIT (INT8) | HT_TYPE_BIT (UINT8) | HT_TYPE_BIT (INT16) | HT_TYPE_BIT (UINT16) | HT_TYPE_BIT (INT4)          \
-   | HT_TYPE_BIT (UINT4) | HT_TYPE_BIT (INT2) | HT_TYPE_BIT (UINT2) | HT_TYPES_FLOAT8)
+   | HT_TYPE_BIT (UINT4) | HT_TYPE_BIT (INT2) | HT_TYPE_BIT (UINT2) | HT_TYPE_BIT (FLOAT4E2M1) | HT_TYPES_FLOAT8)
 
 /* Which scale belongs to which element: x is [outer, channels, inner]. */
 typedef struct
@@ -134,6 +131,7 @@ typedef struct
   const float *scale;
   const double *zero; /* NULL: none */
   double low, high;
+  HtDataType precision; /* of the quotient: FLOAT, FLOAT16 or BFLOAT16 */
 } Work;
 
 static gsize
@@ -145,10 +143,22 @@ scale_index (const Layout *layout, gsize row, gsize i)
   return layout->block ? (outer * layout->n_blocks + channel / layout->block) * layout->inner + i : channel;
 }
 
+/* x / scale in the precision that the node asks for: halves through the nearest code of their type. */
+static inline float
+divide (const Work *work, float x, gsize k)
+{
+  float quotient = x / work->scale[k];
+  guint16 code = 0;
+  if (work->precision == HT_DATA_TYPE_FLOAT)
+    return quotient;
+  ht_scalar_store (work->precision, &code, 0, quotient);
+  return (float) ht_scalar_load (work->precision, &code, 0);
+}
+
 static inline double
 quantize_one (const Work *work, float x, gsize k)
 {
-  float q = rintf (x / work->scale[k]);
+  float q = rintf (divide (work, x, k));
   double code = (double) q + (work->zero ? work->zero[k] : 0.0);
   return code < work->low ? work->low : code > work->high ? work->high : code == code ? code : 0.0;
 }
@@ -198,9 +208,9 @@ divide_rows (gsize begin, gsize end, gpointer user_data)
   for (gsize row = begin; row < end; row++)
     for (gsize i = 0; i < inner; i++)
       {
-        gsize at = row * inner + i;
-        ((float *) work->out)[at] = (float) ht_scalar_load (work->in_type, work->in, at)
-                                    / work->scale[scale_index (&work->layout, row, i)];
+        gsize at = row * inner + i, k = scale_index (&work->layout, row, i);
+        ((float *) work->out)[at] = divide (work, (float) ht_scalar_load (work->in_type, work->in, at), k)
+                                    + (float) (work->zero ? work->zero[k] : 0.0);
       }
 }
 
@@ -269,6 +279,20 @@ run_rows (const Work *work, HtRangeFunc rows)
     ht_loop_range (items, layout->per_tensor ? 4 : 4 * layout->inner, rows, (gpointer) work);
 }
 
+/* Since opset 23 the attribute, or else the type of the scale, says how exact the quotient is. */
+static HtDataType
+quotient_precision (const HtOpCall *call)
+{
+  HtDataType type = ht_tensor_get_data_type (call->inputs[1]);
+  gint64 wanted = ht_node_get_int (call->node, "precision", 0);
+
+  if (call->opset < 23)
+    return HT_DATA_TYPE_FLOAT;
+  if (wanted > 0)
+    type = wanted == HT_DATA_TYPE_FLOAT16 || wanted == HT_DATA_TYPE_BFLOAT16 ? (HtDataType) wanted : HT_DATA_TYPE_FLOAT;
+  return type == HT_DATA_TYPE_FLOAT16 || type == HT_DATA_TYPE_BFLOAT16 ? type : HT_DATA_TYPE_FLOAT;
+}
+
 static gboolean
 prepare_work (const HtOpCall *call, Work *work, HtTensor **scale, double **zero, GError **error)
 {
@@ -296,6 +320,7 @@ quantize_forward (const HtOpCall *call, GError **error)
 
   if (!prepare_work (call, &work, &scale, &zero, error))
     return FALSE;
+  work.precision = quotient_precision (call);
   if (ht_tensor_get_n_elements (out) == 0)
     return TRUE;
   if (code_range (work.out_type, &work.low, &work.high))

@@ -3,6 +3,7 @@
 #include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
+#include "ops/packed.h"
 #include "ops/rules.h"
 
 #include <string.h>
@@ -84,6 +85,8 @@ transpose_forward (const HtOpCall *call, GError **error)
   guint rank, permutation[HT_TENSOR_MAX_DIMS];
   const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &rank);
 
+  if (ht_op_is_packed (call))
+    return ht_op_run_spread (call, transpose_forward, error);
   if (!ht_op_check_movable (call, call->inputs[0], error))
     return FALSE;
   if (!read_permutation (call->node, rank, permutation))

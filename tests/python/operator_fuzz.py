@@ -458,11 +458,11 @@ def depth_space(r, op):
 def one_hot(r, op):
     depth = int(r.integers(1, 6))
     x = dims(r, 0, 3)
-    index = values(r, x, pick(r, np.int64, np.int32, np.float32), -depth, depth - 1)
-    if index.dtype == np.float32:
-        index = np.floor(index)
-    out = pick(r, np.float32, np.int64, np.int32)
-    return Case(op, opset(r, 9, 11), [index, np.array(depth if r.random() < 0.5 else [depth], np.int64), values(r, (2,), out)],
+    kinds = [(np.int64, np.int64, np.int64), (np.float32, np.float32, np.float32), (np.int64, np.float32, np.int64),
+             (np.int32, np.float32, np.int32), (np.int32, np.float32, np.float32)]
+    index_type, out, depth_type = kind(r, kinds)
+    index = np.floor(values(r, x, np.int64, -depth, depth - 1)).astype(index_type)
+    return Case(op, opset(r, 9, 11), [index, np.array(depth if r.random() < 0.5 else [depth], depth_type), values(r, (2,), out)],
                 axis=pick(r, None, int(r.integers(-len(x) - 1, len(x) + 1))))
 
 
@@ -760,6 +760,8 @@ def quantize(r, op):
         more["axis"] = axis - (len(x) if r.random() < 0.4 else 0)
     scale = values(r, shape, np.float32, 0.05, 2).astype(t)
     floating = np.dtype(q).name.startswith("float8")
+    if floating and version < 23 and op == "QuantizeLinear":  # the reference divides in half precision
+        t = np.float32
     zero = np.zeros(shape, q) if floating else values(r, shape, np.int64, 0, 7).astype(q)
     if op == "QuantizeLinear":
         data = values(r, x, t)
@@ -800,7 +802,8 @@ def resize(r, op):
     scales = [float(np.float32(pick(r, 0.5, 0.6, 0.8, 1.0, 1.3, 1.5, 2.0, 3.0, 0.3))) if i in changing else 1.0 for i in range(rank)]
     scales = [s if int(np.floor(np.float32(d) * np.float32(s))) >= 1 else 1.0 for s, d in zip(scales, x)]
     if version < 11:
-        return Case(op, version, [data, np.array(scales, np.float32)], mode=mode)
+        return Case(op, version, [data, np.array(scales, np.float32)], mode=mode,
+                    tolerance=1 if mode != "nearest" else None)
     more = {"mode": mode}
     transforms = ["half_pixel", "asymmetric", "pytorch_half_pixel", "align_corners"]
     if version >= 19:
