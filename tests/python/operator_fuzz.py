@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: MIT
 """Random models of one node, run here and by a judge. A development tool: needs numpy, onnx, onnxruntime, ml_dtypes.
 
-usage: operator_fuzz.py [--cases N] [--seed N] [--show N] [OPERATOR...]
+usage: operator_fuzz.py [--cases N] [--seed N] [--show N] [--hostile] [OPERATOR...]
 
 For each operator N models are drawn: attributes, opset version, shapes (empty and broadcast ones too), element types, and
 which inputs are constants. onnxruntime judges; where it lacks a floating-point type, it judges with float32; and what it
-does not run either way is judged by the reference evaluator of the onnx package. A difference prints the node, the shapes and the seed that draws it again. Where a judge is known to leave the
-specification, the generator says so and does not draw the case."""
+does not run either way is judged by the reference evaluator of the onnx package. A difference prints the node, the
+shapes and the seed that draws it again. Where a judge is known to leave the specification, the generator says so and does
+not draw the case.
+
+With --hostile every case is damaged (shapes, types, attributes, indices, missing inputs), nobody judges, and what counts is
+that it is run or refused with an error that names the operator: no crash and no hang."""
 import argparse
 import multiprocessing
 import os
@@ -919,6 +923,68 @@ def build(case, r):
     return model, feeds
 
 
+def damaged_number(r):
+    return int(pick(r, -1, 0, 1, 2, 7, -2 ** 31, 2 ** 31 - 1, 2 ** 31, 2 ** 40, 2 ** 63 - 1, -2 ** 63, int(r.integers(-9, 10))))
+
+
+def damaged_value(r, value):
+    if isinstance(value, list) and value and not isinstance(value[0], str):
+        value = list(value)
+        what = r.integers(4)
+        if what == 0:
+            value[r.integers(len(value))] = damaged_number(r) if isinstance(value[0], int) else float(pick(r, np.nan, -1.0, 1e30))
+        elif what == 1:
+            value.append(value[0])
+        elif what == 2:
+            value.pop()
+        else:
+            value = [-v for v in value]
+        return value or None
+    if isinstance(value, (int, np.integer)):
+        return damaged_number(r)
+    if isinstance(value, float):
+        return float(pick(r, np.nan, np.inf, -1.0, 0.0, 1e30))
+    return "nonsense" if isinstance(value, str) else None
+
+
+def damaged_array(r, array):
+    array = np.asarray(array)
+    what = r.integers(4)
+    if what == 0:
+        return values(r, dims(r, 0, 6), array.dtype if not is_exotic(array.dtype) else np.float32)
+    if what == 1:
+        return array.astype(kind(r, ANY), copy=True)
+    if array.size == 0 or is_exotic(array.dtype) or array.dtype == np.bool_:
+        return np.zeros(dims(r), np.float32)
+    array = array.copy()
+    place = r.integers(array.size)
+    if array.dtype.kind == "f":
+        array.flat[place] = pick(r, np.nan, np.inf, -np.inf, 6e4)
+    else:
+        info = np.iinfo(array.dtype)
+        array.flat[place] = int(np.clip(damaged_number(r), info.min, info.max))
+    return array
+
+
+def damage(case, r):
+    inputs, attributes, version = list(case.inputs), dict(case.attributes), case.opset
+    for _ in range(r.integers(1, 3)):
+        what = r.integers(6)
+        if what <= 2:
+            i = int(r.integers(len(inputs)))
+            inputs[i] = None if inputs[i] is None else damaged_array(r, inputs[i])
+        elif what == 3 and attributes:
+            name = sorted(attributes)[r.integers(len(attributes))]
+            attributes[name] = damaged_value(r, attributes[name])
+        elif what == 4:
+            version = int(r.integers(7, 24))
+        elif len(inputs) > 1 and r.random() < 0.5:
+            inputs.pop()
+        else:
+            inputs[r.integers(len(inputs))] = None
+    return Case(case.op, version, inputs, case.n_outputs, **attributes)
+
+
 def is_exotic(dtype):
     return dtype.kind == "V" or dtype.name.startswith(("bfloat", "float8", "int4", "uint4"))
 
@@ -996,10 +1062,34 @@ def describe(case, model, feeds):
     return f"{case.op} {case.opset} {case.attributes} {shapes} constants {fixed} {small}"
 
 
+def run_hostile(op, seed, folder):
+    import halftone_ctypes as ht
+    r = np.random.default_rng([seed, 77, sum(map(ord, op))])
+    with np.errstate(all="ignore"):
+        case = damage(draw(op, r), r)
+        model, feeds = build(case, r)
+    path = os.path.join(folder, "model.onnx")
+    onnx.save(model, path)
+    try:
+        ht.Executor(path).run(feeds)
+        return "run", "", case
+    except MemoryError:  # run, but too large to look at
+        return "run", "", case
+    except RuntimeError as error:
+        text = str(error)
+        about = "'x" in text and ("executor" in text or "Running" in text)
+        return ("refused" if op in text or about else "POOR MESSAGE"), f"{text}\n    {describe(case, model, feeds)}", case
+
+
+def draw(op, r):
+    function = GENERATORS[op]
+    return function(r) if function.__code__.co_argcount == 1 else function(r, op)
+
+
 def run_one(op, seed, folder):
     import halftone_ctypes as ht
     r = np.random.default_rng([seed, sum(map(ord, op))])
-    case = GENERATORS[op](r) if GENERATORS[op].__code__.co_argcount == 1 else GENERATORS[op](r, op)
+    case = draw(op, r)
     model, feeds = build(case, r)
     try:
         expected, who = judge(case, model, feeds)
@@ -1032,16 +1122,43 @@ def run_one(op, seed, folder):
     return "right", who, case
 
 
-def run_operator(op, first, n, queue):
+def run_operator(op, first, end, hostile, queue):
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(first, first + n):
+        for seed in range(first, end):
             queue.put((seed, "BEGIN", ""))
             try:
-                verdict, text, _ = run_one(op, seed, folder)
+                verdict, text, _ = (run_hostile if hostile else run_one)(op, seed, folder)
             except Exception:
                 verdict, text = "BROKEN", traceback.format_exc()
             queue.put((seed, verdict, text))
-    queue.put((None, "END", ""))
+
+
+def watch(op, first, end, hostile, hang):
+    """Yields (seed, verdict, text); a child that dies is followed by another one behind the case that killed it."""
+    while first < end:
+        queue = multiprocessing.Queue()
+        child = multiprocessing.Process(target=run_operator, args=(op, first, end, hostile, queue))
+        child.start()
+        seed, waited, begun = first, 0, True
+        while begun or seed + 1 < end:
+            try:
+                seed, verdict, text = queue.get(timeout=1)
+                waited, begun = 0, verdict == "BEGIN"
+                if not begun:
+                    yield seed, verdict, text
+            except Exception:
+                waited += 1
+                if waited > hang or not child.is_alive() and queue.empty():
+                    break
+        if begun:
+            yield seed, "CRASHED" if waited <= hang else "HUNG", f"exit code {child.exitcode}"
+        if child.is_alive() and begun:
+            child.kill()
+        child.join()
+        first = seed + 1
+
+
+BAD = ("FAILED", "DIFFERENT", "BROKEN", "CRASHED", "HUNG", "POOR MESSAGE")
 
 
 def main():
@@ -1049,36 +1166,18 @@ def main():
     parser.add_argument("--cases", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--show", type=int, default=3)
+    parser.add_argument("--hostile", action="store_true")
     parser.add_argument("--verbose", action="store_true")
-    parser.add_argument("operators", nargs="*")
-    arguments = parser.parse_args()
+    arguments, operators = parser.parse_known_args()
     total_bad = 0
-    for op in arguments.operators or sorted(GENERATORS):
-        queue = multiprocessing.Queue()
-        child = multiprocessing.Process(target=run_operator, args=(op, arguments.seed, arguments.cases, queue))
-        child.start()
-        counts, shown, seed, ended = {}, [], None, False
-        while not ended:
-            try:
-                seed_, verdict, text = queue.get(timeout=1)
-            except Exception:
-                if not child.is_alive() and queue.empty():
-                    break
-                continue
-            seed = seed_ if seed_ is not None else seed
-            if verdict == "END":
-                ended = True
-            elif verdict != "BEGIN":
-                name = "by the reference" if verdict == "right" and text.startswith("reference") else verdict
-                counts[name] = counts.get(name, 0) + 1
-                bad = verdict in ("FAILED", "DIFFERENT", "BROKEN")
-                total_bad += bad
-                if bad or arguments.verbose and verdict in ("refused", "unjudged", "onnxruntime alone differs"):
-                    shown.append(f"  seed {seed} {verdict}: {text}")
-        child.join()
-        if not ended:
-            total_bad += 1
-            shown.insert(0, f"  seed {seed} CRASHED with {child.exitcode}")
+    for op in operators or sorted(GENERATORS):
+        counts, shown = {}, []
+        for seed, verdict, text in watch(op, arguments.seed, arguments.seed + arguments.cases, arguments.hostile, 30):
+            name = "by the reference" if verdict == "right" and text.startswith("reference") else verdict
+            counts[name] = counts.get(name, 0) + 1
+            total_bad += verdict in BAD
+            if verdict in BAD or arguments.verbose and verdict not in ("right", "run"):
+                shown.append(f"  seed {seed} {verdict}: {text}")
         print(op, counts, flush=True)
         for line in shown[:arguments.show]:
             print(line, flush=True)
