@@ -217,11 +217,30 @@ values_to_json (HtGraph *graph, const char *const *names)
   return node;
 }
 
+/* A line for each node whose operator cannot be run, subgraphs included: which, of what operator and opset. */
+static char **
+list_unsupported (HtGraph *graph, GError **error)
+{
+  g_autoptr (GPtrArray) findings = ht_graph_validate (graph, error);
+  g_autoptr (GStrvBuilder) lines = g_strv_builder_new ();
+
+  if (findings == NULL)
+    return NULL;
+  for (guint i = 0; i < findings->len; i++)
+    {
+      HtFinding *finding = g_ptr_array_index (findings, i);
+      if (g_str_equal (ht_finding_get_kind (finding), "unsupported-operator"))
+        g_strv_builder_add (lines, ht_finding_get_message (finding));
+    }
+  return g_strv_builder_end (lines);
+}
+
 static void
-print_model_json (HtGraph *graph, GHashTable *counts, char **ops, guint n_layers)
+print_model_json (HtGraph *graph, GHashTable *counts, char **ops, char **unsupported, guint n_layers)
 {
   JsonObject *object = json_object_new ();
   JsonObject *operators = json_object_new ();
+  JsonArray *missing = json_array_new ();
   g_autofree char *hash = ht_graph_hash (graph);
   for (char **op = ops; *op != NULL; op++)
     json_object_set_int_member (operators, *op, GPOINTER_TO_UINT (g_hash_table_lookup (counts, *op)));
@@ -232,6 +251,9 @@ print_model_json (HtGraph *graph, GHashTable *counts, char **ops, guint n_layers
   json_object_set_int_member (object, "layers", n_layers);
   json_object_set_int_member (object, "parameters", (gint64) count_parameters (graph));
   json_object_set_object_member (object, "operators", operators);
+  for (char **line = unsupported; *line != NULL; line++)
+    json_array_add_string_element (missing, *line);
+  json_object_set_array_member (object, "unsupported", missing);
   json_object_set_string_member (object, "sha256", hash);
   g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
   json_node_take_object (node, object);
@@ -245,6 +267,9 @@ inspect_model (const char *path, gboolean json)
   g_autoptr (HtGraph) graph = ht_graph_load (path, &error);
   if (graph == NULL || !ht_graph_infer_shapes (graph, &error))
     return cli_fail (error);
+  g_auto (GStrv) unsupported = list_unsupported (graph, &error);
+  if (unsupported == NULL)
+    return cli_fail (error);
   g_autoptr (GPtrArray) layers = ht_graph_list_layers (graph);
   g_autoptr (GHashTable) counts = count_operators (graph);
   guint n;
@@ -252,7 +277,7 @@ inspect_model (const char *path, gboolean json)
   g_qsort_with_data (ops, (gint) n, sizeof *ops, compare_counts, counts);
   if (json)
     {
-      print_model_json (graph, counts, ops, layers->len);
+      print_model_json (graph, counts, ops, unsupported, layers->len);
       return CLI_DONE;
     }
   g_print ("%s: '%s', opset %" G_GINT64_FORMAT "\n", path, ht_graph_get_name (graph), ht_graph_get_opset (graph, ""));
@@ -262,6 +287,8 @@ inspect_model (const char *path, gboolean json)
            count_parameters (graph));
   for (char **op = ops; *op != NULL; op++)
     g_print ("%6u %s\n", GPOINTER_TO_UINT (g_hash_table_lookup (counts, *op)), *op);
+  for (char **line = unsupported; *line != NULL; line++)
+    g_print ("cannot be run: %s\n", *line);
   return CLI_DONE;
 }
 

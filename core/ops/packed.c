@@ -58,8 +58,8 @@ spread_tensors (HtTensor *const *from, guint n, gboolean copy, HtTensor **spread
       spread[i] = from[i];
       if (!is_packed (from[i]))
         continue;
-      spread[i] = ht_tensor_new (HT_DATA_TYPE_UINT8, ht_tensor_get_dims (from[i], NULL),
-                                 ht_tensor_get_n_dims (from[i]), error);
+      spread[i] = ht_tensor_new (HT_DATA_TYPE_UINT8, ht_tensor_get_dims (from[i], NULL), ht_tensor_get_n_dims (from[i]),
+                                 error);
       if (spread[i] == NULL)
         return FALSE;
       if (copy)

@@ -316,3 +316,18 @@ TEST (BadPlugin, IsAtFault)
   EXPECT_EQ (bare.code, 0);
   EXPECT_HAS_NOT (bare.out, "(null)");
 }
+
+TEST (UnsupportedOperators, AreNamedBeforeTheNetworkRuns)
+{
+  support::TemporaryFolder folder;
+  std::string model = write_model (folder, "strange.onnx", node ("Frobnicate", { "x" }, "t") + node ("Mish", { "t" }, "y"), 17);
+  for (auto call : { std::vector<std::string>{ "inspect", model }, { "inspect", model, "--json" }, { "validate", model } })
+    {
+      SCOPED_TRACE (call[0]);
+      auto result = run (call);
+      EXPECT_EQ (result.code, call[0] == "validate" ? 3 : 0) << result.err;
+      for (const char *part : { "operator 'Frobnicate' of opset 17 is not supported",
+                                "operator 'Mish' of opset 17 is not supported" })
+        EXPECT_HAS (result.out, part);
+    }
+}
