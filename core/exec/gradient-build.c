@@ -51,12 +51,12 @@ ht_gradient_builder_new_gradient (HtGradientBuilder *self, guint value, HtExecLa
 }
 
 guint
-ht_gradient_builder_get_shape (HtGradientBuilder *self, guint index)
+ht_gradient_builder_get_shape (HtGradientBuilder *self, guint index, HtExecLayout layout)
 {
   if (index == HT_EXEC_NONE)
     return HT_GRADIENT_NONE;
-  guint buffer = self->values[index].raw[HT_EXEC_LAYOUT_PLAIN];
-  return buffer == HT_GRADIENT_NONE ? add_value_buffer (self, index, HT_GRADIENT_ARENA, HT_EXEC_LAYOUT_PLAIN) : buffer;
+  guint buffer = self->values[index].raw[layout];
+  return buffer == HT_GRADIENT_NONE ? add_value_buffer (self, index, HT_GRADIENT_ARENA, layout) : buffer;
 }
 
 guint
@@ -113,10 +113,15 @@ quantize (HtGradientBuilder *self, HtGradientValue *value, HtExecLayout layout)
   ht_gradient_builder_set_slot (self, 1, value->read[layout], HT_GRADIENT_WRITE);
 }
 
+/* A blocked tensor has one grid or is quantized in the plain layout. */
 static HtExecLayout
 choose_quantizer_layout (const HtGradientValue *value)
 {
-  return HT_EXEC_LAYOUT_PLAIN;
+  gsize n_grids;
+  if (value->raw[HT_EXEC_LAYOUT_BLOCKED] == HT_GRADIENT_NONE)
+    return HT_EXEC_LAYOUT_PLAIN;
+  ht_encoding_get_scales (value->encoding, &n_grids);
+  return n_grids == 1 ? HT_EXEC_LAYOUT_BLOCKED : HT_EXEC_LAYOUT_PLAIN;
 }
 
 static gboolean
@@ -251,9 +256,12 @@ quantize_backward (HtGradientBuilder *self, guint index)
       range = (HtGradientRange){ g_strdup (name), new_range (self, name, n_grids), new_range (self, name, n_grids) };
       g_array_append_val (self->plan->ranges, range);
     }
-  HtGradientTask *task = ht_gradient_plan_add_task (self->plan, &ht_gradient_quantize_backward_kind, NULL, 5);
+  gboolean blocked = layout == HT_EXEC_LAYOUT_BLOCKED;
+  HtGradientTask *task = ht_gradient_plan_add_task (
+      self->plan, blocked ? &ht_gradient_blocked_quantize_backward_kind : &ht_gradient_quantize_backward_kind, NULL, 5);
   const HtGradientBuffer *buffer = ht_gradient_plan_buffer (self->plan, value->raw[layout]);
-  task->workspace_size = ht_gradient_quantize_backward_workspace (value->encoding, buffer);
+  task->workspace_size = blocked ? ht_gradient_blocked_quantize_backward_workspace (buffer)
+                                 : ht_gradient_quantize_backward_workspace (value->encoding, buffer);
   task->share = HT_GRADIENT_SHARE_DYING;
   task->share_from = 2;
   task->share_to = 2;
@@ -424,6 +432,7 @@ find_values (HtGradientBuilder *self, GError **error)
           {
             active = active || self->values[step->inputs[k]].read_active;
             self->values[step->inputs[k]].n_readers++;
+            self->values[step->inputs[k]].reader = i;
           }
       for (guint k = 0; k < step->n_outputs; k++)
         if (step->outputs[k] != HT_EXEC_NONE)
@@ -441,19 +450,21 @@ static void
 find_units (HtGradientBuilder *self)
 {
   HtExecPlan *forward = self->plan->forward;
-  g_autofree gboolean *taken = g_new0 (gboolean, forward->steps->len + 1);
-
   for (guint i = 0; i < forward->steps->len; i++)
     {
       const HtExecStep *step = ht_exec_plan_step (forward, i);
-      HtGradientUnit unit = { &ht_gradient_operator_rule, 1, { step }, NULL, { 0 } };
+      HtGradientUnit unit = { .rule = &ht_gradient_operator_rule, .n_steps = 1, .steps = { step } };
       memset (unit.kept, 0xff, sizeof unit.kept);
-      if (taken[i])
+      if (self->taken[i])
         continue;
-      if (self->request->plain || !ht_gradient_blocked_match (self, i, taken, &unit))
+      if (ht_gradient_uses_batch_statistics (self, step))
+        unit.rule = &ht_gradient_batch_norm_rule;
+      if (!self->request->plain && ht_gradient_blocked_match (self, i, &unit))
         {
-          if (ht_gradient_uses_batch_statistics (self, step))
-            unit.rule = &ht_gradient_batch_norm_rule;
+          const HtExecStep *last = unit.steps[unit.n_steps - 1];
+          self->values[last->outputs[0]].is_blocked = !unit.makes_plain;
+          for (guint k = 0; k < unit.n_steps; k++)
+            self->taken[unit.steps[k] - step + i] = TRUE;
         }
       g_array_append_val (self->units, unit);
     }
@@ -562,12 +573,6 @@ build (HtGradientBuilder *self, GError **error)
   return TRUE;
 }
 
-static void
-unit_clear (gpointer data)
-{
-  g_free (((HtGradientUnit *)data)->data);
-}
-
 /* The forward plan, one step for each node: parameters are given tensors, quantizers are tasks of ours. */
 static HtExecPlan *
 plan_forward (const HtGradientRequest *request, GError **error)
@@ -595,13 +600,12 @@ ht_gradient_plan_new (const HtGradientRequest *request, GError **error)
   g_autoptr (HtGradientPlan) plan = ht_gradient_plan_alloc ();
   g_autoptr (GArray) units = g_array_new (FALSE, TRUE, sizeof (HtGradientUnit));
 
-  g_array_set_clear_func (units, unit_clear);
-
   plan->forward = plan_forward (request, error);
   if (plan->forward == NULL)
     return NULL;
   g_autofree HtGradientValue *values = g_new0 (HtGradientValue, plan->forward->values->len + 1);
-  HtGradientBuilder builder = { request, plan, values, units };
+  g_autofree gboolean *taken = g_new0 (gboolean, plan->forward->steps->len + 1);
+  HtGradientBuilder builder = { request, plan, values, units, taken };
   if (!build (&builder, error))
     return NULL;
   ht_gradient_plan_lay_out (plan);

@@ -15,7 +15,9 @@ typedef struct
   gboolean active;      /* its gradient is wanted or leads to one that is */
   gboolean read_active; /* the same after its quantizer */
   guint gradient;       /* the sum so far, after its quantizer; NONE: zero */
-  guint n_readers;      /* steps */
+  guint n_readers;      /* inputs of steps */
+  guint reader;         /* the last step that reads it */
+  gboolean is_blocked;  /* a unit makes it in the blocked layout */
   guint writer;         /* the step that makes it; NONE: given or constant */
   gboolean is_visible;  /* somebody outside looks at it: it must be made as it is */
 } HtGradientValue;
@@ -37,7 +39,8 @@ struct _HtGradientUnit
   const HtGradientRule *rule;
   guint n_steps;
   const HtExecStep *steps[HT_GRADIENT_UNIT_STEPS]; /* in order; what the last one makes is what the unit makes */
-  gpointer data;                                   /* of the rule, freed with g_free() */
+  gpointer data;                                   /* of the rule; the plan owns it */
+  gboolean makes_plain;                            /* a unit in the blocked layout whose output is not */
   guint kept[4];                                   /* buffers that backward wants back */
 };
 
@@ -47,13 +50,14 @@ struct _HtGradientBuilder
   HtGradientPlan *plan;
   HtGradientValue *values; /* by index of the forward plan */
   GArray *units;           /* HtGradientUnit */
+  gboolean *taken;         /* by step: it is in a unit already */
 };
 
 HtExecValue *ht_gradient_builder_describe (HtGradientBuilder *self, guint value);
 /* The buffer in this layout that readers see; converted where needed. */
 guint ht_gradient_builder_read (HtGradientBuilder *self, guint value, HtExecLayout layout);
 /* A buffer of its type and dimensions, whose content nobody may read. */
-guint ht_gradient_builder_get_shape (HtGradientBuilder *self, guint value);
+guint ht_gradient_builder_get_shape (HtGradientBuilder *self, guint value, HtExecLayout layout);
 /* A new buffer for what a unit makes, and what follows once its task is there: quantizer, taps. */
 guint ht_gradient_builder_make (HtGradientBuilder *self, guint value, HtExecLayout layout);
 void ht_gradient_builder_finish (HtGradientBuilder *self, guint value);
@@ -72,6 +76,8 @@ HtGradientTask *ht_gradient_builder_last_task (HtGradientBuilder *self);
 
 /* One node, by the functions of its operator, in the plain layout. gradient-operator.c */
 extern const HtGradientRule ht_gradient_operator_rule;
+/* One node that works element by element, in the blocked layout. */
+extern const HtGradientRule ht_gradient_flat_rule;
 /* One BatchNormalization with the statistics of the batch, in the plain layout. */
 extern const HtGradientRule ht_gradient_batch_norm_rule;
 gboolean ht_gradient_uses_batch_statistics (HtGradientBuilder *self, const HtExecStep *step);

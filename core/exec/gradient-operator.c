@@ -24,6 +24,18 @@ same_layout (const HtGradientBuffer *a, const HtGradientBuffer *b)
   return TRUE;
 }
 
+/* In the blocked layout an operator that works element by element sees rows of floats; what is smaller, such as bounds,
+ * stays plain. */
+static HtExecLayout
+slot_layout (HtGradientBuilder *self, const HtGradientUnit *unit, guint value)
+{
+  const HtExecStep *step = unit->steps[0];
+  return value != HT_EXEC_NONE && unit->rule == &ht_gradient_flat_rule
+                 && ht_gradient_same_dims (self, value, step->outputs[0])
+             ? HT_EXEC_LAYOUT_BLOCKED
+             : HT_EXEC_LAYOUT_PLAIN;
+}
+
 static gboolean
 operator_forward (HtGradientBuilder *self, HtGradientUnit *unit, GError **error)
 {
@@ -31,9 +43,10 @@ operator_forward (HtGradientBuilder *self, HtGradientUnit *unit, GError **error)
   g_autofree guint *buffers = g_new (guint, step->n_inputs + step->n_outputs + 1);
 
   for (guint i = 0; i < step->n_inputs; i++)
-    buffers[i] = ht_gradient_builder_read (self, step->inputs[i], HT_EXEC_LAYOUT_PLAIN);
+    buffers[i] = ht_gradient_builder_read (self, step->inputs[i], slot_layout (self, unit, step->inputs[i]));
   for (guint i = 0; i < step->n_outputs; i++)
-    buffers[step->n_inputs + i] = ht_gradient_builder_make (self, step->outputs[i], HT_EXEC_LAYOUT_PLAIN);
+    buffers[step->n_inputs + i]
+        = ht_gradient_builder_make (self, step->outputs[i], slot_layout (self, unit, step->outputs[i]));
   HtGradientTask *task
       = ht_gradient_plan_add_task (self->plan, &ht_gradient_forward_kind, step, step->n_inputs + step->n_outputs);
   task->workspace_size = step->workspace_size;
@@ -68,6 +81,29 @@ fail_no_backward (const HtExecStep *step, GError **error)
                " cannot be differentiated by this version; choose tensors behind it",
                described, ht_node_get_op_type (step->node), domain[0] ? domain : "ai.onnx", step->opset);
   return FALSE;
+}
+
+/* Each term of a sum has the gradient of the sum. */
+static gboolean
+is_sum (HtGradientBuilder *self, const HtExecStep *step)
+{
+  if (!ht_gradient_is_op (step, "Add") && !ht_gradient_is_op (step, "Sum"))
+    return FALSE;
+  for (guint i = 0; i < step->n_inputs; i++)
+    if (!ht_gradient_same_dims (self, step->inputs[i], step->outputs[0]))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+sum_backward (HtGradientBuilder *self, const HtGradientUnit *unit)
+{
+  const HtExecStep *step = unit->steps[0];
+  guint dy = ht_gradient_builder_take_gradient (self, step->outputs[0], slot_layout (self, unit, step->outputs[0]));
+  for (guint i = 0; i < step->n_inputs; i++)
+    if (ht_gradient_builder_is_active (self, step->inputs[i]))
+      ht_gradient_builder_add_gradient (self, step->inputs[i], dy);
+  return TRUE;
 }
 
 static gboolean
@@ -132,7 +168,9 @@ operator_backward (HtGradientBuilder *self, HtGradientUnit *unit, GError **error
   const HtExecStep *step = unit->steps[0];
   guint n_calls = step->n_inputs + step->n_outputs;
 
-  if (step->op->flags & HT_OP_VIEW)
+  if (is_sum (self, step))
+    return sum_backward (self, unit);
+  if ((step->op->flags & HT_OP_VIEW) && unit->rule != &ht_gradient_flat_rule)
     return view_backward (self, step);
   if (step->op->backward == NULL)
     return fail_no_backward (step, error);
@@ -140,26 +178,29 @@ operator_backward (HtGradientBuilder *self, HtGradientUnit *unit, GError **error
   for (guint i = 0; i < step->n_inputs; i++)
     {
       gboolean kept = keeps (step->op->backward_inputs, i);
-      slots[i].buffer = kept ? ht_gradient_builder_read (self, step->inputs[i], HT_EXEC_LAYOUT_PLAIN)
-                             : ht_gradient_builder_get_shape (self, step->inputs[i]);
+      HtExecLayout layout = slot_layout (self, unit, step->inputs[i]);
+      slots[i].buffer = kept ? ht_gradient_builder_read (self, step->inputs[i], layout)
+                             : ht_gradient_builder_get_shape (self, step->inputs[i], layout);
       slots[i].access = kept ? HT_GRADIENT_READ : HT_GRADIENT_SHAPE;
     }
   for (guint i = 0; i < step->n_outputs; i++)
     {
-      guint raw = step->outputs[i] == HT_EXEC_NONE ? HT_GRADIENT_NONE
-                                                   : self->values[step->outputs[i]].raw[HT_EXEC_LAYOUT_PLAIN];
+      guint raw = step->outputs[i] == HT_EXEC_NONE
+                      ? HT_GRADIENT_NONE
+                      : self->values[step->outputs[i]].raw[slot_layout (self, unit, step->outputs[i])];
       slots[step->n_inputs + i]
           = (HtGradientSlot){ raw, keeps (step->op->backward_outputs, i) ? HT_GRADIENT_READ : HT_GRADIENT_SHAPE };
     }
   for (guint i = 0; i < step->n_outputs; i++)
-    slots[n_calls + i]
-        = (HtGradientSlot){ ht_gradient_builder_take_gradient (self, step->outputs[i], HT_EXEC_LAYOUT_PLAIN),
-                            HT_GRADIENT_READ };
+    slots[n_calls + i] = (HtGradientSlot){ ht_gradient_builder_take_gradient (
+                                               self, step->outputs[i], slot_layout (self, unit, step->outputs[i])),
+                                           HT_GRADIENT_READ };
   for (guint i = 0; i < step->n_inputs; i++)
     {
       gboolean wanted = ht_gradient_builder_is_active (self, step->inputs[i]);
       slots[n_calls + step->n_outputs + i]
-          = (HtGradientSlot){ wanted ? ht_gradient_builder_new_gradient (self, step->inputs[i], HT_EXEC_LAYOUT_PLAIN)
+          = (HtGradientSlot){ wanted ? ht_gradient_builder_new_gradient (self, step->inputs[i],
+                                                                         slot_layout (self, unit, step->inputs[i]))
                                      : HT_GRADIENT_NONE,
                               HT_GRADIENT_WRITE };
     }
@@ -173,6 +214,36 @@ operator_backward (HtGradientBuilder *self, HtGradientUnit *unit, GError **error
 }
 
 const HtGradientRule ht_gradient_operator_rule = { "operator", operator_forward, operator_backward };
+
+const HtGradientRule ht_gradient_flat_rule = { "elementwise", operator_forward, operator_backward };
+
+/* An operator of one blocked tensor, or of two of the same shape, whose values at zero are finite. */
+gboolean
+ht_gradient_match_flat (HtGradientBuilder *self, HtGradientUnit *unit)
+{
+  static const char *const names[]
+      = { "Add", "Celu", "Clip", "Elu",     "Gelu",     "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Mish",
+          "Mul", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign",    "Sub",       "Sum",      "Tanh" };
+  const HtExecStep *step = unit->steps[0];
+  gboolean known = FALSE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    known = known || ht_gradient_is_op (step, names[i]);
+  if (!known || !ht_gradient_can_block (self, step->outputs[0]))
+    return FALSE;
+  for (guint i = 0; i < step->n_inputs; i++)
+    {
+      if (step->inputs[i] == HT_EXEC_NONE)
+        continue;
+      gboolean is_bound = ht_gradient_is_op (step, "Clip") && i > 0;
+      if (is_bound ? ht_gradient_builder_is_active (self, step->inputs[i])
+                   : !ht_gradient_same_dims (self, step->inputs[i], step->outputs[0])
+                         || !self->values[step->inputs[i]].is_blocked)
+        return FALSE;
+    }
+  unit->rule = &ht_gradient_flat_rule;
+  return TRUE;
+}
 
 /* BatchNormalization */
 

@@ -125,3 +125,72 @@ class Executor:
     def __del__(self):
         if getattr(self, "_executor", None):
             _unref(self._executor)
+
+
+_gradient_new = _declare(_ht, "ht_gradient_new", _P, _P, C.POINTER(_S), _E)
+_gradient_run = _declare(_ht, "ht_gradient_run", _P, _P, _P, _P, _P, _P, _E)
+_gradient_statistics = _declare(_ht, "ht_gradient_set_batch_statistics", None, _P, C.c_int)
+_gradient_budget = _declare(_ht, "ht_gradient_set_memory_budget", None, _P, C.c_uint64)
+_gradient_measure = _declare(_ht, "ht_gradient_measure", C.c_int, _P, _P, _P, _P, C.POINTER(C.c_uint64), C.POINTER(C.c_uint), _E)
+_result_gradient = _declare(_ht, "ht_gradient_result_get_gradient", _P, _P, _S)
+_result_output = _declare(_ht, "ht_gradient_result_get_output", _P, _P, _S)
+_result_unref = _declare(_ht, "ht_gradient_result_unref", None, _P)
+
+
+def _table(arrays):
+    table = _hash_new(_address(_glib, "g_str_hash"), _address(_glib, "g_str_equal"), _address(_glib, "g_free"),
+                      _address(_ht, "ht_tensor_unref"))
+    for name, array in arrays.items():
+        _hash_insert(table, _strdup(name.encode()), _to_tensor(array))
+    return table
+
+
+def _names(names):
+    return (_S * (len(names) + 1))(*[name.encode() for name in names], None)
+
+
+class Gradient:
+    """Gradients with respect to `tensors`."""
+
+    def __init__(self, path, tensors, batch_statistics=False):
+        graph = _call(_load, path.encode())
+        self.tensors = list(tensors)
+        self._gradient = _call(_gradient_new, graph, _names(self.tensors))
+        _unref(graph)
+        _gradient_statistics(self._gradient, batch_statistics)
+
+    def set_budget(self, size):
+        _gradient_budget(self._gradient, size)
+
+    def measure(self, feeds, losses):
+        """Bytes at the peak, and the number of segments."""
+        peak, segments, table = C.c_uint64(), C.c_uint(), _table(feeds)
+        error = C.POINTER(_GError)()
+        _gradient_measure(self._gradient, table, C.cast(_names(losses), _P), None, C.byref(peak), C.byref(segments),
+                          C.byref(error))
+        _hash_unref(table)
+        if error:
+            raise RuntimeError(error.contents.message.decode())
+        return peak.value, segments.value
+
+    def prepare(self, feeds, seeds):
+        """A function that runs on these once more, without looking at the result."""
+        tables = _table(feeds), _table(seeds)
+        return lambda: _result_unref(_call(_gradient_run, self._gradient, *tables, None, None))
+
+    def run(self, feeds, seeds, outputs=()):
+        """Gradients and outputs by name."""
+        tables = _table(feeds), _table(seeds)
+        try:
+            result = _call(_gradient_run, self._gradient, *tables, C.cast(_names(outputs), _P), None)
+        finally:
+            for table in tables:
+                _hash_unref(table)
+        gradients = {name: _to_array(_result_gradient(result, name.encode())) for name in self.tensors}
+        found = {name: _to_array(_result_output(result, name.encode())) for name in outputs}
+        _result_unref(result)
+        return gradients, found
+
+    def __del__(self):
+        if getattr(self, "_gradient", None):
+            _unref(self._gradient)

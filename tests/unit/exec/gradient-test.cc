@@ -2,9 +2,16 @@
 // Gradients of whole graphs: against central differences in double, and properties of the plan.
 #include "small-graph.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <random>
+#include <tuple>
+
+extern "C"
+{
+#include "exec/gradient-run.h"
+}
 
 using small::Builder;
 using small::floats;
@@ -579,6 +586,198 @@ TEST (Gradient, EncodedWeightsByChannelAndActivations)
   g_autoptr (HtGradientResult) again = run (gradient, in, seeds, { "m" });
   for (float value : values (ht_gradient_result_get_output (again, "m")))
     EXPECT_EQ (std::fmod (value, 2.0f), 0.0f);
+}
+
+// A small residual network: three channels in, a strided and a pointwise convolution, batch norms, a clamp between
+// zero and something, pools, a concatenation and a linear layer.
+class Convolutions
+{
+public:
+  Convolutions ()
+  {
+    builder.input ("x", { 4, 3, 12, 12 });
+    conv ("x", "c0", { 20, 3, 3, 3 }); // a bias before batch statistics has no gradient
+    norm ("c0", "n0", 20);
+    builder.node ("Relu", { "n0" }, { "r0" });
+    conv ("r0", "c1", { 20, 20, 3, 3 });
+    norm ("c1", "n1", 20);
+    builder.node ("Add", { "n1", "r0" }, { "a1" });
+    builder.node ("Relu", { "a1" }, { "r1" });
+    builder.constant ("low", floats ({}, { 0 })).constant ("high", floats ({}, { 1.5f }));
+    conv ("r1", "c2", { 32, 20, 1, 1 }, true);
+    builder.node ("Clip", { "c2", "low", "high" }, { "r2" });
+    conv ("r2", "c3", { 32, 1, 3, 3 }, false, 32);
+    builder.node ("Sigmoid", { "c3" }, { "s3" });
+    builder.node ("Mul", { "s3", "c3" }, { "m3" });
+    ht_graph_set_int (builder.graph (), builder.node ("Concat", { "m3", "r1" }, { "cat" }), "axis", 1);
+    set_ints (builder.node ("MaxPool", { "cat" }, { "pool" }), "kernel_shape", { 2, 2 }, "strides", { 2, 2 });
+    conv ("pool", "c4", { 16, 52, 3, 3 });
+    builder.node ("GlobalAveragePool", { "c4" }, { "g" });
+    builder.node ("Flatten", { "g" }, { "f" });
+    parameter ("lw", { 16, 5 });
+    builder.node ("MatMul", { "f", "lw" }, { "y" });
+    builder.output ("y");
+    in.add ("x", random_floats ({ 4, 3, 12, 12 }));
+    seeds.add ("y", random_floats ({ 4, 5 }));
+  }
+  Names chosen (bool inner)
+  {
+    Names names;
+    for (const std::string &name : parameters_)
+      names.push_back (name.c_str ());
+    names.push_back ("x");
+    if (inner)
+      for (const char *name : { "c1", "a1", "r2", "cat", "m3" })
+        names.push_back (name);
+    return names;
+  }
+
+  Builder builder;
+  Table in, seeds;
+
+private:
+  void parameter (const std::string &name, std::vector<gint64> dims)
+  {
+    float fan = 1;
+    for (size_t i = 1; i < dims.size (); i++)
+      fan *= static_cast<float> (dims[i]);
+    builder.constant (name.c_str (), random_floats (dims, dims.size () > 1 ? std::sqrt (2.0f / fan) : 0.3f));
+    parameters_.push_back (name);
+  }
+  void set_ints (HtNode *node, const char *a, std::vector<gint64> x, const char *b, std::vector<gint64> y) const
+  {
+    ht_graph_set_ints (builder.graph (), node, a, x.data (), x.size ());
+    ht_graph_set_ints (builder.graph (), node, b, y.data (), y.size ());
+  }
+  void conv (const char *x, const char *y, std::vector<gint64> dims, bool bias = false, gint64 group = 1)
+  {
+    std::string w = std::string (y) + ".w", b = std::string (y) + ".b";
+    gint64 pad = dims[2] / 2;
+    parameter (w, dims);
+    if (bias)
+      parameter (b, { dims[0] });
+    std::vector<const char *> inputs = { x, w.c_str () };
+    if (bias)
+      inputs.push_back (b.c_str ());
+    HtNode *node = builder.node ("Conv", inputs, { y });
+    set_ints (node, "pads", { pad, pad, pad, pad }, "kernel_shape", { dims[2], dims[3] });
+    ht_graph_set_int (builder.graph (), node, "group", group);
+  }
+  void norm (const char *x, const char *y, gint64 channels)
+  {
+    std::string base = y;
+    for (const char *end : { ".scale", ".shift" })
+      parameter (base + end, { channels });
+    builder.constant ((base + ".mean").c_str (), random_floats ({ channels }, 0.1f));
+    HtTensor *variance = floats ({ channels }, std::vector<float> (static_cast<size_t> (channels), 0.8f));
+    builder.constant ((base + ".variance").c_str (), variance);
+    builder.node ("BatchNormalization",
+                  { x, (base + ".scale").c_str (), (base + ".shift").c_str (), (base + ".mean").c_str (),
+                    (base + ".variance").c_str () },
+                  { y });
+  }
+
+  std::vector<std::string> parameters_;
+};
+
+double
+relative_error (HtTensor *found, HtTensor *expected)
+{
+  double error = 0, norm = 0;
+  for (size_t i = 0; i < ht_tensor_get_n_elements (expected); i++)
+    {
+      double x = ht_tensor_get_double (expected, i), d = ht_tensor_get_double (found, i) - x;
+      error += d * d;
+      norm += x * x;
+    }
+  return std::sqrt (error / (norm + 1e-12));
+}
+
+class BlockedGradient : public testing::TestWithParam<std::tuple<bool, bool, bool> >
+{
+};
+
+// The parameters: statistics of the batch; inner tensors chosen, so that less can be fused; encoded.
+TEST_P (BlockedGradient, IsThatOfTheOperators)
+{
+  auto [batch_statistics, inner, encoded] = GetParam ();
+  Convolutions net;
+  Names names = net.chosen (inner);
+  HtGradientResult *results[2];
+  const char *ranges[] = { "r1", "c2.w", "a1", nullptr };
+  for (int plain = 0; plain < 2; plain++)
+    {
+      g_autoptr (HtGradient) gradient = make (net.builder.graph (), names);
+      ht_gradient_set_plain (gradient, plain);
+      ht_gradient_set_batch_statistics (gradient, batch_statistics);
+      if (encoded)
+        {
+          g_autoptr (HtEncoding) grid = asymmetric (0.25, -4);
+          std::vector<double> scales (32, 0.02);
+          std::vector<gint64> offsets (32, -128);
+          g_autoptr (HtEncoding) channels
+              = ht_encoding_new (8, TRUE, FALSE, 0, scales.data (), offsets.data (), 32, nullptr);
+          ht_gradient_set_encoding (gradient, "r1", grid);
+          ht_gradient_set_encoding (gradient, "a1", grid);
+          ht_gradient_set_encoding (gradient, "c2.w", channels);
+          ht_gradient_set_ranges (gradient, ranges);
+        }
+      results[plain] = run (gradient, net.in, net.seeds);
+      ASSERT_NE (results[plain], nullptr);
+    }
+  for (const char *name : names)
+    EXPECT_LE (relative_error (ht_gradient_result_get_gradient (results[0], name),
+                               ht_gradient_result_get_gradient (results[1], name)),
+               encoded ? 0.05 : 2e-5)
+        << name;
+  for (const char *name : { "n0.mean", "n1.variance" })
+    {
+      HtTensor *found = ht_gradient_result_get_statistic (results[0], name);
+      EXPECT_EQ (found != nullptr, batch_statistics);
+      if (found)
+        {
+          EXPECT_LE (relative_error (found, ht_gradient_result_get_statistic (results[1], name)), 1e-5) << name;
+        }
+    }
+  for (size_t i = 0; encoded && ranges[i]; i++)
+    for (HtRangePart part : { HT_RANGE_PART_SCALE, HT_RANGE_PART_OFFSET })
+      EXPECT_LE (relative_error (ht_gradient_result_get_range_gradient (results[0], ranges[i], part),
+                                 ht_gradient_result_get_range_gradient (results[1], ranges[i], part)),
+                 0.05)
+          << ranges[i];
+  ht_gradient_result_unref (results[0]);
+  ht_gradient_result_unref (results[1]);
+}
+
+INSTANTIATE_TEST_SUITE_P (All, BlockedGradient,
+                          testing::Combine (testing::Bool (), testing::Bool (), testing::Bool ()));
+
+TEST (Gradient, BlockedBytesDependOnNothing)
+{
+  Convolutions net;
+  Names names = net.chosen (false);
+  g_autoptr (HtGradient) gradient = make (net.builder.graph (), names);
+  ht_gradient_set_batch_statistics (gradient, TRUE);
+  ht_set_n_threads (1);
+  g_autoptr (HtGradientResult) expected = run (gradient, net.in, net.seeds);
+  ht_set_n_threads (3);
+  guint64 all = 0;
+  const char *losses[] = { "y", nullptr };
+  ASSERT_TRUE (ht_gradient_measure (gradient, net.in, losses, nullptr, &all, nullptr, nullptr));
+  for (int budget = 0; budget < 2; budget++)
+    {
+      guint n_segments;
+      ht_gradient_set_memory_budget (gradient, budget ? all * 9 / 10 : 0);
+      ASSERT_TRUE (ht_gradient_measure (gradient, net.in, losses, nullptr, nullptr, &n_segments, nullptr));
+      EXPECT_EQ (n_segments > 1, budget == 1);
+      g_autoptr (HtGradientResult) result = run (gradient, net.in, net.seeds);
+      ASSERT_NE (result, nullptr);
+      for (const char *name : names)
+        EXPECT_TRUE (ht_tensor_equal (ht_gradient_result_get_gradient (expected, name),
+                                      ht_gradient_result_get_gradient (result, name)))
+            << name << (budget ? " recomputed" : "");
+    }
+  ht_set_n_threads (0);
 }
 
 }
