@@ -56,6 +56,56 @@ ht_exec_builder_is_inner (HtExecBuilder *self, const char *name, guint n_uses)
          && ht_exec_builder_get_n_uses (self, name) == n_uses;
 }
 
+static gboolean
+is_output_of (GPtrArray *nodes, guint n, const char *name)
+{
+  for (guint i = 0; i < n; i++)
+    if (strcmp (ht_node_get_output (g_ptr_array_index (nodes, i), 0), name) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
+can_fuse_inputs (HtExecBuilder *self, GPtrArray *nodes, guint index, const char *x, const char *const *params)
+{
+  HtNode *node = g_ptr_array_index (nodes, index);
+
+  for (guint i = 0; i < ht_node_get_n_inputs (node); i++)
+    {
+      const char *input = ht_node_get_input (node, i);
+      if (input[0] == '\0' || strcmp (input, x) == 0 || is_output_of (nodes, index, input))
+        continue;
+      if (ht_exec_builder_get_constant (self, input) == NULL
+          || (ht_exec_builder_get_encoding (self, input) && !(params && g_strv_contains (params, input))))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+ht_exec_builder_can_fuse (HtExecBuilder *self, GPtrArray *nodes, const char *x, const char *const *params)
+{
+  if (self->request->mode != HT_EXEC_FUSED)
+    return FALSE;
+  for (guint i = 0; i < nodes->len; i++)
+    {
+      HtNode *node = g_ptr_array_index (nodes, i);
+      const char *output = ht_node_get_output (node, 0);
+      guint n_uses = 0;
+
+      if (g_hash_table_contains (self->taken, node) || ht_exec_builder_get_constant (self, output)
+          || ht_exec_builder_is_given (self, output) || !can_fuse_inputs (self, nodes, i, x, params))
+        return FALSE;
+      for (guint k = i + 1; k < nodes->len; k++)
+        for (guint input = 0; input < ht_node_get_n_inputs (g_ptr_array_index (nodes, k)); input++)
+          n_uses += strcmp (ht_node_get_input (g_ptr_array_index (nodes, k), input), output) == 0;
+      if (i + 1 < nodes->len
+          && (ht_exec_builder_get_encoding (self, output) || !ht_exec_builder_is_inner (self, output, n_uses)))
+        return FALSE;
+    }
+  return TRUE;
+}
+
 gboolean
 ht_exec_builder_is_made (HtExecBuilder *self, const char *name)
 {

@@ -46,6 +46,9 @@ gboolean ht_exec_builder_is_given (HtExecBuilder *self, const char *name);
 gboolean ht_exec_builder_is_inner (HtExecBuilder *self, const char *name, guint n_uses);
 guint ht_exec_builder_get_n_uses (HtExecBuilder *self, const char *name);
 HtNode *ht_exec_builder_get_use (HtExecBuilder *self, const char *name, guint use);
+/* May `nodes`, of which the last gives the result, become one step of a fused plan? What they read from outside must be
+ * `x`, or a constant, which may have an encoding only where `params` (NULL-terminated) names it. */
+gboolean ht_exec_builder_can_fuse (HtExecBuilder *self, GPtrArray *nodes, const char *x, const char *const *params);
 /* Can a step that is added now read it? */
 gboolean ht_exec_builder_is_made (HtExecBuilder *self, const char *name);
 gboolean ht_exec_builder_is_blocked (HtExecBuilder *self, const char *name);

@@ -2,6 +2,7 @@
 #include "exec/exec-chain.h"
 
 #include "exec/executor-private.h"
+#include "graph/written-out.h"
 #include "kernels/isa.h"
 
 #include <math.h>
@@ -405,6 +406,51 @@ append_swish (HtExecChain *self, HtExecBuilder *builder)
   return TRUE;
 }
 
+/* The Tanh or Erf of a GELU lies some nodes after x. */
+static HtNode *
+find_anchor (HtExecBuilder *builder, HtNode *node)
+{
+  for (guint i = 0; node && i < 8; i++)
+    {
+      if (ht_node_is_op (node, "Tanh") || ht_node_is_op (node, "Erf"))
+        return node;
+      const char *output = ht_node_get_n_outputs (node) == 1 ? ht_node_get_output (node, 0) : "";
+      node = ht_exec_builder_get_n_uses (builder, output) == 1 ? ht_exec_builder_get_use (builder, output, 0) : NULL;
+    }
+  return NULL;
+}
+
+/* A GELU that is written out: all readers of the chain's output belong to it. */
+static gboolean
+append_gelu (HtExecChain *self, HtExecBuilder *builder)
+{
+  HtGraph *graph = builder->request->graph;
+  guint n_uses = ht_exec_builder_get_n_uses (builder, self->output), n_inside = 0;
+  g_autoptr (GPtrArray) nodes = NULL;
+  HtGeluForm form = HT_GELU_OTHER;
+  const char *x = NULL;
+
+  for (guint i = 0; i < MIN (n_uses, 8) && nodes == NULL; i++)
+    {
+      HtNode *anchor = find_anchor (builder, ht_exec_builder_get_use (builder, self->output, i));
+      nodes = anchor ? ht_gelu_collect (graph, anchor, &x, &form) : NULL;
+    }
+  if (nodes == NULL || form == HT_GELU_OTHER || strcmp (x, self->output) != 0
+      || !ht_exec_builder_can_fuse (builder, nodes, x, NULL))
+    return FALSE;
+  for (guint i = 0; i < nodes->len; i++)
+    for (guint k = 0; k < ht_node_get_n_inputs (g_ptr_array_index (nodes, i)); k++)
+      n_inside += strcmp (ht_node_get_input (g_ptr_array_index (nodes, i), k), x) == 0;
+  HtNode *end = g_ptr_array_index (nodes, nodes->len - 1);
+  if (!ht_exec_builder_is_inner (builder, x, n_inside) || !is_candidate (self, builder, end)
+      || !append_activation (self, form == HT_GELU_TANH ? HT_ACTIVATION_GELU_TANH : HT_ACTIVATION_GELU, 0.0f, 0.0f))
+    return FALSE;
+  for (guint i = 0; i + 1 < nodes->len; i++)
+    ht_exec_builder_take (builder, g_ptr_array_index (nodes, i));
+  move_to (self, builder, end);
+  return TRUE;
+}
+
 /* Goes past an encoded tensor only where the epilogue has a place for its grid. */
 static gboolean
 step_over_grid (HtExecChain *self, HtEncoding *encoding, char **inner, guint *stage)
@@ -437,7 +483,8 @@ ht_exec_chain_extend (HtExecChain *self, HtExecBuilder *builder)
       if (ht_exec_builder_is_inner (builder, self->output, 1))
         going = ht_exec_chain_append (self, builder, ht_exec_builder_get_use (builder, self->output, 0));
       else
-        going = ht_exec_builder_is_inner (builder, self->output, 2) && append_swish (self, builder);
+        going = (ht_exec_builder_is_inner (builder, self->output, 2) && append_swish (self, builder))
+                || append_gelu (self, builder);
       if (!going)
         {
           self->stage = old_stage;

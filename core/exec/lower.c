@@ -26,7 +26,7 @@ static const HtExecRule rules[] = {
   { "MaxPool", ht_exec_lower_pool },
   { "Min", ht_exec_lower_elementwise },
   { "Mul", ht_exec_lower_mul },
-  { "ReduceMean", ht_exec_lower_reduce_mean },
+  { "ReduceMean", ht_exec_lower_layer_norm },
   { "Relu", ht_exec_lower_elementwise },
   { "Sigmoid", ht_exec_lower_elementwise },
   { "Sub", ht_exec_lower_elementwise },

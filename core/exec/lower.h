@@ -9,6 +9,7 @@ gboolean ht_exec_lower_conv (HtExecBuilder *builder, HtNode *node, gboolean *tak
 gboolean ht_exec_lower_elementwise (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
 gboolean ht_exec_lower_gemm (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
 gboolean ht_exec_lower_global_pool (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
+gboolean ht_exec_lower_layer_norm (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
 gboolean ht_exec_lower_matmul (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
 gboolean ht_exec_lower_mul (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
 gboolean ht_exec_lower_pool (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);

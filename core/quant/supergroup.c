@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/supergroup.h"
 
-#include "quant/gelu.h"
+#include "graph/written-out.h"
 
 #include <string.h>
 
@@ -94,95 +94,14 @@ is_bias_add (HtGraph *graph, HtNode *node, const char *data, HtNode *layer)
   return TRUE;
 }
 
-static HtNode *
-get_only_consumer (HtGraph *graph, const char *tensor)
-{
-  g_autoptr (GPtrArray) consumers = NULL;
-
-  if (ht_graph_is_output (graph, tensor) || ht_graph_count_uses (graph, tensor) != 1)
-    return NULL;
-  consumers = ht_graph_list_consumers (graph, tensor);
-  return consumers->len == 1 ? g_ptr_array_index (consumers, 0) : NULL;
-}
-
-/* The next node of a chain, if it is of this type and reads the tensor at this input (-1: any, the others constant). */
-static HtNode *
-follow (HtGraph *graph, GPtrArray *nodes, HtNode *from, const char *op_type, gint index)
-{
-  const char *tensor = ht_node_get_output (from, 0);
-  HtNode *next = get_only_consumer (graph, tensor);
-
-  if (!next || !ht_node_is_op (next, op_type))
-    return NULL;
-  if (index < 0
-          ? !others_are_constant (graph, next, tensor)
-          : (guint)index >= ht_node_get_n_inputs (next) || strcmp (ht_node_get_input (next, (guint)index), tensor) != 0)
-    return NULL;
-  g_ptr_array_add (nodes, next);
-  return next;
-}
-
-/* The node that squares a tensor, as Pow (d, 2) or Mul (d, d), when all other uses are one Div. */
-static HtNode *
-find_square (HtGraph *graph, const char *tensor)
-{
-  g_autoptr (GPtrArray) consumers = ht_graph_list_consumers (graph, tensor);
-  HtNode *square = NULL;
-  guint n_uses = 1;
-
-  if (consumers->len != 2 || ht_graph_is_output (graph, tensor))
-    return NULL;
-  for (guint i = 0; i < 2; i++)
-    {
-      HtNode *node = g_ptr_array_index (consumers, i);
-      gboolean first = strcmp (ht_node_get_input (node, 0), tensor) == 0;
-
-      if (ht_node_is_op (node, "Mul") && first && strcmp (ht_node_get_input (node, 1), tensor) == 0)
-        {
-          square = node;
-          n_uses += 2;
-        }
-      else if (ht_node_is_op (node, "Pow") && first)
-        {
-          g_autoptr (HtTensor) exponent = ht_graph_get_constant (graph, ht_node_get_input (node, 1));
-
-          if (exponent && ht_tensor_get_n_elements (exponent) == 1 && ht_tensor_get_double (exponent, 0) == 2)
-            square = node;
-          n_uses++;
-        }
-    }
-  return ht_graph_count_uses (graph, tensor) == n_uses ? square : NULL;
-}
-
-/* A layer normalization written out: d = x - mean (x); d / sqrt (mean (d^2) + epsilon), then gain and bias. */
-static GPtrArray *
-collect_layer_norm (HtGraph *graph, HtNode *head)
-{
-  g_autoptr (GPtrArray) nodes = g_ptr_array_new ();
-  HtNode *difference, *square, *node;
-
-  g_ptr_array_add (nodes, head);
-  difference = follow (graph, nodes, head, "Sub", 1);
-  if (!difference || strcmp (ht_node_get_input (difference, 0), ht_node_get_input (head, 0)) != 0)
-    return NULL;
-  square = find_square (graph, ht_node_get_output (difference, 0));
-  if (!square)
-    return NULL;
-  g_ptr_array_add (nodes, square);
-  if (!(node = follow (graph, nodes, square, "ReduceMean", 0)) || !(node = follow (graph, nodes, node, "Add", -1))
-      || !(node = follow (graph, nodes, node, "Sqrt", 0)) || !(node = follow (graph, nodes, node, "Div", 1))
-      || strcmp (ht_node_get_input (node, 0), ht_node_get_output (difference, 0)) != 0)
-    return NULL;
-  node = follow (graph, nodes, node, "Mul", -1);
-  if (node)
-    follow (graph, nodes, node, "Add", -1);
-  return g_steal_pointer (&nodes);
-}
-
 GPtrArray *
 ht_supergroup_collect_function (HtGraph *graph, HtNode *anchor)
 {
-  return ht_node_is_op (anchor, "ReduceMean") ? collect_layer_norm (graph, anchor) : ht_gelu_collect (graph, anchor);
+  HtLayerNorm norm;
+
+  if (!ht_node_is_op (anchor, "ReduceMean"))
+    return ht_gelu_collect (graph, anchor, NULL, NULL);
+  return ht_layer_norm_find (graph, anchor, &norm) ? norm.nodes : NULL;
 }
 
 GPtrArray *
@@ -201,7 +120,7 @@ ht_supergroup_collect (HtGraph *graph, HtNode *head)
     {
       HtNode *last = g_ptr_array_index (nodes, nodes->len - 1);
       const char *tensor = ht_node_get_n_outputs (last) > 0 ? ht_node_get_output (last, 0) : "";
-      HtNode *next = tensor[0] != '\0' ? get_only_consumer (graph, tensor) : NULL;
+      HtNode *next = ht_graph_get_only_reader (graph, tensor);
 
       if (!next)
         return nodes;

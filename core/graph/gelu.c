@@ -3,15 +3,15 @@
  * (Hendrycks and Gimpel, arXiv:1606.08415). Exporters spell both in many ways, so no spelling is looked for: a region
  * of small nodes that computes one tensor from one other and from scalar constants is taken where its values are those
  * of GELU. */
-#include "quant/gelu.h"
+#include "graph/written-out.h"
 
 #include <math.h>
-#include <string.h>
 
 #define MAX_NODES 16
 #define MAX_STEPS 4    /* nodes between the Tanh or Erf and the product with x */
 #define N_POINTS  17   /* from -4 to 4, every half */
 #define TOLERANCE 1e-3 /* the form with tanh is off by 5e-4 */
+#define EXACT     1e-6 /* of the two forms: constants are rounded */
 
 typedef struct
 {
@@ -132,33 +132,48 @@ is_closed (Region *region)
   return TRUE;
 }
 
+static double
+gelu (HtGeluForm form, double x)
+{
+  if (form == HT_GELU_TANH)
+    return 0.5 * x * (1.0 + tanh (0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+  return 0.5 * x * erfc (-x * G_SQRT2 / 2);
+}
+
+static gboolean
+is_near (const double *values, HtGeluForm form, double tolerance)
+{
+  for (guint i = 0; i < N_POINTS; i++)
+    if (!(fabs (values[i] - gelu (form, point (i))) < tolerance))
+      return FALSE;
+  return TRUE;
+}
+
 /* The region between two tensors, if it is a GELU. */
 static GPtrArray *
-collect_between (HtGraph *graph, const char *x, HtNode *end, HtNode *anchor)
+collect_between (HtGraph *graph, const char *x, HtNode *end, HtNode *anchor, const char **from, HtGeluForm *form)
 {
   g_autoptr (GPtrArray) nodes = g_ptr_array_new ();
   Region region = { .graph = graph, .x = x, .nodes = nodes };
   double values[N_POINTS];
 
-  if (!evaluate (&region, ht_node_get_output (end, 0), 0, values) || !g_ptr_array_find (nodes, anchor, NULL))
+  if (!evaluate (&region, ht_node_get_output (end, 0), 0, values) || !g_ptr_array_find (nodes, anchor, NULL)
+      || !is_near (values, HT_GELU_ERF, TOLERANCE) || !is_closed (&region))
     return NULL;
-  for (guint i = 0; i < N_POINTS; i++)
-    if (!(fabs (values[i] - point (i) * 0.5 * erfc (-point (i) * G_SQRT2 / 2)) < TOLERANCE))
-      return NULL;
-  return is_closed (&region) ? g_steal_pointer (&nodes) : NULL;
+  if (from)
+    *from = x;
+  if (form)
+    *form = is_near (values, HT_GELU_ERF, EXACT)    ? HT_GELU_ERF
+            : is_near (values, HT_GELU_TANH, EXACT) ? HT_GELU_TANH
+                                                    : HT_GELU_OTHER;
+  return g_steal_pointer (&nodes);
 }
 
 /* The only node that reads the output of another one. */
 static HtNode *
 get_next (HtGraph *graph, HtNode *node)
 {
-  const char *tensor = ht_node_get_output (node, 0);
-  g_autoptr (GPtrArray) consumers = NULL;
-
-  if (tensor[0] == '\0' || ht_graph_is_output (graph, tensor) || ht_graph_count_uses (graph, tensor) != 1)
-    return NULL;
-  consumers = ht_graph_list_consumers (graph, tensor);
-  return consumers->len == 1 ? g_ptr_array_index (consumers, 0) : NULL;
+  return ht_graph_get_only_reader (graph, ht_node_get_output (node, 0));
 }
 
 /* The input of a node with two of them, of which the other is a scalar constant; NULL for other nodes. */
@@ -176,7 +191,7 @@ get_scaled (HtGraph *graph, HtNode *node)
 }
 
 GPtrArray *
-ht_gelu_collect (HtGraph *graph, HtNode *anchor)
+ht_gelu_collect (HtGraph *graph, HtNode *anchor, const char **from, HtGeluForm *form)
 {
   HtNode *before = anchor, *product, *after;
   const char *factor, *x;
@@ -200,10 +215,10 @@ ht_gelu_collect (HtGraph *graph, HtNode *anchor)
   /* ...as it is or halved; the half may also come last. */
   x = get_scaled (graph, ht_graph_get_producer (graph, factor));
   after = get_next (graph, product);
-  nodes = collect_between (graph, factor, product, anchor);
+  nodes = collect_between (graph, factor, product, anchor, from, form);
   if (!nodes && x)
-    nodes = collect_between (graph, x, product, anchor);
+    nodes = collect_between (graph, x, product, anchor, from, form);
   if (!nodes && get_scaled (graph, after))
-    nodes = collect_between (graph, factor, after, anchor);
+    nodes = collect_between (graph, factor, after, anchor, from, form);
   return nodes;
 }
