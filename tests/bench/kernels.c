@@ -2,9 +2,9 @@
 /* The kernels of the blocked layout against what this machine can do at most, measured in the same run: fused
  * multiply-adds in registers for convolutions and products, a copy of as many bytes for depthwise layers.
  *
- *   kernels [--threads N] [--batch N] [WORD]    WORD: only layers whose name contains it */
+ *   kernels [--threads N] [--batch N] [--backward] [WORD]    WORD: only layers whose name contains it */
 #include "base/thread-pool.h"
-#include "kernels/blocked.h"
+#include "kernels/blocked-backward.h"
 #include "kernels/isa.h"
 
 #include <stdio.h>
@@ -196,8 +196,7 @@ typedef struct
 {
   HtConvGeometry g;
   gboolean plain_input;
-  const float *x, *packed;
-  float *y;
+  float *x, *y, *w, *packed;
   gpointer scratch;
   HtEpilogue e;
 } Conv;
@@ -211,7 +210,65 @@ run_conv (gpointer data)
 }
 
 static void
-bench_layer (const Layer *layer, gsize batch, double peak)
+run_data_backward (gpointer data)
+{
+  Conv *conv = data;
+  ht_blocked_conv_data_backward (&conv->g, FALSE, conv->y, conv->w, conv->x, conv->scratch, ht_thread_pool_get_size ());
+}
+
+static void
+run_weight_backward (gpointer data)
+{
+  Conv *conv = data;
+  ht_blocked_conv_weight_backward (&conv->g, conv->plain_input, conv->x, conv->y, conv->w, conv->scratch);
+}
+
+static gpointer
+allocate (gsize n_bytes)
+{
+  return n_bytes > 0 ? g_aligned_alloc (n_bytes, 1, 64) : NULL;
+}
+
+/* Depthwise layers against what memory alone takes for as many bytes as x and y have. */
+static void
+print_time (const char *name, const char *way, const Conv *conv, double time, double peak)
+{
+  const HtConvGeometry *g = &conv->g;
+  double flops = 2.0 * (double)(g->batch * g->out_channels * (g->in_channels / g->groups))
+                 * (double)(ht_conv_volume (g->kernel) * ht_conv_volume (g->out));
+
+  printf ("%-26s %-7s batch %2zu %d thread(s) %8.3f ms %7.1f GF/s", name, way, g->batch, ht_thread_pool_get_size (),
+          time * 1e3, flops / time * 1e-9);
+  if (g->groups > 1)
+    {
+      gsize block = ht_isa_get_block ();
+      gsize n_x = ht_blocked_floats (g->batch, g->in_channels, ht_conv_volume (g->in), block);
+      gsize n_y = ht_blocked_floats (g->batch, g->out_channels, ht_conv_volume (g->out), block);
+      Copy copy = { conv->x, conv->y, n_x / 1024, n_y / 1024 };
+      double bound = measure (run_copy, &copy);
+      printf (" %4.0f %% of a copy (%.1f GB/s)\n", bound / time * 100, (double)(n_x + n_y) * 4e-9 / bound);
+    }
+  else
+    printf (" %4.0f %% of the peak\n", flops / time * 1e-9 / peak * 100);
+  fflush (stdout);
+}
+
+static void
+bench_backward (const char *name, Conv *conv, double peak)
+{
+  if (!conv->plain_input)
+    {
+      conv->scratch = allocate (ht_blocked_conv_data_backward_workspace (&conv->g, FALSE, ht_thread_pool_get_size ()));
+      print_time (name, "data", conv, measure (run_data_backward, conv), peak);
+      g_aligned_free (conv->scratch);
+    }
+  conv->scratch = allocate (ht_blocked_conv_weight_backward_workspace (&conv->g, conv->plain_input));
+  print_time (name, "weights", conv, measure (run_weight_backward, conv), peak);
+  g_aligned_free (conv->scratch);
+}
+
+static void
+bench_layer (const Layer *layer, gsize batch, gboolean backward, double peak)
 {
   gsize pad = layer->kernel / 2, out = (layer->size + 2 * pad - layer->kernel) / layer->stride + 1;
   gsize block = ht_isa_get_block (), k = layer->kernel, s = layer->stride;
@@ -231,29 +288,22 @@ bench_layer (const Layer *layer, gsize batch, double peak)
   gsize n_y = ht_blocked_floats (batch, layer->out_channels, out * out, block);
   gsize channels = layer->depthwise ? 1 : layer->in_channels;
   float *x = make_floats (n_x), *y = make_floats (n_y), *w = make_floats (layer->out_channels * channels * k * k);
-  float *packed = g_aligned_alloc (ht_blocked_conv_packed_floats (&conv.g, conv.plain_input), sizeof (float), 64);
+  float *packed = allocate (ht_blocked_conv_packed_floats (&conv.g, conv.plain_input) * sizeof (float));
   float *shift = make_floats (layer->out_channels);
-  gsize slice = ht_blocked_conv_slice (&conv.g, conv.plain_input);
-  ht_blocked_conv_pack (&conv.g, conv.plain_input, w, packed);
   conv.x = x;
   conv.y = y;
+  conv.w = w;
   conv.packed = packed;
-  conv.scratch = slice > 0 ? g_aligned_alloc (slice, ht_thread_pool_get_size (), 64) : NULL;
-  conv.e = (HtEpilogue){ .shift = shift, .activation = HT_ACTIVATION_CLAMP, .high = 6.0f };
-  double time = measure (run_conv, &conv);
-  double flops = 2.0 * (double)(batch * layer->out_channels * channels * k * k * out * out);
-  printf ("%-26s batch %2zu %d thread(s) %8.3f ms %7.1f GF/s", layer->name, batch, ht_thread_pool_get_size (),
-          time * 1e3, flops / time * 1e-9);
-  if (layer->depthwise)
-    {
-      Copy copy = { x, y, n_x / 1024, n_y / 1024 };
-      double bound = measure (run_copy, &copy);
-      printf (" %4.0f %% of a copy (%.1f GB/s)\n", bound / time * 100, (double)(n_x + n_y) * 4e-9 / bound);
-    }
+  if (backward)
+    bench_backward (layer->name, &conv, peak);
   else
-    printf (" %4.0f %% of the peak\n", flops / time * 1e-9 / peak * 100);
-  fflush (stdout);
-  g_aligned_free (conv.scratch);
+    {
+      ht_blocked_conv_pack (&conv.g, conv.plain_input, w, packed);
+      conv.scratch = allocate (ht_blocked_conv_slice (&conv.g, conv.plain_input) * ht_thread_pool_get_size ());
+      conv.e = (HtEpilogue){ .shift = shift, .activation = HT_ACTIVATION_CLAMP, .high = 6.0f };
+      print_time (layer->name, "forward", &conv, measure (run_conv, &conv), peak);
+      g_aligned_free (conv.scratch);
+    }
   g_aligned_free (packed);
   g_aligned_free (shift);
   g_aligned_free (x);
@@ -299,8 +349,10 @@ int
 main (int argc, char **argv)
 {
   gint n_threads = 0, only_batch = 0;
+  gboolean backward = FALSE;
   GOptionEntry entries[] = { { "threads", 0, 0, G_OPTION_ARG_INT, &n_threads, "Threads instead of 1 and 2", "N" },
                              { "batch", 0, 0, G_OPTION_ARG_INT, &only_batch, "Images instead of 1 and 32", "N" },
+                             { "backward", 0, 0, G_OPTION_ARG_NONE, &backward, "Gradients of convolutions", NULL },
                              { NULL } };
   g_autoptr (GOptionContext) context = g_option_context_new ("[WORD]");
   g_autoptr (GError) error = NULL;
@@ -320,8 +372,8 @@ main (int argc, char **argv)
       for (gsize i = 0; i < G_N_ELEMENTS (layers); i++)
         for (gsize batch = 1; batch <= 32; batch += 31)
           if (strstr (layers[i].name, word) && (only_batch == 0 || batch == 1))
-            bench_layer (&layers[i], only_batch ? (gsize)only_batch : batch, peak);
-      for (gsize i = 0; i < G_N_ELEMENTS (products) && strstr ("product", word); i++)
+            bench_layer (&layers[i], only_batch ? (gsize)only_batch : batch, backward, peak);
+      for (gsize i = 0; i < G_N_ELEMENTS (products) && !backward && strstr ("product", word); i++)
         bench_product (&products[i], peak);
       printf ("peak again: %.1f GF/s\n", measure_peak ());
     }
