@@ -3,6 +3,7 @@
  * remainders: those of one class see the same kernel positions, and are a convolution without stride. */
 #include "base/thread-pool.h"
 #include "kernels/blocked-backward.h"
+#include "kernels/blocked-depthwise-backward.h"
 #include "kernels/isa.h"
 #include "kernels/vectorize.h"
 
@@ -197,6 +198,12 @@ sizes_of (const HtConvGeometry *g)
   return sizes;
 }
 
+static gboolean
+is_direct (const HtConvGeometry *g)
+{
+  return has_stride (g) && ht_blocked_depthwise_backward_supports (g);
+}
+
 gsize
 ht_blocked_conv_data_backward_workspace (const HtConvGeometry *g, gboolean plain_input, guint n_slices)
 {
@@ -206,6 +213,8 @@ ht_blocked_conv_data_backward_workspace (const HtConvGeometry *g, gboolean plain
       return round_up (g->batch * g->out_channels * ht_conv_volume (g->out)) * sizeof (float)
              + ht_kernel_conv_transpose_slice (&t) * MAX (n_slices, 1);
     }
+  if (is_direct (g))
+    return ht_blocked_conv_packed_floats (g, FALSE) * sizeof (float);
   Sizes sizes = sizes_of (g);
   return (sizes.taps + sizes.packed + sizes.y + sizes.slice * MAX (n_slices, 1)) * sizeof (float);
 }
@@ -232,6 +241,12 @@ ht_blocked_conv_data_backward (const HtConvGeometry *g, gboolean plain_input, co
   if (plain_input)
     {
       plain_backward (g, dy, w, dx, workspace, n_slices);
+      return;
+    }
+  if (is_direct (g))
+    {
+      ht_blocked_conv_pack (g, FALSE, w, workspace);
+      ht_blocked_depthwise_backward (g, dy, workspace, dx);
       return;
     }
   Sizes sizes = sizes_of (g);
