@@ -112,3 +112,5 @@ HT_BACKWARD (reduce_log_sum);
 HT_BACKWARD (reduce_log_sum_exp);
 /* Which dimensions a Reduce node reduces: reduce.c */
 void ht_reduce_read_flags (const HtOpCall *call, guint rank, gboolean *flags);
+HT_BACKWARD (lstm);
+gsize ht_op_lstm_backward_workspace (const HtInfer *infer);

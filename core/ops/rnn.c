@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* RNN, GRU and LSTM: the equations of the ONNX specification, all directions, with sequence lengths. */
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rnn.h"
@@ -149,7 +150,14 @@ rnn_forward (const HtOpCall *call, GError **error)
 
 static const HtOperator operators[] = {
   { .op_type = "GRU", .since_version = 7, .infer = rnn_infer, .forward = rnn_forward, .workspace = rnn_workspace },
-  { .op_type = "LSTM", .since_version = 7, .infer = rnn_infer, .forward = rnn_forward, .workspace = rnn_workspace },
+  { .op_type = "LSTM",
+    .since_version = 7,
+    .infer = rnn_infer,
+    .forward = rnn_forward,
+    .workspace = rnn_workspace,
+    .backward = ht_op_lstm_backward,
+    .backward_inputs = HT_OP_KEEPS_ALL,
+    .backward_workspace = ht_op_lstm_backward_workspace },
   { .op_type = "RNN", .since_version = 7, .infer = rnn_infer, .forward = rnn_forward, .workspace = rnn_workspace },
 };
 

@@ -157,6 +157,47 @@ TEST (LayerGradient, RowNormalizations)
   Gradient ("GroupNormalization", 21, { any ({ 2, 6 }), any ({ 6 }), any ({ 6 }) }).number ("num_groups", 1).check ();
 }
 
+// X, W, R and whatever of B, lengths, initial states and peepholes is asked for.
+Tensors
+lstm_inputs (gint64 directions, bool batch_first, bool bias, bool lengths, bool states, bool peepholes)
+{
+  const gint64 time = 4, batch = 2, input = 3, hidden = 2;
+  auto state = [&] {
+    return any (batch_first ? std::vector<gint64>{ batch, directions, hidden }
+                            : std::vector<gint64>{ directions, batch, hidden });
+  };
+  Tensors inputs
+      = { any (batch_first ? std::vector<gint64>{ batch, time, input } : std::vector<gint64>{ time, batch, input }),
+          any ({ directions, 4 * hidden, input }), any ({ directions, 4 * hidden, hidden }) };
+  inputs.push_back (bias ? any ({ directions, 8 * hidden }) : nullptr);
+  inputs.push_back (lengths ? convert (whole ({ 4, 2 }), HT_DATA_TYPE_INT32) : nullptr);
+  inputs.push_back (states ? state () : nullptr);
+  inputs.push_back (states ? state () : nullptr);
+  inputs.push_back (peepholes ? any ({ directions, 3 * hidden }) : nullptr);
+  return inputs;
+}
+
+TEST (LayerGradient, Lstm)
+{
+  for (const char *direction : { "forward", "reverse", "bidirectional" })
+    for (bool batch_first : { false, true })
+      for (bool extras : { false, true })
+        {
+          gint64 directions = direction[0] == 'b' ? 2 : 1;
+          auto gradient = [&] (bool bias, bool lengths, bool states, bool peepholes) {
+            return Gradient ("LSTM", 14, lstm_inputs (directions, batch_first, bias, lengths, states, peepholes), 3)
+                .number ("hidden_size", 2)
+                .number ("layout", batch_first)
+                .text ("direction", direction);
+          };
+          gradient (extras, extras, extras, extras).check ();
+          gradient (true, extras, !extras, false).check ();
+          gradient (true, false, extras, !extras).number ("input_forget", 1).check ();
+          gradient (true, extras, true, false).unused (1).unused (2).check ();
+          gradient (true, extras, true, false).unused (0).check ();
+        }
+}
+
 TEST (LayerGradient, SameBytesAtAnyNumberOfThreads)
 {
   Gradient ("Gemm", 13, { any ({ 200, 150 }), any ({ 150, 170 }), any ({ 170 }) }).check_threads ();
