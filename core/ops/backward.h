@@ -114,3 +114,4 @@ HT_BACKWARD (reduce_log_sum_exp);
 void ht_reduce_read_flags (const HtOpCall *call, guint rank, gboolean *flags);
 HT_BACKWARD (lstm);
 gsize ht_op_lstm_backward_workspace (const HtInfer *infer);
+HT_BACKWARD (resize);

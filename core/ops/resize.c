@@ -5,8 +5,10 @@
  * positions (one, two or four; more where antialiasing widens the filter). The taps of all positions are computed once,
  * then the dimensions are run one after the other. */
 #include "graph/tensor-private.h"
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
+#include "ops/resize.h"
 #include "ops/rules.h"
 
 #include <halftone/error.h>
@@ -55,15 +57,7 @@ typedef struct
   gboolean antialias;
 } Settings;
 
-/* What the output positions along a dimension are made of: `n` neighbours each, from first[position] on (clamped to the
- * dimension), times weights[position * n ...]. */
-typedef struct
-{
-  gsize n;
-  gint64 *first;
-  double *weights;
-  guint8 *outside; /* tf_crop_and_resize: takes the extrapolation value */
-} Taps;
+typedef HtResizeTaps Taps;
 
 static int
 find_name (const char *name, const char *const *names, int n)
@@ -639,9 +633,45 @@ resize_forward (const HtOpCall *call, GError **error)
   return run_dimensions (&self, call, &geometry, error);
 }
 
+void
+ht_resize_plan_clear (HtResizePlan *plan)
+{
+  for (guint i = 0; i < plan->rank; i++)
+    {
+      g_free (plan->taps[i].first);
+      g_free (plan->taps[i].outside);
+      g_free (plan->taps[i].weights);
+    }
+}
+
+gboolean
+ht_resize_plan (const HtOpCall *call, HtResizePlan *plan, GError **error)
+{
+  const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &plan->rank);
+  Resize self = { .type = ht_tensor_get_data_type (call->inputs[0]) };
+  Geometry geometry;
+
+  read_settings (call->node, call->opset, &self.settings);
+  const char *problem
+      = read_geometry (call->node, call->opset, call->inputs, call->n_inputs, dims, plan->rank, &geometry);
+  if (problem)
+    return ht_op_fail (call, error, "%s", problem);
+  for (guint i = 0; i < plan->rank; i++)
+    {
+      plan->in[i] = dims[i];
+      plan->out[i] = geometry.out[i];
+      plan->is_resized[i] = is_resized (&self.settings, dims, &geometry, i);
+      if (plan->is_resized[i] && !plan_taps (&self, dims[i], geometry.out[i], &geometry, i, &plan->taps[i]))
+        return ht_op_fail (call, error, "there is no memory for the weights of dimension %u", i);
+    }
+  return TRUE;
+}
+
 static const HtOperator operators[] = {
-  { "", "Resize", 10, HT_OP_NONE, resize_infer, resize_forward },
-  { "", "Upsample", 7, HT_OP_NONE, resize_infer, resize_forward },
+  { "", "Resize", 10, HT_OP_NONE, resize_infer, resize_forward, ht_op_resize_backward,
+    .backward_inputs = HT_OP_KEEPS (1) | HT_OP_KEEPS (2) | HT_OP_KEEPS (3) },
+  { "", "Upsample", 7, HT_OP_NONE, resize_infer, resize_forward, ht_op_resize_backward,
+    .backward_inputs = HT_OP_KEEPS (1) | HT_OP_KEEPS (2) | HT_OP_KEEPS (3) },
 };
 
 void

@@ -96,6 +96,48 @@ TEST (MoveGradient, CumSumAndTrilu)
   Gradient ("Trilu", 14, { any ({ 4, 3 }), whole ({ -1 }, {}) }).number ("upper", 0).check ();
 }
 
+TEST (MoveGradient, Resize)
+{
+  for (const char *mode : { "nearest", "linear", "cubic" })
+    for (const char *transform : { "half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel" })
+      {
+        auto resize = [&] (Tensors inputs) {
+          return Gradient ("Resize", 19, inputs)
+              .text ("mode", mode)
+              .text ("coordinate_transformation_mode", transform)
+              .constant (2);
+        };
+        Tensor x = any ({ 2, 3, 4, 5 });
+        resize ({ x, nullptr, reals ({ 1, 1, 2, 1.6 }, { 4 }) }).check ();
+        Gradient ("Resize", 19, { x, nullptr, nullptr, whole ({ 2, 3, 3, 7 }) })
+            .text ("mode", mode)
+            .text ("coordinate_transformation_mode", transform)
+            .check ();
+        Gradient ("Resize", 19, { x, nullptr, nullptr, whole ({ 2, 3, 2, 3 }) })
+            .text ("mode", mode)
+            .text ("coordinate_transformation_mode", transform)
+            .number ("antialias", mode[0] != 'n')
+            .check ();
+        resize ({ x, nullptr, reals ({ 1, 1, 1, 1 }, { 4 }) }).check ();
+      }
+  Gradient (
+      "Resize", 13,
+      { any ({ 1, 1, 4, 4 }), reals ({ 0, 0, 0.4, 0.6, 1, 1, 0.9, 1.2 }, { 8 }), nullptr, whole ({ 1, 1, 3, 5 }) })
+      .text ("mode", "linear")
+      .text ("coordinate_transformation_mode", "tf_crop_and_resize")
+      .real ("extrapolation_value", 10)
+      .constant (1)
+      .check ();
+  Gradient ("Resize", 19, { any ({ 1, 1, 4, 5 }), nullptr, nullptr, whole ({ 1, 1, 7, 3 }) })
+      .text ("mode", "cubic")
+      .number ("exclude_outside", 1)
+      .check ();
+  Gradient ("Upsample", 9, { any ({ 1, 2, 2, 3 }), reals ({ 1, 1, 2, 3 }, { 4 }) })
+      .constant (1)
+      .text ("mode", "nearest")
+      .check ();
+}
+
 TEST (MoveGradient, SameBytesAtAnyNumberOfThreads)
 {
   Gradient ("Gather", 13, { any ({ 50, 3000 }), whole ({ 1, -1, 1, 0, 7, 7, 49 }) }).check_threads ();
@@ -104,6 +146,9 @@ TEST (MoveGradient, SameBytesAtAnyNumberOfThreads)
       .check_threads ();
   Gradient ("Pad", 13, { any ({ 8, 100, 200 }), whole ({ 0, 1, 1, 0, 1, 1 }) }).check_threads ();
   Gradient ("Tile", 13, { any ({ 80, 200 }), whole ({ 3, 4 }) }).check_threads ();
+  Gradient ("Resize", 19, { any ({ 2, 8, 60, 60 }), nullptr, nullptr, whole ({ 2, 8, 100, 120 }) })
+      .text ("mode", "linear")
+      .check_threads ();
 }
 
 }
