@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Operators that ask for or change the shape and leave the data alone: Shape Size Reshape Flatten Squeeze Unsqueeze
- * Identity Dropout. */
+ * Identity. */
 #include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
@@ -354,43 +354,6 @@ identity_infer (HtInfer *infer, GError **error)
   return TRUE;
 }
 
-/* Dropout as inference runs it: an identity, and a mask of ones. */
-static gboolean
-dropout_infer (HtInfer *infer, GError **error)
-{
-  if (!ht_infer_check_arity (infer, 1, infer->opset >= 12 ? 3 : 1, error)
-      || !ht_infer_check_type (infer, 0, HT_TYPES_FLOAT, error))
-    return FALSE;
-  ht_infer_copy_input (infer, 0, 0, TRUE);
-  ht_infer_copy_input (infer, 1, 0, FALSE);
-  if (infer->n_outputs > 1 && infer->opset >= 10)
-    infer->outputs[1].type = HT_DATA_TYPE_BOOL;
-  return TRUE;
-}
-
-static gboolean
-dropout_forward (const HtOpCall *call, GError **error)
-{
-  HtTensor *ratio = call->n_inputs > 1 ? call->inputs[1] : NULL;
-  HtTensor *training = call->n_inputs > 2 ? call->inputs[2] : NULL;
-
-  if (training && ht_tensor_get_n_elements (training) > 0 && ht_tensor_get_int64 (training, 0) != 0
-      && (ratio == NULL || ht_tensor_get_n_elements (ratio) == 0 || ht_tensor_get_double (ratio, 0) != 0.0))
-    return ht_op_fail (call, error, "training mode drops values at random, only inference is possible; export the model "
-                                    "in evaluation mode");
-  if (call->n_outputs > 1 && call->outputs[1])
-    {
-      HtTensor *mask = call->outputs[1];
-      g_autoptr (HtTensor) one = ht_tensor_new_scalar (1.0, ht_tensor_get_data_type (mask), error);
-      if (one == NULL)
-        return FALSE;
-      gsize size = ht_tensor_get_size (one), n = ht_tensor_get_n_elements (mask);
-      for (gsize i = 0; i < n; i++)
-        memcpy ((char *) ht_tensor_get_writable_data (mask) + i * size, ht_tensor_get_data (one), size);
-    }
-  return call->outputs[0] == NULL || ht_op_copy_through (call, error);
-}
-
 #define VIEW (HT_OP_VIEW | HT_OP_KEEPS_GRID)
 static const HtOperator operators[] = {
   { "", "Shape", 1, HT_OP_NONE, shape_infer, shape_forward },
@@ -405,7 +368,6 @@ static const HtOperator operators[] = {
     .moved_inputs = HT_OP_MOVES_INPUT (0) },
   { "", "Identity", 1, VIEW, identity_infer, ht_op_copy_through, ht_backward_pass,
     .moved_inputs = HT_OP_MOVES_INPUT (0) },
-  { "", "Dropout", 7, VIEW, dropout_infer, dropout_forward, ht_backward_pass },
 };
 
 void

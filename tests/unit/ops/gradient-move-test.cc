@@ -17,6 +17,7 @@ TEST (MoveGradient, Views)
   Gradient ("Identity", 14, { any ({ 2, 3 }) }).check ();
   Gradient ("Dropout", 7, { any ({ 2, 3 }) }).check ();
   Gradient ("Dropout", 13, { any ({ 2, 3 }), reals ({ 0.5 }, {}), truth ({ 0 }, {}) }, 2).constant (1).check ();
+  Gradient ("Dropout", 13, { any ({ 7, 9 }), reals ({ 0.3 }, {}), truth ({ 1 }, {}) }, 2).constant (1).check ();
   Gradient ("Cast", 13, { any ({ 2, 3 }) }).number ("to", HT_DATA_TYPE_DOUBLE).check ();
 }
 
