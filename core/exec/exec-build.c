@@ -116,7 +116,14 @@ ht_exec_builder_is_made (HtExecBuilder *self, const char *name)
 gboolean
 ht_exec_builder_is_blocked (HtExecBuilder *self, const char *name)
 {
-  return g_hash_table_contains (self->blocked, name);
+  return ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_BLOCKED)
+         || ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_BLOCKED_CODES);
+}
+
+gboolean
+ht_exec_builder_has (HtExecBuilder *self, const char *name, HtExecLayout layout)
+{
+  return g_hash_table_contains (self->values[layout], name);
 }
 
 gboolean
@@ -227,8 +234,9 @@ set_plain (HtExecBuilder *self, HtExecValue *value, const char *name)
     }
 }
 
+/* Forms that nobody outside sees. */
 static void
-set_blocked (HtExecBuilder *self, HtExecValue *value, const char *name)
+set_inner (HtExecBuilder *self, HtExecValue *value, const char *name)
 {
   gint64 dims[HT_TENSOR_MAX_DIMS];
   gsize positions = 1;
@@ -239,23 +247,24 @@ set_blocked (HtExecBuilder *self, HtExecValue *value, const char *name)
   set_static (value, HT_DATA_TYPE_FLOAT, dims, n_dims);
   for (guint i = 2; i < n_dims; i++)
     positions *= (gsize)dims[i];
-  value->size = sizeof (float) * ht_blocked_floats ((gsize)dims[0], (gsize)dims[1], positions, ht_isa_get_block ());
+  if (value->layout != HT_EXEC_LAYOUT_PLAIN_CODES)
+    value->size = sizeof (float) * ht_blocked_floats ((gsize)dims[0], (gsize)dims[1], positions, ht_isa_get_block ());
   value->place = HT_EXEC_ARENA;
 }
 
 guint
 ht_exec_builder_get_value (HtExecBuilder *self, const char *name, HtExecLayout layout)
 {
-  GHashTable *table = layout == HT_EXEC_LAYOUT_BLOCKED ? self->blocked : self->plain;
+  GHashTable *table = self->values[layout];
   gpointer index = g_hash_table_lookup (table, name);
   if (index)
     return GPOINTER_TO_UINT (index) - 1;
 
   HtExecValue value = { .name = g_strdup (name), .layout = layout, .place = HT_EXEC_DYNAMIC };
-  if (layout == HT_EXEC_LAYOUT_BLOCKED)
-    set_blocked (self, &value, name);
-  else
+  if (layout == HT_EXEC_LAYOUT_PLAIN)
     set_plain (self, &value, name);
+  else
+    set_inner (self, &value, name);
   g_array_append_val (self->plan->values, value);
   g_hash_table_insert (table, g_strdup (name), GUINT_TO_POINTER (self->plan->values->len));
   return self->plan->values->len - 1;
@@ -285,31 +294,47 @@ fail_missing (HtExecBuilder *self, HtNode *reader, const char *name, GError **er
   return FALSE;
 }
 
-static guint
-reorder (HtExecBuilder *self, const char *name, guint from, HtExecLayout layout)
+/* The form to make `layout` from, which may have to be made itself. */
+static HtExecLayout
+find_source (HtExecBuilder *self, const char *name, HtExecLayout layout)
 {
-  ht_exec_builder_add_step (self, NULL, &ht_exec_reorder_kind, NULL, &from, 1, name, layout);
-  return ht_exec_builder_get_value (self, name, layout);
+  switch (layout)
+    {
+    case HT_EXEC_LAYOUT_PLAIN:
+      return ht_exec_builder_is_blocked (self, name) ? HT_EXEC_LAYOUT_BLOCKED : HT_EXEC_LAYOUT_PLAIN;
+    case HT_EXEC_LAYOUT_BLOCKED:
+      return ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_BLOCKED_CODES) ? HT_EXEC_LAYOUT_BLOCKED_CODES
+                                                                            : HT_EXEC_LAYOUT_PLAIN;
+    case HT_EXEC_LAYOUT_BLOCKED_CODES:
+      return HT_EXEC_LAYOUT_BLOCKED;
+    case HT_EXEC_LAYOUT_PLAIN_CODES:
+    case HT_EXEC_N_LAYOUTS:
+      break;
+    }
+  return HT_EXEC_LAYOUT_PLAIN;
 }
 
 gboolean
 ht_exec_builder_read (HtExecBuilder *self, HtNode *reader, const char *name, HtExecLayout layout, guint *index,
                       GError **error)
 {
-  gboolean has_blocked = g_hash_table_contains (self->blocked, name);
-  gboolean has_plain = g_hash_table_contains (self->plain, name);
+  HtExecLayout source = layout;
+  guint from;
 
   *index = HT_EXEC_NONE;
   if (name[0] == '\0')
     return TRUE;
   if (!ht_exec_builder_is_made (self, name))
     return fail_missing (self, reader, name, error);
-  if (layout == HT_EXEC_LAYOUT_PLAIN && has_blocked && !has_plain)
-    *index = reorder (self, name, ht_exec_builder_get_value (self, name, HT_EXEC_LAYOUT_BLOCKED), layout);
-  else if (layout == HT_EXEC_LAYOUT_BLOCKED && !has_blocked)
-    *index = reorder (self, name, ht_exec_builder_get_value (self, name, HT_EXEC_LAYOUT_PLAIN), layout);
-  else
-    *index = ht_exec_builder_get_value (self, name, layout);
+  if (!ht_exec_builder_has (self, name, layout))
+    source = find_source (self, name, layout);
+  if (source != layout)
+    {
+      if (!ht_exec_builder_read (self, reader, name, source, &from, error))
+        return FALSE;
+      ht_exec_builder_add_step (self, NULL, ht_exec_choose_conversion (source, layout), NULL, &from, 1, name, layout);
+    }
+  *index = ht_exec_builder_get_value (self, name, layout);
   return TRUE;
 }
 

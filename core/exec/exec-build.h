@@ -14,14 +14,14 @@ typedef struct
   const HtExecRequest *request;
   HtExecPlan *plan;
   HtValueTable *table;
-  GPtrArray *nodes;            /* those that something wanted depends on, in order */
-  GHashTable *needed;          /* names that something wanted depends on */
-  GHashTable *visible;         /* name -> HT_EXEC_SEEN_... */
-  GHashTable *tainted;         /* constants that depend on an encoded constant: computed, not read */
-  GHashTable *uses;            /* name -> GPtrArray of the nodes that read it, one for each time */
-  GHashTable *made;            /* names that the steps so far make */
-  GHashTable *taken;           /* nodes that the steps so far do */
-  GHashTable *plain, *blocked; /* name -> index of value + 1 */
+  GPtrArray *nodes;                      /* those that something wanted depends on, in order */
+  GHashTable *needed;                    /* names that something wanted depends on */
+  GHashTable *visible;                   /* name -> HT_EXEC_SEEN_... */
+  GHashTable *tainted;                   /* constants that depend on an encoded constant: computed, not read */
+  GHashTable *uses;                      /* name -> GPtrArray of the nodes that read it, one for each time */
+  GHashTable *made;                      /* names that the steps so far make */
+  GHashTable *taken;                     /* nodes that the steps so far do */
+  GHashTable *values[HT_EXEC_N_LAYOUTS]; /* name -> index of value + 1 */
 } HtExecBuilder;
 
 /* Looks at a node that no step does yet, and adds a step that does it, perhaps together with nodes after it. `taken`
@@ -51,6 +51,8 @@ HtNode *ht_exec_builder_get_use (HtExecBuilder *self, const char *name, guint us
 gboolean ht_exec_builder_can_fuse (HtExecBuilder *self, GPtrArray *nodes, const char *x, const char *const *params);
 /* Can a step that is added now read it? */
 gboolean ht_exec_builder_is_made (HtExecBuilder *self, const char *name);
+gboolean ht_exec_builder_has (HtExecBuilder *self, const char *name, HtExecLayout layout);
+/* In the blocked layout, values or codes? */
 gboolean ht_exec_builder_is_blocked (HtExecBuilder *self, const char *name);
 /* Can the tensor have the blocked layout: float, static, batch, channels and one to three axes, no grid for each
  * channel? */
@@ -72,5 +74,5 @@ void ht_exec_builder_take (HtExecBuilder *self, HtNode *node);
 /* One node through the operator's own forward function: exec-operator.c */
 gboolean ht_exec_builder_add_operator (HtExecBuilder *self, HtNode *node, GError **error);
 extern const HtExecKind ht_exec_operator_kind;
-/* Between the layouts: exec-reorder.c */
-extern const HtExecKind ht_exec_reorder_kind;
+/* The step from one form of a tensor to another: exec-reorder.c */
+const HtExecKind *ht_exec_choose_conversion (HtExecLayout from, HtExecLayout to);

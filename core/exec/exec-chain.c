@@ -503,6 +503,12 @@ ht_exec_chain_is_empty (const HtExecChain *self)
   return self->affines->len == 0 && self->stage == STAGE_AFFINE;
 }
 
+guint
+ht_exec_chain_count_affines (const HtExecChain *self)
+{
+  return self->affines->len;
+}
+
 /* Folded in double precision; one rounding at the end. */
 static gboolean
 apply_affine (HtExecChain *self, HtExecutor *executor, const Affine *affine, double *scale, double *shift,
@@ -587,14 +593,6 @@ prepare_affine (HtExecChain *self, HtExecutor *executor, GError **error)
   return TRUE;
 }
 
-static HtGrid
-read_grid (HtEncoding *encoding)
-{
-  gsize n;
-  return (HtGrid){ (float)ht_encoding_get_scales (encoding, &n)[0], (float)ht_encoding_get_offsets (encoding, &n)[0],
-                   (float)ht_encoding_get_n_steps (encoding) };
-}
-
 gboolean
 ht_exec_chain_prepare (HtExecChain *self, HtExecutor *executor, GError **error)
 {
@@ -605,9 +603,9 @@ ht_exec_chain_prepare (HtExecChain *self, HtExecutor *executor, GError **error)
     return FALSE;
   self->wide = encoding && !ht_exec_can_fuse_grid (encoding) ? encoding : NULL;
   if (encoding)
-    self->grid = read_grid (encoding);
+    self->grid = ht_exec_read_grid (encoding);
   if (inner)
-    self->inner_grid = read_grid (inner);
+    self->inner_grid = ht_exec_read_grid (inner);
   self->epilogue.scale = self->scale;
   self->epilogue.shift = self->shift;
   self->epilogue.inner_grid = inner ? &self->inner_grid : NULL;
@@ -620,6 +618,8 @@ ht_exec_chain_get_epilogue (const HtExecChain *self, HtTensor *residual)
 {
   HtEpilogue epilogue = self->epilogue;
   epilogue.residual = residual ? ht_tensor_get_data (residual) : NULL;
+  if (self->clamp_in_grid)
+    epilogue.activation = HT_ACTIVATION_NONE;
   return epilogue;
 }
 

@@ -10,7 +10,8 @@
 typedef struct
 {
   char *name;
-  HtTensor *tensor; /* before its encoding */
+  HtTensor *tensor;  /* before its encoding */
+  gboolean as_codes; /* read as the integers of its grid, not as their values */
 } HtExecParam;
 
 typedef enum
@@ -35,7 +36,8 @@ typedef struct
   HtEpilogue epilogue;    /* whole after ht_exec_chain_prepare() */
   float *scale, *shift;
   HtGrid inner_grid, grid;
-  HtEncoding *wide; /* of the output, where the epilogue cannot apply it */
+  gboolean clamp_in_grid; /* the ends of the grid do what the activation, a clamp, would */
+  HtEncoding *wide;       /* of the output, where the epilogue cannot apply it */
 } HtExecChain;
 
 void ht_exec_param_init (HtExecParam *self, HtExecBuilder *builder, const char *name);
@@ -59,5 +61,7 @@ HtEpilogue ht_exec_chain_get_epilogue (const HtExecChain *self, HtTensor *residu
 /* Applies to the n elements of the output what the epilogue could not. */
 void ht_exec_chain_finish (const HtExecChain *self, float *y, gsize n);
 gboolean ht_exec_chain_is_empty (const HtExecChain *self);
+/* Nodes and biases that became scale and shift. */
+guint ht_exec_chain_count_affines (const HtExecChain *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HtExecChain, ht_exec_chain_free)

@@ -79,6 +79,15 @@ ht_exec_can_fuse_grid (HtEncoding *encoding)
   return n_grids == 1 && (double)ht_encoding_get_n_steps (encoding) <= HT_GRID_MAX_STEPS;
 }
 
+HtGrid
+ht_exec_read_grid (HtEncoding *encoding)
+{
+  gsize n;
+  return (HtGrid){ .scale = (float)ht_encoding_get_scales (encoding, &n)[0],
+                   .offset = (float)ht_encoding_get_offsets (encoding, &n)[0],
+                   .n_steps = (float)ht_encoding_get_n_steps (encoding) };
+}
+
 void
 ht_exec_fake_quantize_floats (HtEncoding *encoding, float *values, gsize n)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "exec/exec-packed.h"
 
+#include "exec/exec-codes.h"
 #include "exec/executor-private.h"
 
 #include <halftone/error.h>
@@ -33,7 +34,10 @@ pack_weight (HtExecutor *self, const HtExecParam *weight, float *packed, HtExecP
       return TRUE;
     }
   float *quantized = new_floats (weight, ht_tensor_get_n_elements (weight->tensor), error);
-  gboolean fine = quantized && ht_exec_fake_quantize (weight->name, encoding, weight->tensor, quantized, error);
+  gboolean fine
+      = quantized
+        && (weight->as_codes ? ht_exec_codes_from_weight (self, weight->name, weight->tensor, quantized, error)
+                             : ht_exec_fake_quantize (weight->name, encoding, weight->tensor, quantized, error));
   if (fine)
     pack (how, quantized, packed);
   free (quantized);

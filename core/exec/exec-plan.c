@@ -117,7 +117,7 @@ select_nodes (HtExecBuilder *self)
     }
 }
 
-/* A tensor that the caller sees becomes plain as soon as it exists: its blocked form may then go. */
+/* A tensor that the caller sees becomes plain as soon as it exists: its other forms may then go. */
 static gboolean
 show_outputs (HtExecBuilder *self, guint first_step, GError **error)
 {
@@ -127,7 +127,7 @@ show_outputs (HtExecBuilder *self, guint first_step, GError **error)
     {
       HtExecStep *step = ht_exec_plan_step (self->plan, i);
       HtExecValue *value = step->outputs[0] == HT_EXEC_NONE ? NULL : ht_exec_plan_value (self->plan, step->outputs[0]);
-      if (value && value->layout == HT_EXEC_LAYOUT_BLOCKED && g_hash_table_contains (self->visible, value->name)
+      if (value && value->layout != HT_EXEC_LAYOUT_PLAIN && g_hash_table_contains (self->visible, value->name)
           && !ht_exec_builder_read (self, NULL, value->name, HT_EXEC_LAYOUT_PLAIN, &unused, error))
         return FALSE;
     }
@@ -290,8 +290,6 @@ ht_exec_plan_new (const HtExecRequest *request, GError **error)
       = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
   g_autoptr (GHashTable) made = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GHashTable) taken = g_hash_table_new (NULL, NULL);
-  g_autoptr (GHashTable) plain = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  g_autoptr (GHashTable) blocked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   plan->given = new_array (sizeof (HtExecGiven), given_clear);
   plan->values = new_array (sizeof (HtExecValue), value_clear);
   plan->steps = new_array (sizeof (HtExecStep), step_clear);
@@ -306,12 +304,13 @@ ht_exec_plan_new (const HtExecRequest *request, GError **error)
                             .tainted = tainted,
                             .uses = uses,
                             .made = made,
-                            .taken = taken,
-                            .plain = plain,
-                            .blocked = blocked };
-  if (!build (&builder, error))
-    return NULL;
-  return g_steal_pointer (&plan);
+                            .taken = taken };
+  for (guint i = 0; i < HT_EXEC_N_LAYOUTS; i++)
+    builder.values[i] = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  gboolean fine = build (&builder, error);
+  for (guint i = 0; i < HT_EXEC_N_LAYOUTS; i++)
+    g_hash_table_unref (builder.values[i]);
+  return fine ? g_steal_pointer (&plan) : NULL;
 }
 
 gsize

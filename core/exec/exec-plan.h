@@ -23,11 +23,16 @@ typedef enum
 {
   HT_EXEC_LAYOUT_PLAIN,
   HT_EXEC_LAYOUT_BLOCKED, /* of kernels/blocked.h; float, always in the arena */
+  /* The same two with integers in place of values: x / scale of the tensor's grid, one for the whole tensor. They are
+   * what layers on integers sum (exec-codes.h); stored as floats, always in the arena. */
+  HT_EXEC_LAYOUT_PLAIN_CODES,
+  HT_EXEC_LAYOUT_BLOCKED_CODES,
+  HT_EXEC_N_LAYOUTS,
 } HtExecLayout;
 
 typedef struct
 {
-  char *name; /* a tensor of the graph; its plain and its blocked form are two values of one name */
+  char *name; /* a tensor of the graph; its forms in several layouts are values of one name */
   HtExecLayout layout;
   HtExecPlace place;
   gboolean is_static; /* type and shape are known and the elements have a size in bytes */

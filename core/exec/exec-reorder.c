@@ -1,26 +1,70 @@
 /* SPDX-License-Identifier: MIT */
-/* The step between the two layouts of a tensor. */
+/* The steps from one form of a tensor to another: between the layouts, and between values and codes. */
 #include "exec/exec-build.h"
+#include "exec/executor-private.h"
 
 #include "graph/tensor-private.h"
 #include "kernels/blocked.h"
+#include "kernels/fake-quantize.h"
 
-static gboolean
-forward (const HtExecCall *call, GError **error)
+static gsize
+count_positions (const HtExecValue *value)
 {
-  const HtExecValue *to = ht_exec_plan_value (call->plan, call->step->outputs[0]);
   gsize positions = 1;
 
-  for (guint i = 2; i < to->n_dims; i++)
-    positions *= (gsize)to->dims[i];
+  for (guint i = 2; i < value->n_dims; i++)
+    positions *= (gsize)value->dims[i];
+  return positions;
+}
+
+static gboolean
+reorder (const HtExecCall *call, GError **error)
+{
+  const HtExecValue *to = ht_exec_plan_value (call->plan, call->step->outputs[0]);
+  gsize batch = (gsize)to->dims[0], channels = (gsize)to->dims[1], positions = count_positions (to);
+  const float *x = ht_tensor_get_data (call->inputs[0]);
+
   if (to->layout == HT_EXEC_LAYOUT_BLOCKED)
-    ht_blocked_from_plain ((gsize)to->dims[0], (gsize)to->dims[1], positions, ht_tensor_get_data (call->inputs[0]),
-                           call->outputs[0]->data, NULL);
+    ht_blocked_from_plain (batch, channels, positions, x, call->outputs[0]->data, NULL);
   else
-    ht_blocked_to_plain ((gsize)to->dims[0], (gsize)to->dims[1], positions, ht_tensor_get_data (call->inputs[0]),
-                         call->outputs[0]->data, NULL);
+    ht_blocked_to_plain (batch, channels, positions, x, call->outputs[0]->data, NULL);
+  return TRUE;
+}
+
+/* Values and codes lie on one grid, so rounding changes nothing: only the unit is another one. */
+static gboolean
+convert (const HtExecCall *call, GError **error)
+{
+  const HtExecValue *to = ht_exec_plan_value (call->plan, call->step->outputs[0]);
+  const float *x = ht_tensor_get_data (call->inputs[0]);
+  float *y = call->outputs[0]->data;
+  HtGrid grid = ht_exec_read_grid (to->encoding);
+  HtEpilogue epilogue = { .grid = &grid };
+
+  if (to->layout == HT_EXEC_LAYOUT_BLOCKED)
+    {
+      grid.unit = grid.scale;
+      grid.scale = 1.0f;
+    }
+  else
+    {
+      grid.unit = 1.0f;
+    }
+  if (to->layout == HT_EXEC_LAYOUT_PLAIN_CODES)
+    ht_kernel_quantize_float (x, y, to->size / sizeof (float), grid.scale, grid.offset, grid.n_steps);
+  else
+    ht_blocked_affine ((gsize)to->dims[0], (gsize)to->dims[1], count_positions (to), x, &epilogue, y);
   return TRUE;
 }
 
 /* The encoding was applied where the other form was made. */
-const HtExecKind ht_exec_reorder_kind = { .name = "reorder", .forward = forward, .quantizes = TRUE };
+static const HtExecKind reorder_kind = { .name = "reorder", .forward = reorder, .quantizes = TRUE };
+static const HtExecKind convert_kind = { .name = "convert", .forward = convert, .quantizes = TRUE };
+
+const HtExecKind *
+ht_exec_choose_conversion (HtExecLayout from, HtExecLayout to)
+{
+  gboolean codes = from >= HT_EXEC_LAYOUT_PLAIN_CODES || to >= HT_EXEC_LAYOUT_PLAIN_CODES;
+
+  return codes ? &convert_kind : &reorder_kind;
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "exec/exec-plan.h"
+#include "kernels/blocked.h"
 
 struct _HtExecutor
 {
@@ -59,6 +60,8 @@ void ht_executor_set_mode (HtExecutor *self, HtExecMode mode);
 gboolean ht_exec_fake_quantize (const char *name, HtEncoding *encoding, HtTensor *tensor, float *y, GError **error);
 /* Can a fused step apply it: one grid, of a width that its arithmetic takes? */
 gboolean ht_exec_can_fuse_grid (HtEncoding *encoding);
+/* Of an encoding with one grid. */
+HtGrid ht_exec_read_grid (HtEncoding *encoding);
 /* In place, by a grid for the whole tensor. */
 void ht_exec_fake_quantize_floats (HtEncoding *encoding, float *values, gsize n);
 /* The constant as the network sees it, (transfer none). */

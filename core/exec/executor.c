@@ -177,7 +177,8 @@ changes_plans (HtEncoding *old, HtEncoding *new)
     return TRUE;
   ht_encoding_get_scales (old, &n_old);
   ht_encoding_get_scales (new, &n_new);
-  return n_old != n_new || ht_exec_can_fuse_grid (old) != ht_exec_can_fuse_grid (new);
+  return n_old != n_new || ht_encoding_get_bits (old) != ht_encoding_get_bits (new)
+         || ht_encoding_get_axis (old) != ht_encoding_get_axis (new);
 }
 
 /**

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Convolutions with constant weights in the blocked layout, with what follows them in their epilogue. */
+#include "exec/exec-codes.h"
 #include "exec/exec-packed.h"
 #include "exec/lower.h"
 
@@ -46,12 +47,13 @@ conv_prepare (HtExecutor *executor, HtExecPlan *plan, HtExecStep *step, GError *
 {
   Conv *self = step->data;
   const HtConvGeometry *g = &self->geometry;
-  g_autofree char *form = g_strdup_printf ("conv %d %zu %zu", self->plain_input, g->groups,
+  g_autofree char *form = g_strdup_printf ("conv %d %d %zu %zu", self->weight.as_codes, self->plain_input, g->groups,
                                            ht_blocked_conv_packed_form (g, self->plain_input));
 
   self->packed = ht_executor_get_packed (executor, &self->weight, form,
                                          ht_blocked_conv_packed_floats (g, self->plain_input), pack, self, error);
-  return self->packed && ht_exec_chain_prepare (self->chain, executor, error);
+  return self->packed && ht_exec_chain_prepare (self->chain, executor, error)
+         && (!self->weight.as_codes || ht_exec_codes_prepare (self->chain, executor, plan, step, &self->weight, error));
 }
 
 static gboolean
@@ -125,12 +127,35 @@ choose_input (HtExecBuilder *builder, HtNode *node, Conv *self)
   return blocked || plain;
 }
 
+static HtExecLayout
+choose_input_layout (const Conv *self)
+{
+  if (self->weight.as_codes)
+    return self->plain_input ? HT_EXEC_LAYOUT_PLAIN_CODES : HT_EXEC_LAYOUT_BLOCKED_CODES;
+  return self->plain_input ? HT_EXEC_LAYOUT_PLAIN : HT_EXEC_LAYOUT_BLOCKED;
+}
+
+/* A layer on integers adds a residual of either form; others want values. */
+static gboolean
+read_inputs (HtExecBuilder *builder, HtNode *node, const Conv *self, guint *inputs, guint *n_inputs, GError **error)
+{
+  const char *residual = self->chain->residual;
+  HtExecLayout layout = HT_EXEC_LAYOUT_BLOCKED;
+
+  *n_inputs = residual ? 2 : 1;
+  if (!ht_exec_builder_read (builder, node, ht_node_get_input (node, 0), choose_input_layout (self), &inputs[0], error))
+    return FALSE;
+  if (residual && self->weight.as_codes && ht_exec_builder_has (builder, residual, HT_EXEC_LAYOUT_BLOCKED_CODES))
+    layout = HT_EXEC_LAYOUT_BLOCKED_CODES;
+  return residual == NULL || ht_exec_builder_read (builder, node, residual, layout, &inputs[1], error);
+}
+
 gboolean
 ht_exec_lower_conv (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error)
 {
   g_autofree Conv *self = g_new0 (Conv, 1);
   const char *bias = ht_node_get_n_inputs (node) > 2 ? ht_node_get_input (node, 2) : "";
-  guint inputs[2], n_inputs = 1;
+  guint inputs[2], n_inputs;
 
   if (!read_geometry (builder, node, &self->geometry) || !choose_input (builder, node, self))
     return TRUE;
@@ -144,18 +169,19 @@ ht_exec_lower_conv (HtExecBuilder *builder, HtNode *node, gboolean *taken, GErro
     }
   ht_exec_param_init (&self->weight, builder, ht_node_get_input (node, 1));
   ht_exec_chain_extend (self->chain, builder);
+  self->weight.as_codes = ht_exec_codes_suit_chain (builder, node, self->chain);
   Conv *conv = g_steal_pointer (&self);
-  if (!ht_exec_builder_read (builder, node, ht_node_get_input (node, 0),
-                             conv->plain_input ? HT_EXEC_LAYOUT_PLAIN : HT_EXEC_LAYOUT_BLOCKED, &inputs[0], error)
-      || (conv->chain->residual
-          && !ht_exec_builder_read (builder, node, conv->chain->residual, HT_EXEC_LAYOUT_BLOCKED, &inputs[n_inputs++],
-                                    error)))
+  HtExecLayout layout = ht_exec_codes_suit_tensor (builder, conv->chain->output) ? HT_EXEC_LAYOUT_BLOCKED_CODES
+                                                                                 : HT_EXEC_LAYOUT_BLOCKED;
+  if (!conv->weight.as_codes)
+    layout = HT_EXEC_LAYOUT_BLOCKED;
+  if (!read_inputs (builder, node, conv, inputs, &n_inputs, error))
     {
       conv_free (conv);
       return FALSE;
     }
-  HtExecStep *step = ht_exec_builder_add_step (builder, node, &conv_kind, conv, inputs, n_inputs, conv->chain->output,
-                                               HT_EXEC_LAYOUT_BLOCKED);
+  HtExecStep *step
+      = ht_exec_builder_add_step (builder, node, &conv_kind, conv, inputs, n_inputs, conv->chain->output, layout);
   conv->slice = ht_blocked_conv_slice (&conv->geometry, conv->plain_input);
   step->workspace_size = ht_window_workspace (conv->slice, ht_thread_pool_get_size ());
   step->in_place = n_inputs > 1 ? 2 : 0;

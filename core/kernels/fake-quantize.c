@@ -22,6 +22,16 @@ fake_quantize_run (const float *x, float *y, gsize n, float scale, float offset,
 }
 
 HT_VECTORIZE static void
+quantize_run_float (const float *x, float *y, gsize n, float scale, float offset, float n_steps)
+{
+  for (gsize i = 0; i < n; i++)
+    {
+      float q = CODE (x[i]);
+      y[i] = CLAMP_CODE (q) + offset;
+    }
+}
+
+HT_VECTORIZE static void
 quantize_run_uint8 (const float *x, guint8 *codes, gsize n, float scale, float offset, float n_steps)
 {
   for (gsize i = 0; i < n; i++)
@@ -47,6 +57,7 @@ typedef struct
 {
   const float *x;
   float *y;
+  float *integers;
   guint8 *bytes;
   gint32 *codes;
   gsize channels, inner;
@@ -64,6 +75,8 @@ run_elements (gsize begin, gsize end, guint worker, gpointer user_data)
 
   if (work->y)
     fake_quantize_run (x, work->y + begin, n, work->scales[0], work->offsets[0], work->n_steps);
+  else if (work->integers)
+    quantize_run_float (x, work->integers + begin, n, work->scales[0], work->offsets[0], work->n_steps);
   else if (work->bytes)
     quantize_run_uint8 (x, work->bytes + begin, n, work->scales[0], work->offsets[0], work->n_steps);
   else
@@ -154,6 +167,13 @@ ht_kernel_fake_quantize_wide (const float *x, float *y, gsize outer, gsize chann
           y[i] = (float)(q + offset) * scales[channel];
         }
     }
+}
+
+void
+ht_kernel_quantize_float (const float *x, float *y, gsize n, float scale, float offset, float n_steps)
+{
+  Work work = { .x = x, .integers = y, .scales = &scale, .offsets = &offset, .n_steps = n_steps };
+  ht_parallel_for (n, HT_KERNEL_GRAIN, run_elements, &work);
 }
 
 void

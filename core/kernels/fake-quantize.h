@@ -17,6 +17,8 @@ void ht_kernel_fake_quantize_channels (const float *x, float *y, gsize outer, gs
 void ht_kernel_fake_quantize_wide (const float *x, float *y, gsize outer, gsize channels, gsize inner,
                                    const float *scales, const gint64 *offsets, double n_steps);
 
+/* The integers q + offset, as floats. */
+void ht_kernel_quantize_float (const float *x, float *y, gsize n, float scale, float offset, float n_steps);
 /* The codes q themselves, for export; with `shift` added, which turns them into signed ones (-2^(bits-1)). */
 void ht_kernel_quantize_uint8 (const float *x, guint8 *q, gsize n, float scale, float offset, float n_steps);
 void ht_kernel_quantize_int32 (const float *x, gint32 *q, gsize n, float scale, float offset, float n_steps,

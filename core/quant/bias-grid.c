@@ -15,6 +15,9 @@ has_plain_bias (HtGraph *graph, HtNode *node)
   return ht_node_is_op (node, "Conv") || ht_node_is_op (node, "ConvTranspose");
 }
 
+/* The largest float below 2^31 and a little less. */
+#define MAX_STEPS 2147483520.0f
+
 /* The steps of the accumulator, one for each channel or one in all; NULL where a bias cannot be stored in them. */
 static double *
 make_bias_scales (HtEncoding *input, HtEncoding *weight, const float *bias, gsize n_channels, gsize *n_scales)
@@ -32,7 +35,7 @@ make_bias_scales (HtEncoding *input, HtEncoding *weight, const float *bias, gsiz
       /* Runtimes multiply in float32. */
       float scale = input_scale * (float)weights[at];
 
-      if (!(scale >= G_MINFLOAT) || !isfinite (scale) || !(fabsf (bias[i] / scale) < 2147483520.0f))
+      if (!(scale >= G_MINFLOAT) || !isfinite (scale) || !(fabsf (bias[i] / scale) < MAX_STEPS))
         return NULL;
       scales[at] = scale;
     }
@@ -48,30 +51,41 @@ find_input_encoding (HtSimulation *self, const char *tensor)
   return grid ? g_hash_table_lookup (self->encodings, grid) : NULL;
 }
 
+/* The constant bias of a layer whose input and weight are quantized; NULL: there is none, or it has a grid of its own.
+ */
+static HtTensor *
+find_bias (HtSimulation *self, HtNode *node, HtEncoding **input, HtEncoding **weight)
+{
+  g_autoptr (HtTensor) bias = NULL;
+  const char *name;
+
+  if (!has_plain_bias (self->graph, node))
+    return NULL;
+  name = ht_node_get_input (node, 2);
+  *input = find_input_encoding (self, ht_node_get_input (node, 0));
+  *weight = g_hash_table_lookup (self->encodings, ht_node_get_input (node, 1));
+  if (!*input || !*weight || !ht_graph_is_constant (self->graph, name) || g_hash_table_contains (self->encodings, name))
+    return NULL;
+  bias = ht_graph_get_constant (self->graph, name);
+  if (!bias || ht_tensor_get_n_dims (bias) != 1 || ht_tensor_get_data_type (bias) != HT_DATA_TYPE_FLOAT
+      || !ht_tensor_is_finite (bias) || ht_tensor_get_n_elements (bias) == 0)
+    return NULL;
+  return g_steal_pointer (&bias);
+}
+
 gboolean
 ht_bias_grid_make (HtSimulation *self, HtNode *node, HtEncoding **encoding, GError **error)
 {
-  g_autoptr (HtTensor) bias = NULL;
+  HtEncoding *input, *weight;
+  g_autoptr (HtTensor) bias = find_bias (self, node, &input, &weight);
   g_autofree double *scales = NULL;
   g_autofree gint64 *offsets = NULL;
-  HtEncoding *input, *weight;
-  const char *name;
-  gsize n_scales, n_channels;
+  gsize n_scales;
 
   *encoding = NULL;
-  if (!has_plain_bias (self->graph, node))
+  if (!bias)
     return TRUE;
-  name = ht_node_get_input (node, 2);
-  input = find_input_encoding (self, ht_node_get_input (node, 0));
-  weight = g_hash_table_lookup (self->encodings, ht_node_get_input (node, 1));
-  if (!input || !weight || !ht_graph_is_constant (self->graph, name) || g_hash_table_contains (self->encodings, name))
-    return TRUE;
-  bias = ht_graph_get_constant (self->graph, name);
-  if (!bias || ht_tensor_get_n_dims (bias) != 1 || ht_tensor_get_data_type (bias) != HT_DATA_TYPE_FLOAT
-      || !ht_tensor_is_finite (bias))
-    return TRUE;
-  n_channels = ht_tensor_get_n_elements (bias);
-  scales = n_channels > 0 ? make_bias_scales (input, weight, ht_tensor_get_data (bias), n_channels, &n_scales) : NULL;
+  scales = make_bias_scales (input, weight, ht_tensor_get_data (bias), ht_tensor_get_n_elements (bias), &n_scales);
   if (!scales)
     return TRUE;
   offsets = g_new (gint64, n_scales);
@@ -79,4 +93,63 @@ ht_bias_grid_make (HtSimulation *self, HtNode *node, HtEncoding **encoding, GErr
     offsets[i] = -G_GINT64_CONSTANT (2147483648);
   *encoding = ht_encoding_new (32, TRUE, FALSE, n_scales == 1 ? -1 : 0, scales, offsets, n_scales, error);
   return *encoding != NULL;
+}
+
+static gboolean
+fit_weight (HtSimulation *self, HtNode *node, GError **error)
+{
+  const char *name = ht_node_get_input (node, 1);
+  HtEncoding *input, *weight;
+  g_autoptr (HtTensor) bias = find_bias (self, node, &input, &weight);
+  g_autoptr (GString) raised = g_string_new (NULL);
+  gsize n_grids, n_offsets;
+
+  if (!bias || ht_simulation_get_origin (self, name) != HT_ORIGIN_COMPUTED)
+    return TRUE;
+  {
+    gsize n_channels = ht_tensor_get_n_elements (bias);
+    const float *values = ht_tensor_get_data (bias);
+    float step = (float)ht_encoding_get_scales (input, NULL)[0];
+    const double *old = ht_encoding_get_scales (weight, &n_grids);
+    g_autofree double *scales = g_memdup2 (old, n_grids * sizeof (double));
+
+    if (n_grids != 1 && n_grids != n_channels)
+      return TRUE;
+    for (gsize i = 0; i < n_channels; i++)
+      {
+        gsize at = n_grids == 1 ? 0 : i;
+        /* A part in a million more than needed, for the roundings to float. */
+        double least = fabs ((double)values[i]) / ((double)step * MAX_STEPS) * 1.000001;
+
+        if (scales[at] >= least || !isfinite (least))
+          continue;
+        g_string_append_printf (raised, "%s%" G_GSIZE_FORMAT, raised->len ? ", " : "", i);
+        scales[at] = least;
+      }
+    if (raised->len > 0)
+      {
+        g_autoptr (HtEncoding) encoding = ht_encoding_new (
+            ht_encoding_get_bits (weight), ht_encoding_is_symmetric (weight), ht_encoding_is_strict (weight),
+            ht_encoding_get_axis (weight), scales, ht_encoding_get_offsets (weight, &n_offsets), n_grids, error);
+
+        if (!encoding)
+          return FALSE;
+        ht_simulation_take_encoding (self, name, encoding, HT_ORIGIN_COMPUTED);
+        ht_simulation_note (self,
+                            "weight '%s': the scale was raised so that the bias fits 32 bits, for output channel %s",
+                            name, raised->str);
+      }
+  }
+  return TRUE;
+}
+
+gboolean
+ht_bias_grid_fit_weights (HtSimulation *self, GError **error)
+{
+  guint n_nodes = ht_graph_get_n_nodes (self->graph);
+
+  for (guint i = 0; i < n_nodes; i++)
+    if (!fit_weight (self, ht_graph_get_node (self->graph, i), error))
+      return FALSE;
+  return TRUE;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Computes encodings: of constants from their values, of activations from their range over a data set. */
+#include "quant/bias-grid.h"
 #include "quant/simulation-private.h"
 
 #include "kernels/min-max.h"
@@ -127,7 +128,7 @@ ht_simulation_calibrate_weights (HtSimulation *self, GError **error)
   if (!calibrate_constants (self, found, error))
     return FALSE;
   take_all (self, found);
-  return TRUE;
+  return ht_bias_grid_fit_weights (self, error);
 }
 
 /* The ranges of activations over a data set. */
@@ -286,7 +287,8 @@ make_activation_encodings (HtSimulation *self, GHashTable *ranges, GHashTable *f
  * @error: return location for an error
  *
  * Computes the encodings of all tensors but those that were given: constants from their values, activations from the
- * smallest and largest value over the data set. Weights are quantized while activations are observed, activations are
+ * smallest and largest value over the data set. The scale of a weight is raised where its layer's bias would not fit 32
+ * bits in steps of input scale times weight scale; the notes list where. Weights are quantized while activations are observed, activations are
  * not. Values are streamed: nothing but the ranges is kept.
  *
  * Returns: %TRUE, or %FALSE with @error set and nothing changed when the data set is empty or does not fit the network, or
@@ -322,5 +324,5 @@ ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, Ht
   if (!ok || !make_activation_encodings (self, ranges, found, error))
     return FALSE;
   take_all (self, found);
-  return TRUE;
+  return ht_bias_grid_fit_weights (self, error);
 }

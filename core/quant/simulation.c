@@ -5,6 +5,7 @@
 
 #include <halftone/error.h>
 #include <halftone/param.h>
+#include <string.h>
 
 /**
  * HtSimulation:
@@ -300,9 +301,22 @@ ht_simulation_set_encoding (HtSimulation *self, const char *tensor, HtEncoding *
   return TRUE;
 }
 
+/* A layer whose input lies on a grid that an operator before it kept shall know that grid: rounding to it once more changes
+ * nothing. */
+static void
+repeat_kept_grid (HtSimulation *self, HtExecutor *executor, HtNode *node)
+{
+  const char *input = ht_node_get_input (node, 0);
+  const char *grid = g_hash_table_lookup (self->placement->grids, input);
+  HtEncoding *encoding = grid ? g_hash_table_lookup (self->encodings, grid) : NULL;
+
+  if (encoding && strcmp (grid, input) != 0 && ht_encoding_get_axis (encoding) < 0)
+    ht_executor_set_encoding (executor, input, encoding);
+}
+
 /* A constant that several nodes read has no grid of its own here: each would ask for another one. */
 static gboolean
-quantize_biases (HtSimulation *self, HtExecutor *executor, GError **error)
+quantize_layers (HtSimulation *self, HtExecutor *executor, GError **error)
 {
   guint n_nodes = ht_graph_get_n_nodes (self->graph);
 
@@ -310,6 +324,9 @@ quantize_biases (HtSimulation *self, HtExecutor *executor, GError **error)
     {
       HtNode *node = ht_graph_get_node (self->graph, i);
       g_autoptr (HtEncoding) encoding = NULL;
+
+      if (ht_node_is_op (node, "Conv"))
+        repeat_kept_grid (self, executor, node);
 
       if (!ht_bias_grid_make (self, node, &encoding, error))
         return FALSE;
@@ -348,7 +365,7 @@ ht_simulation_create_executor (HtSimulation *self, GError **error)
       if (encoding)
         ht_executor_set_encoding (executor, tensor, encoding);
     }
-  if (!quantize_biases (self, executor, error))
+  if (!quantize_layers (self, executor, error))
     return NULL;
   return g_steal_pointer (&executor);
 }

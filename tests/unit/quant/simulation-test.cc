@@ -112,6 +112,29 @@ TEST (Simulation, RunsOnTheGrids)
   EXPECT_EQ (y[1], round_to ("y", round_to ("x", -2.345f, 0) * round_to ("w", -0.25f, 1), 0));
 }
 
+// Weights of next to nothing would want steps that the bias is too large for.
+TEST (Simulation, RaisesTheScaleOfAWeightSoThatTheBiasFits)
+{
+  g_autoptr (GError) error = nullptr;
+  Net net;
+  net.input ("x", { 1, 1, 1, 2 }).values_of ("w", { 2, 1, 1, 1 }, { 1, 1e-12f }).values_of ("b", { 2 }, { 0.5f, 300 });
+  net.node ("Conv", { "x", "w", "b" }, { "y" });
+  net.output ("y");
+  g_autoptr (HtSimulation) simulation = simulate (net);
+  g_autoptr (HtDataset) dataset = ht_dataset_new ();
+  g_autoptr (HtTensor) x = tensor_of ({ 0, 0.001f }, { 1, 1, 1, 2 });
+  ASSERT_TRUE (ht_dataset_add_array (dataset, "x", x, &error)) << error->message;
+  ASSERT_TRUE (calibrate (simulation, dataset, 1, &error)) << error->message;
+  EXPECT_NEAR (scale_of (simulation, "w", 0), 1.0 / 127, 1e-9);
+  double steps = 300 / (scale_of (simulation, "x") * scale_of (simulation, "w", 1));
+  EXPECT_LT (steps, 2147483648.0);
+  EXPECT_GT (steps, 2147483648.0 * 0.999);
+  // And the file has the bias as integers.
+  g_autoptr (HtGraph) graph = ht_simulation_to_qdq (simulation, &error);
+  ASSERT_NO_GERROR (error);
+  EXPECT_EQ (ht_graph_get_initializer (graph, "b"), nullptr);
+}
+
 TEST (Simulation, RefusesDataThatCannotCalibrate)
 {
   g_autoptr (GError) error = nullptr;
