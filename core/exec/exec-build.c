@@ -66,24 +66,23 @@ is_output_of (GPtrArray *nodes, guint n, const char *name)
 }
 
 static gboolean
-can_fuse_inputs (HtExecBuilder *self, GPtrArray *nodes, guint index, const char *x, const char *const *params)
+can_fuse_inputs (HtExecBuilder *self, GPtrArray *nodes, guint index, const char *const *inputs)
 {
   HtNode *node = g_ptr_array_index (nodes, index);
 
   for (guint i = 0; i < ht_node_get_n_inputs (node); i++)
     {
       const char *input = ht_node_get_input (node, i);
-      if (input[0] == '\0' || strcmp (input, x) == 0 || is_output_of (nodes, index, input))
+      if (input[0] == '\0' || g_strv_contains (inputs, input) || is_output_of (nodes, index, input))
         continue;
-      if (ht_exec_builder_get_constant (self, input) == NULL
-          || (ht_exec_builder_get_encoding (self, input) && !(params && g_strv_contains (params, input))))
+      if (ht_exec_builder_get_constant (self, input) == NULL || ht_exec_builder_get_encoding (self, input))
         return FALSE;
     }
   return TRUE;
 }
 
 gboolean
-ht_exec_builder_can_fuse (HtExecBuilder *self, GPtrArray *nodes, const char *x, const char *const *params)
+ht_exec_builder_can_fuse (HtExecBuilder *self, GPtrArray *nodes, const char *const *inputs)
 {
   if (self->request->mode != HT_EXEC_FUSED)
     return FALSE;
@@ -94,7 +93,7 @@ ht_exec_builder_can_fuse (HtExecBuilder *self, GPtrArray *nodes, const char *x, 
       guint n_uses = 0;
 
       if (g_hash_table_contains (self->taken, node) || ht_exec_builder_get_constant (self, output)
-          || ht_exec_builder_is_given (self, output) || !can_fuse_inputs (self, nodes, i, x, params))
+          || ht_exec_builder_is_given (self, output) || !can_fuse_inputs (self, nodes, i, inputs))
         return FALSE;
       for (guint k = i + 1; k < nodes->len; k++)
         for (guint input = 0; input < ht_node_get_n_inputs (g_ptr_array_index (nodes, k)); input++)

@@ -47,8 +47,8 @@ gboolean ht_exec_builder_is_inner (HtExecBuilder *self, const char *name, guint 
 guint ht_exec_builder_get_n_uses (HtExecBuilder *self, const char *name);
 HtNode *ht_exec_builder_get_use (HtExecBuilder *self, const char *name, guint use);
 /* May `nodes`, of which the last gives the result, become one step of a fused plan? What they read from outside must be
- * `x`, or a constant, which may have an encoding only where `params` (NULL-terminated) names it. */
-gboolean ht_exec_builder_can_fuse (HtExecBuilder *self, GPtrArray *nodes, const char *x, const char *const *params);
+ * among `inputs` (NULL-terminated), or a constant without an encoding. */
+gboolean ht_exec_builder_can_fuse (HtExecBuilder *self, GPtrArray *nodes, const char *const *inputs);
 /* Can a step that is added now read it? */
 gboolean ht_exec_builder_is_made (HtExecBuilder *self, const char *name);
 gboolean ht_exec_builder_has (HtExecBuilder *self, const char *name, HtExecLayout layout);

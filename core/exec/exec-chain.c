@@ -436,7 +436,7 @@ append_gelu (HtExecChain *self, HtExecBuilder *builder)
       nodes = anchor ? ht_gelu_collect (graph, anchor, &x, &form) : NULL;
     }
   if (nodes == NULL || form == HT_GELU_OTHER || strcmp (x, self->output) != 0
-      || !ht_exec_builder_can_fuse (builder, nodes, x, NULL))
+      || !ht_exec_builder_can_fuse (builder, nodes, (const char *[]){ x, NULL }))
     return FALSE;
   for (guint i = 0; i < nodes->len; i++)
     for (guint k = 0; k < ht_node_get_n_inputs (g_ptr_array_index (nodes, i)); k++)

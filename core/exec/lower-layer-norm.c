@@ -107,7 +107,8 @@ fits_row (HtExecBuilder *builder, const char *name, gsize n, guint rank)
 static gboolean
 can_lower (HtExecBuilder *builder, const HtLayerNorm *found, gint64 *dims, guint *n_dims)
 {
-  const char *params[3] = { found->gain ? found->gain : found->bias, found->gain ? found->bias : NULL, NULL };
+  const char *const inputs[]
+      = { found->x, found->gain ? found->gain : found->bias, found->gain ? found->bias : NULL, NULL };
 
   if (!ht_exec_builder_get_float_dims (builder, found->x, dims, n_dims) || *n_dims == 0 || dims[*n_dims - 1] < 1)
     return FALSE;
@@ -116,7 +117,7 @@ can_lower (HtExecBuilder *builder, const HtLayerNorm *found, gint64 *dims, guint
          && fits_row (builder, found->epsilon, 1, *n_dims)
          && (found->gain == NULL || fits_row (builder, found->gain, n, *n_dims))
          && (found->bias == NULL || fits_row (builder, found->bias, n, *n_dims))
-         && ht_exec_builder_can_fuse (builder, found->nodes, found->x, params);
+         && ht_exec_builder_can_fuse (builder, found->nodes, inputs);
 }
 
 gboolean

@@ -21,7 +21,7 @@ static const HtExecRule rules[] = {
   { "HardSwish", ht_exec_lower_elementwise },
   { "Identity", ht_exec_lower_elementwise },
   { "LeakyRelu", ht_exec_lower_elementwise },
-  { "MatMul", ht_exec_lower_matmul },
+  { "MatMul", ht_exec_lower_attention },
   { "Max", ht_exec_lower_elementwise },
   { "MaxPool", ht_exec_lower_pool },
   { "Min", ht_exec_lower_elementwise },
@@ -32,6 +32,7 @@ static const HtExecRule rules[] = {
   { "Sub", ht_exec_lower_elementwise },
   { "Sum", ht_exec_lower_elementwise },
   { "Tanh", ht_exec_lower_elementwise },
+  { "Transpose", ht_exec_lower_attention },
 };
 
 const HtExecRule *

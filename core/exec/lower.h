@@ -4,6 +4,7 @@
 
 #include "exec/exec-build.h"
 
+gboolean ht_exec_lower_attention (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
 gboolean ht_exec_lower_concat (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
 gboolean ht_exec_lower_conv (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
 gboolean ht_exec_lower_elementwise (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);

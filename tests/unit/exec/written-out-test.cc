@@ -222,4 +222,96 @@ TEST (WrittenOut, OtherMeansAreNoLayerNorm)
     EXPECT_EQ (count (run_both (norm->builder.graph (), norm->in), "layer norm"), 0u);
 }
 
+// softmax (Q K' / 3) V with V made last, as exporters order it.
+struct Attention
+{
+  Attention (gsize batch, gsize heads, gsize m, gsize n, gsize d, gsize e, bool transpose, const char *scale)
+  {
+    gint64 b = (gint64)batch, h = (gint64)heads, rows = (gint64)n, width = (gint64)d;
+    builder.input ("q", { b, h, (gint64)m, width }).input ("v", { b, h, rows, (gint64)e });
+    builder.input ("k",
+                   transpose ? std::vector<gint64>{ b, h, rows, width } : std::vector<gint64>{ b, h, width, rows });
+    builder.constant ("c", floats ({}, { 3.0f }));
+    if (transpose)
+      {
+        const gint64 perm[] = { 0, 1, 3, 2 };
+        HtNode *node = builder.node ("Transpose", { "k" }, { "kt" });
+        ht_graph_set_ints (builder.graph (), node, "perm", perm, 4);
+      }
+    builder.node ("MatMul", { "q", transpose ? "kt" : "k" }, { "s" });
+    if (scale)
+      builder.node (scale, { "s", "c" }, { "sc" });
+    HtNode *softmax = builder.node ("Softmax", { scale ? "sc" : "s" }, { "p" });
+    ht_graph_set_int (builder.graph (), softmax, "axis", 3);
+    builder.node ("Neg", { "v" }, { "w" });
+    builder.node ("MatMul", { "p", "w" }, { "y" });
+    builder.output ("y");
+    in.add ("q", floats ({ b, h, (gint64)m, width }, noise (batch * heads * m * d, 6, 0.7f)));
+    in.add ("k",
+            floats (transpose ? std::vector<gint64>{ b, h, rows, width } : std::vector<gint64>{ b, h, width, rows },
+                    noise (batch * heads * n * d, 7, 0.7f)));
+    in.add ("v", floats ({ b, h, rows, (gint64)e }, noise (batch * heads * n * e, 8)));
+  }
+  Builder builder;
+  Table in;
+};
+
+TEST (WrittenOut, AttentionIsOneStep)
+{
+  const gsize sizes[][6] = { { 1, 1, 1, 1, 1, 1 },     { 2, 3, 5, 7, 9, 11 },    { 1, 2, 99, 99, 16, 16 },
+                             { 3, 4, 13, 33, 64, 20 }, { 1, 1, 200, 17, 8, 48 }, { 2, 1, 6, 130, 3, 65 } };
+  for (const gsize *size : sizes)
+    for (bool transpose : { false, true })
+      for (const char *scale : { (const char *)nullptr, "Mul", "Div" })
+        {
+          Attention attention (size[0], size[1], size[2], size[3], size[4], size[5], transpose, scale);
+          EXPECT_EQ (run_both (attention.builder.graph (), attention.in),
+                     (std::vector<std::string>{ "operator", "attention" }));
+        }
+}
+
+TEST (WrittenOut, AttentionKeepsGridsAroundIt)
+{
+  Attention attention (2, 2, 9, 10, 8, 8, true, "Mul");
+  EXPECT_EQ (count (run_both (attention.builder.graph (), attention.in, { "q", "k", "v", "y" }), "attention"), 1u);
+  for (const char *inside : { "s", "sc", "p", "c" })
+    EXPECT_EQ (count (run_both (attention.builder.graph (), attention.in, { inside }), "attention"), 0u) << inside;
+  // The scores are made of what a grid leaves of K', whatever fuses behind it.
+  EXPECT_EQ (count (run_both (attention.builder.graph (), attention.in, { "kt" }), "attention"), 1u);
+}
+
+TEST (WrittenOut, AttentionSaturatesAsSoftmaxDoes)
+{
+  Attention attention (1, 1, 4, 20, 2, 3, true, nullptr);
+  std::vector<float> q = noise (8, 9, 300.0f);
+  q[0] = NAN;
+  attention.in.add ("q", floats ({ 1, 1, 4, 2 }, q));
+  EXPECT_EQ (count (run_both (attention.builder.graph (), attention.in), "attention"), 1u);
+}
+
+TEST (WrittenOut, WantedProbabilitiesAreComputed)
+{
+  Attention attention (2, 2, 9, 10, 8, 8, true, "Mul");
+  const char *const wanted[] = { "p", "y", nullptr };
+  EXPECT_EQ (count (run_both (attention.builder.graph (), attention.in, {}, wanted), "attention"), 0u);
+}
+
+TEST (WrittenOut, AttentionHasTheSameBytesAtAnyNumberOfThreads)
+{
+  Attention attention (1, 2, 150, 40, 24, 24, true, "Mul");
+  std::vector<float> results[3];
+  GError *error = nullptr;
+  for (guint threads = 1; threads <= 3; threads++)
+    {
+      ht_set_n_threads (threads);
+      g_autoptr (HtExecutor) executor = ht_executor_new (attention.builder.graph (), &error);
+      Table out (ht_executor_run (executor, attention.in, nullptr, nullptr, &error));
+      ASSERT_EQ (error, nullptr);
+      results[threads - 1] = values (out["y"]);
+    }
+  ht_set_n_threads (0);
+  EXPECT_EQ (results[0], results[1]);
+  EXPECT_EQ (results[0], results[2]);
+}
+
 }
