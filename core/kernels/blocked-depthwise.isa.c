@@ -3,12 +3,11 @@
 
 #include "kernels/epilogue.h"
 
-#include <math.h>
-
-#define UNROLL _Pragma ("GCC unroll 16")
+#define UNROLL _Pragma ("GCC unroll 32")
 
 /* Columns that are summed at once: enough to hide the latency of additions. */
-#define COLUMNS 8
+#define COLUMNS    8
+#define MAX_KERNEL 5 /* of those that have functions of their own */
 
 /* Which taps of an axis meet the image for one output. */
 typedef struct
@@ -29,35 +28,54 @@ get_reach (const HtConvGeometry *g, int axis, gsize out)
   return (Reach){ (gsize)begin, (gsize)CLAMP (end, begin, kernel), first };
 }
 
-/* From sums to memory, at y. `clamped`: the epilogue has no grid and no activation but clamping. */
-HT_ALWAYS_INLINE void
-store (const HtDepthwiseBlock *b, const HtBlock *sums, gsize y, const int columns, const gboolean clamped)
+/* From sums in memory, which begin with the shift where there is no scale, to y. */
+static void __attribute__ ((noinline)) finish (const HtDepthwiseBlock *b, float *sums, gsize y, gsize columns)
 {
-  HtBlock scale = ht_block_set (1.0f), shift = ht_block_set (0.0f);
+  const float *shift = b->scale ? b->shift : NULL, *residual = b->residual ? b->residual + y : NULL;
 
-  if (b->scale)
-    scale = *(const HtBlockUnaligned *)(gconstpointer)b->scale;
-  if (b->shift)
-    shift = *(const HtBlockUnaligned *)(gconstpointer)b->shift;
-  if (clamped)
-    {
-      gboolean limit = b->e && b->e->activation == HT_ACTIVATION_CLAMP;
-      HtBlock low = ht_block_set (limit ? b->e->low : -INFINITY), high = ht_block_set (limit ? b->e->high : INFINITY);
-      UNROLL for (int c = 0; c < columns; c++)
+  if (ht_epilogue_is_simple (b->e))
+    ht_block_finish_all (sums, HT_ISA_BLOCK, columns, b->scale, shift, residual, b->e, b->y + y, HT_ISA_BLOCK);
+  else
+    for (gsize c = 0; c < columns * HT_ISA_BLOCK; c += HT_ISA_BLOCK)
       {
-        HtBlock sum = ht_block_round_product (sums[c] * scale) + shift;
-        if (b->residual)
-          sum += *(const HtBlock *)(gconstpointer)(b->residual + y + c * HT_ISA_BLOCK);
-        *(HtBlock *)(gpointer)(b->y + y + c * HT_ISA_BLOCK) = ht_block_min (ht_block_max (sum, low), high);
+        HtBlock sum = *(const HtBlock *)(gconstpointer)(sums + c);
+        *(HtBlock *)(gpointer)(b->y + y + c)
+            = ht_block_finish (sum, b->scale, shift, residual ? residual + c : NULL, b->e);
       }
+}
+
+HT_ALWAYS_INLINE HtBlock
+get_start (const HtDepthwiseBlock *b)
+{
+  return ht_block_scale ((HtBlock){ 0.0f }, NULL, b->scale ? NULL : b->shift);
+}
+
+HT_ALWAYS_INLINE void
+store (const HtDepthwiseBlock *b, HtBlock *sums, gsize y, const int columns)
+{
+  HtBlock memory[COLUMNS];
+  HtFinish how = ht_epilogue_get_finish (b->e);
+  float *to = b->y + y;
+
+  if (how == HT_FINISH_STORE)
+    {
+      UNROLL for (int c = 0; c < columns; c++) * (HtBlock *)(gpointer)(to + c * HT_ISA_BLOCK) = sums[c];
       return;
     }
-  for (int c = 0; c < columns; c++)
+  if (how == HT_FINISH_RELU)
     {
-      const float *residual = b->residual ? b->residual + y + c * HT_ISA_BLOCK : NULL;
-      *(HtBlock *)(gpointer)(b->y + y + c * HT_ISA_BLOCK)
-          = ht_block_finish (sums[c], b->scale, b->shift, residual, b->e);
+      UNROLL for (int c = 0; c < columns; c++) * (HtBlock *)(gpointer)(to + c * HT_ISA_BLOCK) = ht_block_relu (sums[c]);
+      return;
     }
+  if (how == HT_FINISH_CLAMP)
+    {
+      HtBlock low = ht_block_set (b->e->low), high = ht_block_set (b->e->high);
+      UNROLL for (int c = 0; c < columns; c++) * (HtBlock *)(gpointer)(to + c * HT_ISA_BLOCK)
+          = ht_block_min (ht_block_max (sums[c], low), high);
+      return;
+    }
+  UNROLL for (int c = 0; c < columns; c++) memory[c] = sums[c];
+  finish (b, (float *)memory, y, (gsize)columns);
 }
 
 /* The taps of one output row that lie in the image; x is column 0 of the row that its tap 0 meets, or would. */
@@ -70,11 +88,11 @@ typedef struct
 /* Some outputs side by side, x_step apart in the input, over taps [begin, end) of the last axis. */
 HT_ALWAYS_INLINE void
 run_columns (const HtConvGeometry *g, const HtDepthwiseBlock *b, const Taps *taps, const float *x, gsize begin,
-             gsize end, gsize y, const gssize x_step, const int columns, const gboolean clamped)
+             gsize end, gsize y, const gssize x_step, const int columns)
 {
-  HtBlock sums[COLUMNS];
+  HtBlock sums[COLUMNS], start = get_start (b);
 
-  UNROLL for (int c = 0; c < columns; c++) sums[c] = (HtBlock){ 0.0f };
+  UNROLL for (int c = 0; c < columns; c++) sums[c] = start;
   for (gsize plane = taps->plane.begin; plane < taps->plane.end; plane++)
     for (gsize row = taps->row.begin; row < taps->row.end; row++)
       {
@@ -88,53 +106,104 @@ run_columns (const HtConvGeometry *g, const HtDepthwiseBlock *b, const Taps *tap
                 += weight * *(const HtBlock *)(gconstpointer)(p + c * x_step);
           }
       }
-  store (b, sums, y, columns, clamped);
+  store (b, sums, y, columns);
 }
 
-/* One output row. Outputs [low, high) have all taps of the last axis within the image. */
-HT_ALWAYS_INLINE void
+/* One output row by columns alone: any kernel, stride and dilation. Outputs [low, high) have all taps of the last axis
+ * within the image. */
+static void
 run_row (const HtConvGeometry *g, const HtDepthwiseBlock *b, const Taps *taps, const float *x, gsize y, gsize low,
-         gsize high, const gssize x_step, const gboolean clamped)
+         gsize high)
 {
-  gssize pad = (gssize)g->pad[2] * HT_ISA_BLOCK;
+  gssize pad = (gssize)g->pad[2] * HT_ISA_BLOCK, step = (gssize)g->stride[2] * HT_ISA_BLOCK;
 
   for (gsize column = 0; column < g->out[2];)
     {
-      const float *from = x + (gssize)column * x_step - pad;
+      const float *from = x + (gssize)column * step - pad;
       gsize to = y + column * HT_ISA_BLOCK;
-      if (column < low || column >= high)
+      if (column >= low && column + COLUMNS <= high)
         {
-          Reach reach = get_reach (g, 2, column);
-          run_columns (g, b, taps, from, reach.begin, reach.end, to, x_step, 1, clamped);
-          column++;
-        }
-      else if (column + 8 <= high)
-        {
-          run_columns (g, b, taps, from, 0, g->kernel[2], to, x_step, 8, clamped);
-          column += 8;
-        }
-      else if (column + 4 <= high)
-        {
-          run_columns (g, b, taps, from, 0, g->kernel[2], to, x_step, 4, clamped);
-          column += 4;
+          run_columns (g, b, taps, from, 0, g->kernel[2], to, step, COLUMNS);
+          column += COLUMNS;
         }
       else
         {
-          run_columns (g, b, taps, from, 0, g->kernel[2], to, x_step, 1, clamped);
+          Reach reach = get_reach (g, 2, column);
+          run_columns (g, b, taps, from, reach.begin, reach.end, to, step, 1);
           column++;
         }
     }
 }
 
+/* Outputs side by side of a narrow kernel without dilation: what they read of a row is loaded once. x is the row's
+ * column 0, first the column that the first tap meets. */
 HT_ALWAYS_INLINE void
-run_rows (const HtConvGeometry *g, const HtDepthwiseBlock *b, gsize begin, gsize end, const gssize x_step,
-          const gboolean clamped)
+run_window (const HtConvGeometry *g, const HtDepthwiseBlock *b, const Taps *taps, const float *x, gint64 first, gsize y,
+            const int columns, const int kernel, const int stride)
+{
+  static const HtBlock zero;
+  const int span = (columns - 1) * stride + kernel;
+  gint64 width = (gint64)g->in[2];
+  gboolean inside = first >= 0 && first + span <= width;
+  HtBlock sums[COLUMNS], start = get_start (b);
+
+  UNROLL for (int c = 0; c < columns; c++) sums[c] = start;
+  for (gsize plane = taps->plane.begin; plane < taps->plane.end; plane++)
+    for (gsize row = taps->row.begin; row < taps->row.end; row++)
+      {
+        const float *from = x + (gssize)plane * taps->x_plane + (gssize)row * taps->x_row + first * HT_ISA_BLOCK;
+        const float *w = b->w + (plane * g->kernel[1] + row) * (gsize)kernel * HT_ISA_BLOCK;
+        HtBlock window[(COLUMNS - 1) * 2 + MAX_KERNEL];
+        if (inside)
+          UNROLL for (int i = 0; i < span; i++) window[i] = *(const HtBlock *)(gconstpointer)(from + i * HT_ISA_BLOCK);
+        else
+          UNROLL for (int i = 0; i < span; i++)
+          {
+            gboolean is_in = first + i >= 0 && first + i < width;
+            window[i] = *(is_in ? (const HtBlock *)(gconstpointer)(from + i * HT_ISA_BLOCK) : &zero);
+          }
+        UNROLL for (int tap = 0; tap < kernel; tap++)
+        {
+          HtBlock weight = *(const HtBlock *)(gconstpointer)(w + tap * HT_ISA_BLOCK);
+          UNROLL for (int c = 0; c < columns; c++) sums[c] += weight * window[c * stride + tap];
+        }
+      }
+  store (b, sums, y, columns);
+}
+
+#define WINDOW(columns, kernel, stride)                                                                                \
+  static void run_##columns##_##kernel##_##stride (const HtConvGeometry *g, const HtDepthwiseBlock *b,                 \
+                                                   const Taps *taps, const float *x, gint64 first, gsize y)            \
+  {                                                                                                                    \
+    run_window (g, b, taps, x, first, y, columns, kernel, stride);                                                     \
+  }
+#define EACH(DO, kernel, stride)                                                                                       \
+  DO (1, kernel, stride)                                                                                               \
+  DO (2, kernel, stride)                                                                                               \
+  DO (3, kernel, stride)                                                                                               \
+  DO (4, kernel, stride) DO (5, kernel, stride) DO (6, kernel, stride) DO (7, kernel, stride) DO (8, kernel, stride)
+EACH (WINDOW, 3, 1)
+EACH (WINDOW, 3, 2)
+EACH (WINDOW, 5, 1)
+EACH (WINDOW, 5, 2)
+
+typedef void (*WindowFunc) (const HtConvGeometry *g, const HtDepthwiseBlock *b, const Taps *taps, const float *x,
+                            gint64 first, gsize y);
+#define ENTRY(columns, kernel, stride) run_##columns##_##kernel##_##stride,
+static const WindowFunc windows[2][2][COLUMNS]
+    = { { { EACH (ENTRY, 3, 1) }, { EACH (ENTRY, 3, 2) } }, { { EACH (ENTRY, 5, 1) }, { EACH (ENTRY, 5, 2) } } };
+
+static void
+run (const HtConvGeometry *g, const HtDepthwiseBlock *b, gsize begin, gsize end)
 {
   Taps taps = { .x_row = (gssize)(g->dilation[1] * g->in[2]) * HT_ISA_BLOCK };
-  gsize low = 0, high = g->out[2];
+  gsize low = 0, high = g->out[2], n_pieces = (g->out[2] + COLUMNS - 1) / COLUMNS;
+  const WindowFunc *run_piece = NULL;
 
   taps.x_plane = (gssize)(g->dilation[0] * g->in[1] * g->in[2]) * HT_ISA_BLOCK;
   taps.x_column = (gssize)g->dilation[2] * HT_ISA_BLOCK;
+  if ((g->kernel[2] == 3 || g->kernel[2] == 5) && g->stride[2] <= 2 && g->dilation[2] == 1)
+    run_piece = windows[g->kernel[2] == 5][g->stride[2] - 1];
   while (low < high && get_reach (g, 2, low).begin > 0)
     low++;
   while (high > low && get_reach (g, 2, high - 1).end < g->kernel[2])
@@ -145,29 +214,16 @@ run_rows (const HtConvGeometry *g, const HtDepthwiseBlock *b, gsize begin, gsize
       taps.row = get_reach (g, 1, row % g->out[1]);
       gint64 first = taps.plane.first * (gint64)g->in[1] + taps.row.first;
       const float *x = b->x + first * (gint64)g->in[2] * HT_ISA_BLOCK;
-      run_row (g, b, &taps, x, row * g->out[2] * HT_ISA_BLOCK, low, high, x_step, clamped);
+      gsize y = row * g->out[2] * HT_ISA_BLOCK;
+      if (run_piece == NULL)
+        run_row (g, b, &taps, x, y, low, high);
+      else
+        for (gsize piece = 0; piece < n_pieces; piece++)
+          {
+            gsize column = piece * g->out[2] / n_pieces, n = (piece + 1) * g->out[2] / n_pieces - column;
+            run_piece[n - 1](g, b, &taps, x, (gint64)(column * g->stride[2]) - g->pad[2], y + column * HT_ISA_BLOCK);
+          }
     }
-}
-
-static void __attribute__ ((noinline))
-run_any (const HtConvGeometry *g, const HtDepthwiseBlock *b, gsize begin, gsize end)
-{
-  run_rows (g, b, begin, end, (gssize)g->stride[2] * HT_ISA_BLOCK, FALSE);
-}
-
-static void
-run (const HtConvGeometry *g, const HtDepthwiseBlock *b, gsize begin, gsize end)
-{
-  gboolean clamped = ht_epilogue_is_simple (b->e);
-
-  if (!clamped)
-    run_any (g, b, begin, end);
-  else if (g->stride[2] == 1)
-    run_rows (g, b, begin, end, HT_ISA_BLOCK, TRUE);
-  else if (g->stride[2] == 2)
-    run_rows (g, b, begin, end, 2 * HT_ISA_BLOCK, TRUE);
-  else
-    run_rows (g, b, begin, end, (gssize)g->stride[2] * HT_ISA_BLOCK, TRUE);
 }
 
 const HtBlockedDepthwiseKernels HT_ISA_NAME (ht_blocked_depthwise_kernels) = { run };

@@ -3,8 +3,6 @@
 
 #include "kernels/epilogue.h"
 
-#include <math.h>
-
 /* What the sums are kept in: a register. */
 #if defined(__AVX512F__) || defined(__AVX__)
 #define WIDTH HT_ISA_BLOCK
@@ -22,6 +20,8 @@
 
 typedef float Vector __attribute__ ((vector_size (WIDTH * 4), aligned (WIDTH * 4), may_alias));
 
+typedef float VectorUnaligned __attribute__ ((vector_size (WIDTH * 4), aligned (4), may_alias));
+
 #define UNROLL _Pragma ("GCC unroll 64")
 
 /* One input channel: p is its value in the first column, w its weights. */
@@ -38,29 +38,31 @@ add_channel (Vector *sums, const float *p, const float *w, const int columns, co
   }
 }
 
-/* Everything that an epilogue can hold, from sums in memory. */
-static void __attribute__ ((noinline)) finish (const HtTile *tile, const float *sums, int columns, int blocks)
+/* From sums in memory to y. They hold the shift where there is no scale. */
+static void __attribute__ ((noinline)) finish (const HtTile *tile, float *sums, gsize columns, gsize blocks)
 {
   static const HtEpilogue none;
   const HtEpilogue *e = tile->e ? tile->e : &none;
+  gboolean simple = ht_epilogue_is_simple (e);
 
-  for (int b = 0; b < blocks; b++)
+  for (gsize b = 0; b < blocks; b++, sums += HT_ISA_BLOCK)
     {
       const float *scale = tile->scale ? tile->scale + b * HT_ISA_BLOCK : NULL;
-      const float *shift = tile->shift ? tile->shift + b * HT_ISA_BLOCK : NULL;
-      float *y = tile->y + b * tile->y_block;
+      const float *shift = scale && tile->shift ? tile->shift + b * HT_ISA_BLOCK : NULL;
       const float *residual = tile->residual ? tile->residual + b * tile->y_block : NULL;
-      gsize lanes = b + 1 < blocks ? HT_ISA_BLOCK : tile->y_last_lanes;
-      for (int c = 0; c < columns; c++, y += tile->y_column)
+      float *y = tile->y + b * tile->y_block;
+      gsize lanes = b + 1 < blocks ? HT_ISA_BLOCK : tile->y_last_lanes, step = blocks * HT_ISA_BLOCK;
+      if (simple && lanes == HT_ISA_BLOCK)
         {
-          HtBlock sum = *(const HtBlockUnaligned *)(gconstpointer)(sums + (c * blocks + b) * HT_ISA_BLOCK);
-          HtBlock addend = { 0.0f };
+          ht_block_finish_all (sums, step, columns, scale, shift, residual, e, y, tile->y_column);
+          continue;
+        }
+      for (gsize c = 0; c < columns; c++, y += tile->y_column)
+        {
+          HtBlock sum = *(const HtBlock *)(gconstpointer)(sums + c * step), addend = { 0.0f };
           if (residual)
-            {
-              for (gsize lane = 0; lane < lanes; lane++)
-                addend[lane] = residual[lane];
-              residual += tile->y_column;
-            }
+            for (gsize lane = 0; lane < lanes; lane++)
+              addend[lane] = residual[c * tile->y_column + lane];
           sum = ht_block_finish (sum, scale, shift, residual ? (const float *)&addend : NULL, e);
           if (lanes == HT_ISA_BLOCK)
             *(HtBlockUnaligned *)(gpointer)y = sum;
@@ -72,39 +74,29 @@ static void __attribute__ ((noinline)) finish (const HtTile *tile, const float *
 }
 
 #if VECTORS == 1
-/* No activation but clamping and no grid: from registers to memory. */
+/* From registers to y. */
 HT_ALWAYS_INLINE void
-finish_clamped (const HtTile *tile, const HtBlock *sums, const int columns, const int blocks)
+store (const HtTile *tile, const HtBlock *sums, const int columns, const int blocks, const HtFinish how)
 {
-  gboolean clamp = tile->e && tile->e->activation == HT_ACTIVATION_CLAMP;
-  HtBlock low = ht_block_set (clamp ? tile->e->low : -INFINITY), high = ht_block_set (clamp ? tile->e->high : INFINITY);
+  HtBlock low = ht_block_set (0.0f), high = low;
 
+  if (how == HT_FINISH_CLAMP)
+    {
+      low = ht_block_set (tile->e->low);
+      high = ht_block_set (tile->e->high);
+    }
   UNROLL for (int b = 0; b < blocks; b++)
   {
-    HtBlock scale = ht_block_set (1.0f), shift = ht_block_set (0.0f);
     float *y = tile->y + b * tile->y_block;
-    if (tile->scale)
-      scale = *(const HtBlockUnaligned *)(gconstpointer)(tile->scale + b * HT_ISA_BLOCK);
-    if (tile->shift)
-      shift = *(const HtBlockUnaligned *)(gconstpointer)(tile->shift + b * HT_ISA_BLOCK);
-    if (tile->residual)
-      {
-        const float *residual = tile->residual + b * tile->y_block;
-        UNROLL for (int c = 0; c < columns; c++)
-        {
-          HtBlock sum = ht_block_round_product (sums[c * blocks + b] * scale) + shift;
-          sum += *(const HtBlockUnaligned *)(gconstpointer)(residual + c * tile->y_column);
-          sum = ht_block_min (ht_block_max (sum, low), high);
-          *(HtBlockUnaligned *)(gpointer)(y + c * tile->y_column) = sum;
-        }
-      }
-    else
-      UNROLL for (int c = 0; c < columns; c++)
-      {
-        HtBlock sum = ht_block_round_product (sums[c * blocks + b] * scale) + shift;
+    UNROLL for (int c = 0; c < columns; c++)
+    {
+      HtBlock sum = sums[c * blocks + b];
+      if (how == HT_FINISH_RELU)
+        sum = ht_block_relu (sum);
+      if (how == HT_FINISH_CLAMP)
         sum = ht_block_min (ht_block_max (sum, low), high);
-        *(HtBlockUnaligned *)(gpointer)(y + c * tile->y_column) = sum;
-      }
+      *(HtBlockUnaligned *)(gpointer)(y + c * tile->y_column) = sum;
+    }
   }
 }
 #endif
@@ -116,11 +108,7 @@ run (const HtTile *tile, const int columns, const int blocks)
   Vector sums[MAX_SUMS];
   const float *x = tile->x, *w = tile->w;
 
-  if (tile->begin)
-    UNROLL for (int i = 0; i < n_sums; i++) sums[i] = *(const Vector *)(gconstpointer)(tile->begin + i * WIDTH);
-  else
-    UNROLL for (int i = 0; i < n_sums; i++) sums[i] = (Vector){ 0.0f };
-
+  UNROLL for (int i = 0; i < n_sums; i++) sums[i] = (Vector){ 0.0f };
   for (gsize block = 1; block <= tile->n_blocks; block++, x += tile->x_block)
     {
       gsize lanes = block < tile->n_blocks ? HT_ISA_BLOCK : tile->last_lanes;
@@ -135,22 +123,36 @@ run (const HtTile *tile, const int columns, const int blocks)
         }
     }
 
+  if (tile->begin)
+    UNROLL for (int i = 0; i < n_sums; i++) sums[i] += *(const Vector *)(gconstpointer)(tile->begin + i * WIDTH);
   if (tile->partial)
     {
       UNROLL for (int i = 0; i < n_sums; i++) * (Vector *)(gpointer)(tile->partial + i * WIDTH) = sums[i];
       return;
     }
+  if (tile->shift && !tile->scale)
+    UNROLL for (int i = 0; i < n_sums; i++) sums[i]
+        += *(const VectorUnaligned *)(gconstpointer)(tile->shift + i % vectors * WIDTH);
 #if VECTORS == 1
-  if (tile->y_last_lanes == HT_ISA_BLOCK
-      && ht_epilogue_is_simple (tile->e))
-    {
-      finish_clamped (tile, sums, columns, blocks);
-      return;
-    }
+  if (tile->y_last_lanes == HT_ISA_BLOCK)
+    switch (ht_epilogue_get_finish (tile->e))
+      {
+      case HT_FINISH_STORE:
+        store (tile, sums, columns, blocks, HT_FINISH_STORE);
+        return;
+      case HT_FINISH_RELU:
+        store (tile, sums, columns, blocks, HT_FINISH_RELU);
+        return;
+      case HT_FINISH_CLAMP:
+        store (tile, sums, columns, blocks, HT_FINISH_CLAMP);
+        return;
+      case HT_FINISH_OTHER:
+        break;
+      }
 #endif
-  Vector memory[MAX_SUMS];
+  Vector memory[MAX_SUMS] __attribute__ ((aligned (HT_ISA_BLOCK * 4)));
   UNROLL for (int i = 0; i < n_sums; i++) memory[i] = sums[i];
-  finish (tile, (const float *)memory, columns, blocks);
+  finish (tile, (float *)memory, columns, blocks);
 }
 
 /* One function for each size of tile that fits the registers. */

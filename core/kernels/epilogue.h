@@ -5,6 +5,8 @@
 #include "kernels/blocked.h"
 #include "kernels/isa.h"
 
+#include <math.h>
+
 HT_ALWAYS_INLINE HtBlock
 ht_block_set (float value)
 {
@@ -177,13 +179,11 @@ ht_block_activate (HtBlock x, const HtEpilogue *e)
 HT_ALWAYS_INLINE HtBlock
 ht_block_scale (HtBlock sum, const float *scale, const float *shift)
 {
-  HtBlock factor = ht_block_set (1.0f), addend = ht_block_set (0.0f);
-
   if (scale)
-    factor = *(const HtBlockUnaligned *)scale;
+    sum = ht_block_round_product (sum * *(const HtBlockUnaligned *)scale);
   if (shift)
-    addend = *(const HtBlockUnaligned *)shift;
-  return ht_block_round_product (sum * factor) + addend;
+    sum = sum + *(const HtBlockUnaligned *)shift;
+  return sum;
 }
 
 /* Is it no more than scale, shift, residual and a clamp, in the plain order? */
@@ -223,4 +223,59 @@ ht_block_finish (HtBlock sum, const float *scale, const float *shift, const floa
   if (e->grid)
     sum = ht_block_quantize (sum, e->grid);
   return sum;
+}
+
+/* ht_block_finish() for a simple epilogue and so many blocks of sums, `step` floats apart, which it spoils; y's are
+ * `y_step` apart. The last loop is one over floats because that is where the compiler finds the instructions for
+ * maximum and minimum; NaN stays. */
+HT_ALWAYS_INLINE void
+ht_block_finish_all (float *restrict sums, gsize step, gsize n, const float *scale, const float *shift,
+                     const float *residual, const HtEpilogue *e, float *restrict y, gsize y_step)
+{
+  gboolean clamp = e && e->activation == HT_ACTIVATION_CLAMP;
+  float low = clamp ? e->low : -INFINITY, high = clamp ? e->high : INFINITY;
+
+  if (scale || shift || residual)
+    for (gsize i = 0; i < n; i++)
+      {
+        HtBlock *sum = (HtBlock *)(gpointer)(sums + i * step);
+        *sum = ht_block_scale (*sum, scale, shift);
+        if (residual)
+          *sum += *(const HtBlockUnaligned *)(gconstpointer)(residual + i * y_step);
+      }
+  for (gsize i = 0; i < n; i++, sums += step, y += y_step)
+    for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
+      {
+        float value = sums[lane];
+        value = value < low ? low : value;
+        y[lane] = value > high ? high : value;
+      }
+}
+
+/* What remains of the quickest epilogues when sums begin with the shift; they go from registers to memory. */
+typedef enum
+{
+  HT_FINISH_STORE,
+  HT_FINISH_RELU,
+  HT_FINISH_CLAMP,
+  HT_FINISH_OTHER,
+} HtFinish;
+
+HT_ALWAYS_INLINE HtFinish
+ht_epilogue_get_finish (const HtEpilogue *e)
+{
+  if (!e)
+    return HT_FINISH_STORE;
+  if (e->scale || e->residual || !ht_epilogue_is_simple (e))
+    return HT_FINISH_OTHER;
+  if (e->activation == HT_ACTIVATION_NONE)
+    return HT_FINISH_STORE;
+  return e->low == 0.0f && e->high > G_MAXFLOAT ? HT_FINISH_RELU : HT_FINISH_CLAMP;
+}
+
+/* x < 0 ? 0 : x, NaN stays */
+HT_ALWAYS_INLINE HtBlock
+ht_block_relu (HtBlock x)
+{
+  return (HtBlock)((HtBlockMask)x & ~(x < 0.0f));
 }
