@@ -321,19 +321,16 @@ get_item (const HtProduct *p, gsize index)
   return item;
 }
 
-/* n columns, `step` floats apart, go side by side. */
+/* n blocks that lie so many floats apart here and there. */
 static void
-copy_blocks (const float *x, gsize step, gsize n, gsize lanes, gsize block, float *buffer)
+copy_apart (const float *x, gsize x_step, float *y, gsize y_step, gsize n, gsize block)
 {
-  if (lanes == 16)
+  if (block == 16)
     for (gsize i = 0; i < n; i++)
-      memcpy (buffer + i * block, x + i * step, 16 * sizeof (float));
-  else if (lanes == 8)
-    for (gsize i = 0; i < n; i++)
-      memcpy (buffer + i * block, x + i * step, 8 * sizeof (float));
+      memcpy (y + i * y_step, x + i * x_step, 16 * sizeof (float));
   else
     for (gsize i = 0; i < n; i++)
-      memcpy (buffer + i * block, x + i * step, lanes * sizeof (float));
+      memcpy (y + i * y_step, x + i * x_step, 8 * sizeof (float));
 }
 
 /* One row of one remainder: columns first + i * stride, for i below n, with zeros beyond the image. `x` is the row. */
@@ -358,7 +355,7 @@ fill_row (const HtProduct *p, const float *x, gsize lanes, gint64 first, gsize n
   else if (step == p->block)
     memcpy (buffer + begin * p->block, x, (end - begin) * p->block * sizeof (float));
   else
-    copy_blocks (x, step, end - begin, lanes, p->block, buffer + begin * p->block);
+    copy_apart (x, step, buffer + begin * p->block, p->block, end - begin, p->block);
 }
 
 /* What the item's tiles read of one image and block of input channels, which begins at x. */
@@ -410,12 +407,36 @@ list_taps (const HtProduct *p)
   return taps;
 }
 
+/* Input blocks [begin, end) of the item's columns, which lie apart: each column is read at a stretch. */
+static void
+gather_columns (const Work *work, const Item *item, gsize begin, gsize end, float *buffer)
+{
+  const HtProduct *p = work->p;
+  const float *x = work->x + item->image * p->x_image + item->group * p->in_blocks * p->x_block;
+
+  for (gsize column = 0; column < item->n_columns; column++)
+    {
+      const float *from = x + (item->column + column) * p->x_column + begin * p->x_block;
+      float *to = buffer + column * p->block;
+      gboolean partial = end > begin && end == p->in_blocks;
+      gsize n_full = end - begin - (partial ? 1 : 0);
+      copy_apart (from, p->x_block, to, p->block_floats, n_full, p->block);
+      if (partial)
+        memcpy (to + n_full * p->block_floats, from + n_full * p->x_block, p->last_lanes * sizeof (float));
+    }
+}
+
 /* Input blocks [begin, end) of everything that the item reads. */
 static void
 fill_buffer (const Work *work, const Item *item, gsize begin, gsize end, float *buffer)
 {
   const HtProduct *p = work->p;
 
+  if (p->input == HT_PRODUCT_COLUMNS)
+    {
+      gather_columns (work, item, begin, end, buffer);
+      return;
+    }
   for (gsize image = 0; image < item->n_images; image++)
     for (gsize block = begin; block < end; block++)
       {
@@ -423,10 +444,7 @@ fill_buffer (const Work *work, const Item *item, gsize begin, gsize end, float *
             = work->x + (item->image + image) * p->x_image + (item->group * p->in_blocks + block) * p->x_block;
         gsize lanes = block + 1 < p->in_blocks ? p->block : p->last_lanes;
         float *to = buffer + (image * p->chunk + block - begin) * p->block_floats;
-        if (p->input == HT_PRODUCT_COLUMNS)
-          copy_blocks (x + item->column * p->x_column, p->x_column, item->n_columns, lanes, p->block, to);
-        else
-          fill_window (p, item, x, lanes, to);
+        fill_window (p, item, x, lanes, to);
       }
 }
 

@@ -118,6 +118,13 @@ run (const HtTile *tile, const int columns, const int blocks)
           for (; p + 4 <= end; p += 4, w += 4 * vectors * WIDTH)
             UNROLL for (int lane = 0; lane < 4; lane++)
                 add_channel (sums, p + lane, w + lane * vectors * WIDTH, columns, vectors);
+          if (p + 3 == end) /* the colours of a first layer */
+            {
+              UNROLL for (int lane = 0; lane < 3; lane++)
+                  add_channel (sums, p + lane, w + lane * vectors * WIDTH, columns, vectors);
+              w += 3 * vectors * WIDTH;
+              continue;
+            }
           for (; p < end; p++, w += vectors * WIDTH)
             add_channel (sums, p, w, columns, vectors);
         }
