@@ -32,7 +32,7 @@ typedef struct
   guint root;       /* the buffer whose memory this one uses; itself mostly */
   gint first, last; /* tasks that need the memory; of a root: including those that share it */
   gsize offset;
-  HtTensor *view; /* bound to the arena */
+  HtTensor *view; /* bound to the arena; of a result: the last one, to be used again */
 } HtGradientBuffer;
 
 /* What a task does with a buffer. */

@@ -2,10 +2,21 @@
 /* One run of a plan of gradients. */
 #include "exec/gradient-run.h"
 
-#include <halftone/error.h>
+#include "graph/tensor-private.h"
+
+/* The memory of the last result, if nobody holds that any more: fresh pages cost more than writing to them. */
+static HtTensor *
+take_result (HtGradientBuffer *buffer, GError **error)
+{
+  HtTensor *last = g_steal_pointer (&buffer->view);
+  if (last && g_atomic_ref_count_compare (&last->ref_count, 1) && !g_atomic_int_get (&last->kept))
+    return last;
+  g_clear_pointer (&last, ht_tensor_unref);
+  return ht_tensor_new (buffer->type, buffer->dims, buffer->n_dims, error);
+}
 
 static HtTensor *
-find_tensor (HtGradientRun *run, const HtGradientBuffer *buffer, GError **error)
+find_tensor (HtGradientRun *run, HtGradientBuffer *buffer, GError **error)
 {
   switch (buffer->place)
     {
@@ -16,7 +27,7 @@ find_tensor (HtGradientRun *run, const HtGradientBuffer *buffer, GError **error)
     case HT_GRADIENT_ARENA:
       return ht_tensor_ref (buffer->view);
     case HT_GRADIENT_RESULT:
-      return ht_tensor_new (buffer->type, buffer->dims, buffer->n_dims, error);
+      return take_result (buffer, error);
     }
   return NULL;
 }
@@ -69,5 +80,11 @@ ht_gradient_run_plan (HtGradientRun *run, GError **error)
   HtGradientResult *result = ht_gradient_result_new (run->loss, collect (run, plan->gradients),
                                                      collect (run, plan->outputs), collect (run, plan->statistics));
   collect_ranges (run, result);
+  for (guint i = 0; i < plan->buffers->len; i++)
+    {
+      HtGradientBuffer *buffer = ht_gradient_plan_buffer (plan, i);
+      if (buffer->place == HT_GRADIENT_RESULT)
+        buffer->view = ht_tensor_ref (run->tensors[i]);
+    }
   return result;
 }

@@ -26,7 +26,7 @@ def make_feeds(network, batch, rng):
 
 
 def side(name, path, batch, threads, seconds):
-    """Milliseconds of one side's quickest step, printed as JSON."""
+    """Milliseconds of one side's quickest step, and its loss, printed as JSON."""
     import torch
     import torch.nn.functional as F
     import onnx_torch
@@ -34,29 +34,27 @@ def side(name, path, batch, threads, seconds):
     rng = np.random.default_rng(1)
     network = onnx_torch.Network(path, True)
     feeds, output = make_feeds(network, batch, rng), network.output()
-    inputs = {n: torch.from_numpy(x) for n, x in feeds.items()}
+    labels = rng.integers(0, 10, batch)
     if name == "torch":
-        labels = torch.from_numpy(rng.integers(0, 10, batch))
+        inputs, target = {n: torch.from_numpy(x) for n, x in feeds.items()}, torch.from_numpy(labels)
 
         def run():
             for parameter in network.parameters:
                 network.values[parameter].grad = None
-            F.cross_entropy(network.run(inputs, output), labels).backward()
+            loss = F.cross_entropy(network.run(inputs, output), target)
+            loss.backward()
+            return float(loss.detach())
     else:
         import halftone_ctypes
         halftone_ctypes.set_threads(threads)
-        with torch.no_grad():
-            logits = network.run(inputs, output)
-            seed = (torch.softmax(logits, 1) - F.one_hot(torch.zeros(batch, dtype=torch.long), logits.shape[1])) / batch
-        gradient = halftone_ctypes.Gradient(path, network.parameters, True)
-        run = gradient.prepare(feeds, {output: seed.numpy()})
+        run = halftone_ctypes.Gradient(path, network.parameters, True).prepare(feeds, output, labels)
+    loss = run()
     times, end = [], time.perf_counter() + seconds
-    run()
     while len(times) < 3 or time.perf_counter() < end:
         start = time.perf_counter()
         run()
         times.append(time.perf_counter() - start)
-    print(json.dumps(1000 * min(times)))
+    print(json.dumps([1000 * min(times), loss]))
 
 
 def main():
@@ -83,7 +81,8 @@ def main():
                 arguments = [sys.executable, __file__, "--side", name, "--threads", str(chosen.threads),
                              "--seconds", str(chosen.seconds), path, batch]
                 found.append(json.loads(subprocess.check_output(arguments)))
-        ours, theirs = min(runs["halftone"]), min(runs["torch"])
+        (ours, our_loss), (theirs, their_loss) = min(runs["halftone"]), min(runs["torch"])
+        assert abs(our_loss - their_loss) < 1e-3 * abs(their_loss), f"losses differ: {our_loss}, {their_loss}"
         print(f"{os.path.basename(path)[:-5]:31} {batch:>5} {ours:9.2f} {theirs:9.2f} {ours / theirs:6.2f}", flush=True)
 
 

@@ -132,6 +132,10 @@ _gradient_run = _declare(_ht, "ht_gradient_run", _P, _P, _P, _P, _P, _P, _E)
 _gradient_statistics = _declare(_ht, "ht_gradient_set_batch_statistics", None, _P, C.c_int)
 _gradient_budget = _declare(_ht, "ht_gradient_set_memory_budget", None, _P, C.c_uint64)
 _gradient_measure = _declare(_ht, "ht_gradient_measure", C.c_int, _P, _P, _P, _P, C.POINTER(C.c_uint64), C.POINTER(C.c_uint), _E)
+_gradient_run_losses = _declare(_ht, "ht_gradient_run_losses", _P, _P, _P, C.POINTER(_S), C.POINTER(_P), C.POINTER(_P),
+                                C.POINTER(C.c_double), C.c_size_t, _P, _P, _E)
+_cross_entropy = _declare(_ht, "ht_loss_new_cross_entropy", _P, C.c_double)
+_result_loss = _declare(_ht, "ht_gradient_result_get_loss", C.c_double, _P)
 _result_gradient = _declare(_ht, "ht_gradient_result_get_gradient", _P, _P, _S)
 _result_output = _declare(_ht, "ht_gradient_result_get_output", _P, _P, _S)
 _result_unref = _declare(_ht, "ht_gradient_result_unref", None, _P)
@@ -173,10 +177,16 @@ class Gradient:
             raise RuntimeError(error.contents.message.decode())
         return peak.value, segments.value
 
-    def prepare(self, feeds, seeds):
-        """A function that runs on these once more, without looking at the result."""
-        tables = _table(feeds), _table(seeds)
-        return lambda: _result_unref(_call(_gradient_run, self._gradient, *tables, None, None))
+    def prepare(self, feeds, output, labels):
+        """A function that runs on these once more with cross-entropy, looks at no gradient, and returns the loss."""
+        table, loss, target = _table(feeds), (_P * 1)(_cross_entropy(0.0)), (_P * 1)(_to_tensor(labels))
+
+        def run():
+            result = _call(_gradient_run_losses, self._gradient, table, _names([output]), loss, target, None, 1, None, None)
+            value = _result_loss(result)
+            _result_unref(result)
+            return value
+        return run
 
     def run(self, feeds, seeds, outputs=()):
         """Gradients and outputs by name."""

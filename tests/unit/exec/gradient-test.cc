@@ -385,6 +385,7 @@ TEST (Gradient, ParametersCanBeReplaced)
   ASSERT_TRUE (ht_gradient_set_parameter (gradient, "w", replacement, &error));
   g_autoptr (HtGradientResult) after = run (gradient, in, seeds);
   EXPECT_EQ (values (ht_gradient_result_get_gradient (after, "x")), (std::vector<float>{ 5, 6 }));
+  EXPECT_EQ (values (ht_gradient_result_get_gradient (before, "x")), (std::vector<float>{ 1, 2 }));
   g_autoptr (HtTensor) wrong = floats ({ 3 }, { 1, 2, 3 });
   EXPECT_FALSE (ht_gradient_set_parameter (gradient, "w", wrong, &error));
   EXPECT_TRUE (g_error_matches (error, HT_ERROR, HT_ERROR_SHAPE));
