@@ -16,12 +16,11 @@ find_child (HtExecState *state, const HtExecStep *step, HtGraph *subgraph)
 
   if (child == NULL)
     {
-      g_autoptr (GHashTable) captures = ht_exec_find_captures (subgraph);
       g_autoptr (GHashTable) constants = g_hash_table_new (g_str_hash, g_str_equal);
       for (guint i = 0; i < step->n_captures; i++)
         {
           HtExecValue *value = ht_exec_plan_value (state->plan, step->captures[i]);
-          if (value->place == HT_EXEC_CONSTANT && g_hash_table_contains (captures, value->name))
+          if (value->place == HT_EXEC_CONSTANT)
             g_hash_table_insert (constants, value->name, value->constant);
         }
       child = ht_executor_new_child (state->executor, subgraph, constants);
@@ -35,7 +34,6 @@ run_subgraph (const HtOpCall *call, HtGraph *subgraph, GHashTable *inputs, HtTen
   const HtExecCall *runner = call->runner;
   HtExecState *state = runner->run;
   HtExecutor *child = find_child (state, runner->step, subgraph);
-  g_autoptr (GHashTable) captures = ht_exec_find_captures (subgraph);
   g_autoptr (GHashTable) given = g_hash_table_new (g_str_hash, g_str_equal);
   const char *const *names = ht_graph_get_outputs (subgraph);
   GHashTableIter iter;
@@ -45,7 +43,7 @@ run_subgraph (const HtOpCall *call, HtGraph *subgraph, GHashTable *inputs, HtTen
     {
       guint index = runner->step->captures[i];
       const char *captured = ht_exec_plan_value (state->plan, index)->name;
-      if (g_hash_table_contains (captures, captured) && !ht_graph_get_initializer (child->snapshot, captured))
+      if (g_hash_table_contains (child->captures, captured) && !ht_graph_get_initializer (child->snapshot, captured))
         g_hash_table_insert (given, (gpointer)captured, state->plan->tensors[index]);
     }
   if (inputs)

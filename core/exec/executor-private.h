@@ -21,6 +21,7 @@ struct _HtExecutor
   guint64 clock;
   gpointer arena;
   gsize arena_size;
+  GHashTable *captures; /* of a child: the names that it reads from around it; else NULL */
   GHashTable *children; /* HtGraph (a subgraph attribute) -> HtExecutor */
 };
 

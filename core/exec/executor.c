@@ -31,6 +31,7 @@ ht_executor_dispose (GObject *object)
 {
   HtExecutor *self = HT_EXECUTOR (object);
 
+  g_clear_pointer (&self->captures, g_hash_table_unref);
   g_clear_pointer (&self->children, g_hash_table_unref);
   g_clear_pointer (&self->plans, g_ptr_array_unref);
   g_clear_pointer (&self->quantized, g_hash_table_unref);
@@ -124,9 +125,11 @@ ht_executor_new_child (HtExecutor *self, HtGraph *subgraph, GHashTable *constant
       if (opset > 0 && ht_graph_get_opset (copy, domain) != opset)
         ht_graph_set_opset (copy, domain, opset);
     }
+  child->captures = ht_exec_find_captures (subgraph);
   g_hash_table_iter_init (&iter, constants);
   while (g_hash_table_iter_next (&iter, &name, &tensor))
-    ht_graph_set_initializer (copy, name, tensor);
+    if (g_hash_table_contains (child->captures, name))
+      ht_graph_set_initializer (copy, name, tensor);
   ht_graph_seal (copy);
   child->graph = g_object_ref (subgraph);
   child->snapshot = copy;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/gemm.h"
+#include "kernels/map.h"
 #include "ops/rnn.h"
 
 static void
@@ -11,7 +12,9 @@ add_product (gsize m, gsize n, gsize k, const float *a, gsize lda, const float *
   ht_kernel_gemm_batch (&shape, 1, a, NULL, b, NULL, c, 0);
 }
 
-#define REAL        float
-#define RNN_RUN     ht_rnn_run_float
-#define ADD_PRODUCT add_product
+#define REAL           float
+#define RNN_RUN        ht_rnn_run_float
+#define ADD_PRODUCT    add_product
+#define SIGMOIDS(n, x) HT_MAP (sigmoid) (n, x, x)
+#define TANHS(n, x)    HT_MAP (tanh) (n, x, x)
 #include "ops/rnn-steps.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The steps of RNN, GRU and LSTM in the number type REAL. Included by one file for each type, which defines REAL, the
- * name RNN_RUN of the function made here, and ADD_PRODUCT (m, n, k, a, lda, b, ldb, c, ldc): c += a * b transposed.
+ * name RNN_RUN of the function made here, ADD_PRODUCT (m, n, k, a, lda, b, ldb, c, ldc): c += a * b transposed, and
+ * perhaps SIGMOIDS (n, x) and TANHS (n, x), which do n numbers in place.
  * Functions of <math.h> are those of the type through <tgmath.h>. */
 #include "ops/loop.h"
 #include "ops/rnn.h"
@@ -104,10 +105,26 @@ typedef struct
   REAL alpha, beta;
 } Chosen;
 
-static inline REAL
-apply (const Chosen *chosen, REAL x)
+/* Clips n numbers (0: not at all) and applies the function, in place. */
+static void
+apply (const Chosen *chosen, REAL clip, gsize n, REAL *x)
 {
-  return chosen->function (x, chosen->alpha, chosen->beta);
+  for (gsize i = 0; clip > 0.0f && i < n; i++)
+    x[i] = fmin (fmax (x[i], -clip), clip);
+#ifdef SIGMOIDS
+  if (chosen->function == act_sigmoid)
+    {
+      SIGMOIDS (n, x);
+      return;
+    }
+  if (chosen->function == act_tanh)
+    {
+      TANHS (n, x);
+      return;
+    }
+#endif
+  for (gsize i = 0; i < n; i++)
+    x[i] = chosen->function (x[i], chosen->alpha, chosen->beta);
 }
 
 static gboolean
@@ -175,12 +192,6 @@ typedef struct
   gsize index;
 } Direction;
 
-static inline REAL
-clip (const Run *run, REAL x)
-{
-  return run->clip > 0.0f ? fmin (fmax (x, -run->clip), run->clip) : x;
-}
-
 /* All inputs of all steps at once. */
 static void
 project (Run *run, const Direction *d)
@@ -224,24 +235,41 @@ add_recurrence (const Run *run, const REAL *state, const REAL *r, gsize first, g
                r + first * run->hidden * run->hidden, run->hidden, run->sums + first * run->hidden, n);
 }
 
+/* y += p * c; p may be NULL. */
+static void
+add_peephole (gsize n, const REAL *p, const REAL *c, REAL *y)
+{
+  for (gsize i = 0; p && i < n; i++)
+    y[i] += p[i] * c[i];
+}
+
 /* Gates in the order input, output, forget, cell. */
 static void
-lstm_row (const Run *run, const Direction *d, const REAL *s, REAL *h, REAL *c)
+lstm_row (const Run *run, const Direction *d, REAL *s, REAL *h, REAL *c)
 {
   gsize n = run->hidden;
-  const REAL *p = d->p;
+  REAL *in = s, *out = s + n, *forget = s + 2 * n, *fresh = s + 3 * n;
 
-  for (gsize i = 0; i < n; i++)
+  add_peephole (n, d->p, c, in);
+  apply (&d->act[0], run->clip, n, in);
+  if (run->couple_input_forget)
     {
-      REAL in = apply (&d->act[0], clip (run, s[i] + (p ? p[i] * c[i] : 0.0f)));
-      REAL forget = run->couple_input_forget
-                        ? 1.0f - in
-                        : apply (&d->act[0], clip (run, s[2 * n + i] + (p ? p[2 * n + i] * c[i] : 0.0f)));
-      REAL fresh = apply (&d->act[1], clip (run, s[3 * n + i]));
-      c[i] = forget * c[i] + in * fresh;
-      REAL out = apply (&d->act[0], clip (run, s[n + i] + (p ? p[n + i] * c[i] : 0.0f)));
-      h[i] = out * apply (&d->act[2], c[i]);
+      for (gsize i = 0; i < n; i++)
+        forget[i] = 1.0f - in[i];
     }
+  else
+    {
+      add_peephole (n, d->p ? d->p + 2 * n : NULL, c, forget);
+      apply (&d->act[0], run->clip, n, forget);
+    }
+  apply (&d->act[1], run->clip, n, fresh);
+  for (gsize i = 0; i < n; i++)
+    h[i] = c[i] = forget[i] * c[i] + in[i] * fresh[i];
+  add_peephole (n, d->p ? d->p + n : NULL, c, out);
+  apply (&d->act[0], run->clip, n, out);
+  apply (&d->act[2], 0.0f, n, h);
+  for (gsize i = 0; i < n; i++)
+    h[i] *= out[i];
 }
 
 /* Gates in the order update, reset, hidden. */
@@ -253,8 +281,10 @@ gru_step (const Run *run, const Direction *d, const gboolean *running)
 
   add_recurrence (run, run->h, d->r, 0, 2);
   for (gsize b = 0; b < run->batch; b++)
-    for (gsize i = 0; i < n; i++)
-      run->reset[b * n + i] = apply (&d->act[0], clip (run, run->sums[b * width + n + i]));
+    {
+      memcpy (run->reset + b * n, run->sums + b * width + n, n * sizeof (REAL));
+      apply (&d->act[0], run->clip, n, run->reset + b * n);
+    }
   if (run->linear_before_reset)
     {
       /* The gate's place in sums becomes the recurrent part; the input part waits in that of the reset gate. */
@@ -280,12 +310,15 @@ gru_step (const Run *run, const Direction *d, const gboolean *running)
       add_recurrence (run, run->reset, d->r, 2, 1);
     }
   for (gsize b = 0; b < run->batch; b++)
-    for (gsize i = 0; running[b] && i < n; i++)
-      {
-        REAL update = apply (&d->act[0], clip (run, run->sums[b * width + i]));
-        REAL fresh = apply (&d->act[1], clip (run, run->sums[b * width + 2 * n + i]));
-        run->h[b * n + i] = (1.0f - update) * fresh + update * run->h[b * n + i];
-      }
+    {
+      REAL *update = run->sums + b * width, *fresh = update + 2 * n, *h = run->h + b * n;
+      if (!running[b])
+        continue;
+      apply (&d->act[0], run->clip, n, update);
+      apply (&d->act[1], run->clip, n, fresh);
+      for (gsize i = 0; i < n; i++)
+        h[i] = (1.0f - update[i]) * fresh[i] + update[i] * h[i];
+    }
 }
 
 static void
@@ -306,8 +339,10 @@ run_step (const Run *run, const Direction *d, const gboolean *running)
       if (run->cell == HT_RNN_LSTM)
         lstm_row (run, d, run->sums + b * 4 * n, run->h + b * n, run->c + b * n);
       else
-        for (gsize i = 0; i < n; i++)
-          run->h[b * n + i] = apply (&d->act[0], clip (run, run->sums[b * n + i]));
+        {
+          memcpy (run->h + b * n, run->sums + b * n, n * sizeof (REAL));
+          apply (&d->act[0], run->clip, n, run->h + b * n);
+        }
     }
 }
 
