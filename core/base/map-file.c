@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 GBytes *
@@ -33,4 +34,15 @@ ht_map_file (const char *path, const char *what, GError **error)
       return NULL;
     }
   return g_mapped_file_get_bytes (file);
+}
+
+void
+ht_map_let_go (GBytes *bytes)
+{
+  gsize size;
+  gconstpointer data = g_bytes_get_data (bytes, &size);
+
+  /* Nobody can write to the mapping, so nothing is lost. An empty file is not mapped. */
+  if (size > 0)
+    madvise ((gpointer)data, size, MADV_DONTNEED);
 }

@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* Gemm and MatMul whose right matrix is constant, with what follows them in their epilogue. All plain. */
 #include "exec/exec-packed.h"
+#include "exec/executor-private.h"
 #include "exec/lower.h"
 
 #include "graph/tensor-private.h"
+#include "kernels/gemm.h"
+#include "kernels/isa.h"
 
 #include <string.h>
+
+/* A packed form of larger matrices would cost more memory than it is worth: a few rows wait for memory anyway, and many
+ * rows pay for the packing that OpenBLAS does in each run. In floats. */
+#define MAX_PACKED ((gsize)1 << 20)
 
 typedef struct
 {
   gsize m, n, k;
   gboolean transpose;
+  gboolean is_packed;
   HtExecParam matrix;
-  const float *packed; /* the executor's */
+  const float *packed, *plain; /* one of them; the executor's */
   HtExecChain *chain;
 } Product;
 
@@ -36,7 +44,7 @@ static gsize
 product_constant_size (const HtExecStep *step)
 {
   const Product *self = step->data;
-  return sizeof (float) * ht_packed_gemm_floats (self->k, self->n);
+  return self->is_packed ? sizeof (float) * ht_packed_gemm_floats (self->k, self->n) : 0;
 }
 
 static gboolean
@@ -44,9 +52,17 @@ product_prepare (HtExecutor *executor, HtExecPlan *plan, HtExecStep *step, GErro
 {
   Product *self = step->data;
 
-  self->packed = ht_executor_get_packed (executor, &self->matrix, self->transpose ? "gemm transposed" : "gemm",
-                                         ht_packed_gemm_floats (self->k, self->n), pack, self, error);
-  return self->packed && ht_exec_chain_prepare (self->chain, executor, error);
+  if (self->is_packed)
+    {
+      self->packed = ht_executor_get_packed (executor, &self->matrix, self->transpose ? "gemm transposed" : "gemm",
+                                             ht_packed_gemm_floats (self->k, self->n), pack, self, error);
+      return self->packed && ht_exec_chain_prepare (self->chain, executor, error);
+    }
+  HtTensor *matrix = ht_executor_get_quantized_constant (executor, self->matrix.name, self->matrix.tensor, error);
+  if (matrix == NULL)
+    return FALSE;
+  self->plain = ht_tensor_get_data (matrix);
+  return ht_exec_chain_prepare (self->chain, executor, error);
 }
 
 static gboolean
@@ -54,10 +70,27 @@ product_forward (const HtExecCall *call, GError **error)
 {
   const Product *self = call->step->data;
   HtEpilogue epilogue = ht_exec_chain_get_epilogue (self->chain, call->step->n_inputs > 1 ? call->inputs[1] : NULL);
+  const float *x = ht_tensor_get_data (call->inputs[0]);
   float *y = call->outputs[0]->data;
 
-  ht_packed_gemm (self->m, self->n, self->k, ht_tensor_get_data (call->inputs[0]), self->k, self->packed, &epilogue, y,
-                  self->n);
+  if (self->is_packed)
+    {
+      ht_packed_gemm (self->m, self->n, self->k, x, self->k, self->packed, &epilogue, y, self->n);
+    }
+  else
+    {
+      HtGemmShape shape = { .transpose_b = self->transpose,
+                            .m = self->m,
+                            .n = self->n,
+                            .k = self->k,
+                            .lda = self->k,
+                            .ldb = self->transpose ? self->k : self->n,
+                            .ldc = self->n,
+                            .alpha = 1.0f };
+      ht_kernel_gemm_batch (&shape, 1, x, NULL, self->plain, NULL, y, 0);
+      /* Rows of whole blocks are blocked images of one position. */
+      ht_blocked_affine (self->m, self->n, 1, y, &epilogue, y);
+    }
   ht_exec_chain_finish (self->chain, y, self->m * self->n);
   return TRUE;
 }
@@ -98,6 +131,7 @@ add_product (HtExecBuilder *builder, HtNode *node, Product *self, HtExecChain *c
   Product *product = g_memdup2 (self, sizeof *self);
 
   product->chain = chain;
+  product->is_packed = self->n * self->k <= MAX_PACKED || self->n % ht_isa_get_block () != 0;
   ht_exec_param_init (&product->matrix, builder, ht_node_get_input (node, 1));
   ht_exec_chain_extend (chain, builder);
   if (!ht_exec_builder_read (builder, node, ht_node_get_input (node, 0), HT_EXEC_LAYOUT_PLAIN, &inputs[0], error)
@@ -109,7 +143,7 @@ add_product (HtExecBuilder *builder, HtNode *node, Product *self, HtExecChain *c
     }
   HtExecStep *step = ht_exec_builder_add_step (builder, node, &product_kind, product, inputs, n_inputs, chain->output,
                                                HT_EXEC_LAYOUT_PLAIN);
-  step->in_place = n_inputs > 1 ? 2 : 0;
+  step->in_place = n_inputs > 1 && product->is_packed ? 2 : 0;
   *taken = TRUE;
   return TRUE;
 }

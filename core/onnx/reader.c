@@ -99,7 +99,7 @@ read_model (Onnx__ModelProto *proto, const char *folder, const char *what, GErro
 }
 
 static HtGraph *
-load (GBytes *bytes, const char *folder, const char *what, GError **error)
+load (GBytes *bytes, gboolean is_mapped, const char *folder, const char *what, GError **error)
 {
   gsize size;
   const guint8 *data = g_bytes_get_data (bytes, &size);
@@ -109,7 +109,7 @@ load (GBytes *bytes, const char *folder, const char *what, GError **error)
       return NULL;
     }
   Onnx__ModelProto *proto
-      = (Onnx__ModelProto *) ht_wire_unpack (data, size, &onnx__model_proto__descriptor, what, error);
+      = (Onnx__ModelProto *) ht_wire_unpack (data, size, &onnx__model_proto__descriptor, what, is_mapped ? bytes : NULL, error);
   if (!proto)
     return NULL;
   g_autoptr (GError) cause = NULL;
@@ -147,7 +147,7 @@ ht_graph_load (const char *path, GError **error)
   if (!bytes)
     return NULL;
   g_autofree char *folder = g_path_get_dirname (path);
-  return load (bytes, folder, path, error);
+  return load (bytes, TRUE, folder, path, error);
 }
 
 /**
@@ -165,5 +165,5 @@ ht_graph_load_bytes (GBytes *bytes, const char *folder, GError **error)
 {
   g_return_val_if_fail (bytes != NULL, NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-  return load (bytes, folder, "model in memory", error);
+  return load (bytes, FALSE, folder, "model in memory", error);
 }

@@ -266,7 +266,7 @@ ht_tensor_load_pb (const char *path, char **name, GError **error)
   gsize size;
   const guint8 *data = g_bytes_get_data (bytes, &size);
   Onnx__TensorProto *proto
-      = (Onnx__TensorProto *) ht_wire_unpack (data, size, &onnx__tensor_proto__descriptor, path, error);
+      = (Onnx__TensorProto *) ht_wire_unpack (data, size, &onnx__tensor_proto__descriptor, path, bytes, error);
   if (!proto)
     return NULL;
   g_autofree char *folder = g_path_get_dirname (path);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "onnx/wire-scan.h"
 
+#include "base/map-file.h"
+
 #include <halftone/error.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What unpacking may take: generous for any file that a tool writes (a message of 30 bytes becomes some 500), and a
@@ -250,13 +253,33 @@ ht_wire_scan (const guint8 *data, gsize size, const ProtobufCMessageDescriptor *
   return TRUE;
 }
 
+/* Pages of a mapped file that were read stay with the process: a model would be in memory twice, as the file and as
+ * what is unpacked from it. Before each large field those read so far go back; they can be read again. */
+#define LARGE_FIELD ((gsize)1 << 18)
+
+static void *
+allocate (void *source, size_t size)
+{
+  if (source && size >= LARGE_FIELD)
+    ht_map_let_go (source);
+  return malloc (size);
+}
+
+static void
+release (void *source, void *memory)
+{
+  free (memory);
+}
+
 ProtobufCMessage *
 ht_wire_unpack (const guint8 *data, gsize size, const ProtobufCMessageDescriptor *type, const char *what,
-                GError **error)
+                GBytes *mapped, GError **error)
 {
+  ProtobufCAllocator allocator = { allocate, release, mapped };
+
   if (!ht_wire_scan (data, size, type, what, error))
     return NULL;
-  ProtobufCMessage *message = protobuf_c_message_unpack (type, NULL, size, data);
+  ProtobufCMessage *message = protobuf_c_message_unpack (type, &allocator, size, data);
   if (!message)
     g_set_error (error, HT_ERROR, HT_ERROR_INVALID_MODEL,
                  "Reading '%s': its %" G_GSIZE_FORMAT " bytes cannot be unpacked as a %s; the file is damaged, or "
