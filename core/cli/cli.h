@@ -40,6 +40,12 @@ int cli_fail (const GError *error);
 int cli_usage (const char *verb, const char *format, ...) G_GNUC_PRINTF (2, 3);
 /* Takes --threads; returns the exit code to leave with, or -1 to go on. */
 int cli_set_threads (const char *verb, int n_threads);
+/* Reads --memory (NULL: none, 0 bytes); returns the exit code to leave with, or -1 to go on. */
+int cli_read_memory (const char *verb, const char *text, guint64 *bytes);
+/* The batch, up to `wanted`, that keeps a run within the budget (0: any does); `sample` has the shapes of the inputs,
+ * whatever their first dimension. 0: an error. */
+guint cli_choose_batch (HtExecutor *executor, GHashTable *sample, guint wanted, guint64 budget, const char *const *taps,
+                        GError **error);
 /* Cancelled when the user interrupts the command. */
 GCancellable *cli_watch_interrupts (void);
 HtPassRegistry *cli_load_registry (void);

@@ -63,8 +63,19 @@ check_parameters (HtGraph *graph, GError **error)
   return findings != NULL;
 }
 
+static guint
+choose_batch (HtExecutor *executor, HtDataset *dataset, guint batch, guint64 memory, GError **error)
+{
+  g_autoptr (GHashTable) sample = memory > 0 ? ht_dataset_get_batch (dataset, 0, 1, error) : NULL;
+
+  batch = ht_dataset_get_batch_size (dataset, batch);
+  if (memory == 0)
+    return batch;
+  return sample ? cli_choose_batch (executor, sample, batch, memory, NULL, error) : 0;
+}
+
 static HtMetrics *
-measure (const char *model, const char *encodings, HtDataset *dataset, guint batch, GError **error)
+measure (const char *model, const char *encodings, HtDataset *dataset, guint batch, guint64 memory, GError **error)
 {
   GCancellable *cancellable = cli_watch_interrupts ();
   g_autoptr (HtGraph) graph = ht_graph_load (model, error);
@@ -85,6 +96,9 @@ measure (const char *model, const char *encodings, HtDataset *dataset, guint bat
   g_autoptr (HtExecutor) reference = executor != NULL && encodings != NULL ? ht_executor_new (graph, error) : NULL;
   if (executor == NULL || (encodings != NULL && reference == NULL))
     return NULL;
+  batch = choose_batch (executor, dataset, batch, memory, error);
+  if (batch == 0)
+    return NULL;
   g_autoptr (CliProgress) progress = cli_progress_new ();
   return ht_evaluate (executor, reference, dataset, batch, cli_progress_update, progress, cancellable, error);
 }
@@ -93,7 +107,8 @@ int
 cli_eval (int argc, char **argv)
 {
   g_auto (GStrv) data = NULL;
-  g_autofree char *labels = NULL, *encodings = NULL;
+  g_autofree char *labels = NULL, *encodings = NULL, *memory = NULL;
+  guint64 budget;
   gboolean json = FALSE;
   int batch = 0, samples = 0, threads = 0;
   g_autoptr (HtPreprocess) preprocess = ht_preprocess_new ();
@@ -104,6 +119,7 @@ cli_eval (int argc, char **argv)
           { "encodings", 'e', 0, G_OPTION_ARG_FILENAME, &encodings, "Measure the simulation with these encodings",
             "FILE" },
           { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Samples at a time", "N" },
+          { "memory", 0, 0, G_OPTION_ARG_STRING, &memory, "Take smaller batches where this would be exceeded", "SIZE" },
           { "samples", 'n', 0, G_OPTION_ARG_INT, &samples, "Use only the first N samples", "N" },
           { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },
           { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the metrics as JSON", NULL },
@@ -112,6 +128,8 @@ cli_eval (int argc, char **argv)
                         make_group (&options), 1);
   if (code < 0)
     code = cli_set_threads ("eval", threads);
+  if (code < 0)
+    code = cli_read_memory ("eval", memory, &budget);
   if (code >= 0)
     return code;
   if (data == NULL)
@@ -126,7 +144,7 @@ cli_eval (int argc, char **argv)
   ht_dataset_set_limit (dataset, (guint)samples);
   if (!add_data (dataset, data, &error) || (labels != NULL && !ht_dataset_set_labels_file (dataset, labels, &error)))
     return cli_fail (error);
-  g_autoptr (HtMetrics) metrics = measure (argv[1], encodings, dataset, (guint)batch, &error);
+  g_autoptr (HtMetrics) metrics = measure (argv[1], encodings, dataset, (guint)batch, budget, &error);
   if (metrics == NULL)
     return cli_fail (error);
   if (json)

@@ -152,11 +152,18 @@ run_once (Inference *self, HtExecutor *executor, GHashTable *inputs, const char 
 }
 
 static gboolean
-run_all (Inference *self, HtExecutor *executor, const char *const *taps, gint64 batch, GError **error)
+run_all (Inference *self, HtExecutor *executor, const char *const *taps, gint64 batch, guint64 memory, GError **error)
 {
-  gint64 n = batch > 0 ? count_samples (self, ht_executor_get_graph (executor), error) : 0;
+  gint64 n = batch > 0 || memory > 0 ? count_samples (self, ht_executor_get_graph (executor), error) : 0;
   if (n < 0)
     return FALSE;
+  if (memory > 0)
+    {
+      gint64 wanted = batch > 0 ? batch : CLAMP (n, 1, G_MAXINT);
+      batch = cli_choose_batch (executor, self->inputs, (guint)wanted, memory, taps, error);
+      if (batch == 0)
+        return FALSE;
+    }
   if (n == 0)
     return run_once (self, executor, self->inputs, taps, error);
   for (gint64 first = 0; first < n; first += batch)
@@ -274,7 +281,7 @@ choose_batch (Inference *self, HtGraph *graph, gint64 wanted)
 
 static gboolean
 infer (Inference *self, const char *model, const char *encodings, char **files, const char *folder, const char *tap,
-       gint64 batch, GError **error)
+       gint64 batch, guint64 memory, GError **error)
 {
   g_autoptr (GPtrArray) taps = g_ptr_array_new ();
   g_autoptr (HtGraph) graph = ht_graph_load (model, error);
@@ -300,7 +307,7 @@ infer (Inference *self, const char *model, const char *encodings, char **files, 
   g_ptr_array_add (taps, NULL);
   g_autoptr (HtExecutor) executor = cli_open_executor (graph, encodings, error);
   return executor != NULL
-         && run_all (self, executor, (const char *const *)taps->pdata, choose_batch (self, graph, batch), error)
+         && run_all (self, executor, (const char *const *)taps->pdata, choose_batch (self, graph, batch), memory, error)
          && write_all (self, folder, error);
 }
 
@@ -308,7 +315,8 @@ int
 cli_infer (int argc, char **argv)
 {
   g_auto (GStrv) files = NULL;
-  g_autofree char *encodings = NULL, *folder = NULL, *tap = NULL;
+  g_autofree char *encodings = NULL, *folder = NULL, *tap = NULL, *memory = NULL;
+  guint64 budget;
   int batch = 0, threads = 0;
   GOptionEntry entries[]
       = { { "input", 'i', 0, G_OPTION_ARG_STRING_ARRAY, &files, "The value of an input", "NAME=FILE.npy" },
@@ -316,11 +324,14 @@ cli_infer (int argc, char **argv)
           { "output", 'o', 0, G_OPTION_ARG_FILENAME, &folder, "Where to write TENSOR.npy; default: here", "FOLDER" },
           { "tap", 0, 0, G_OPTION_ARG_STRING, &tap, "Write the tensors whose names match, too", "REGEX" },
           { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Samples at a time, along the first axis", "N" },
+          { "memory", 0, 0, G_OPTION_ARG_STRING, &memory, "Take smaller batches where this would be exceeded", "SIZE" },
           { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },
           { NULL } };
   int code = cli_parse (&argc, &argv, "infer", "MODEL", "run a network or its simulation on arrays", entries, NULL, 1);
   if (code < 0)
     code = cli_set_threads ("infer", threads);
+  if (code < 0)
+    code = cli_read_memory ("infer", memory, &budget);
   if (code >= 0)
     return code;
   if (batch < 0)
@@ -330,7 +341,7 @@ cli_infer (int argc, char **argv)
                      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref),
                      g_ptr_array_new_with_free_func (g_free) };
   cli_watch_interrupts ();
-  gboolean done = infer (&self, argv[1], encodings, files, folder != NULL ? folder : ".", tap, batch, &error);
+  gboolean done = infer (&self, argv[1], encodings, files, folder != NULL ? folder : ".", tap, batch, budget, &error);
   g_hash_table_unref (self.inputs);
   g_hash_table_unref (self.pieces);
   g_ptr_array_unref (self.names);

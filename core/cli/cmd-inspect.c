@@ -235,8 +235,62 @@ list_unsupported (HtGraph *graph, GError **error)
   return g_strv_builder_end (lines);
 }
 
+typedef struct
+{
+  guint batch; /* 0: not asked for */
+  guint64 weights, prepared, activations, transfers, bookkeeping;
+} Memory;
+
+static gboolean
+estimate_memory (HtGraph *graph, Memory *memory, GError **error)
+{
+  if (memory->batch == 0)
+    return TRUE;
+  g_autoptr (HtExecutor) executor = ht_executor_new (graph, error);
+  return executor != NULL
+         && ht_executor_estimate_memory (executor, memory->batch, NULL, NULL, &memory->weights, &memory->prepared,
+                                         &memory->activations, &memory->transfers, &memory->bookkeeping, error);
+}
+
 static void
-print_model_json (HtGraph *graph, GHashTable *counts, char **ops, char **unsupported, guint n_layers)
+print_memory (const Memory *memory)
+{
+  const guint64 parts[] = { memory->weights, memory->prepared, memory->activations, memory->transfers,
+                            memory->bookkeeping };
+  const char *const names[] = { "weights", "prepared weights", "activations", "inputs and outputs", "bookkeeping" };
+  guint64 sum = 0;
+  if (memory->batch == 0)
+    return;
+  g_print ("memory of a run at batch %u\n", memory->batch);
+  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
+    {
+      g_autofree char *size = g_format_size_full (parts[i], G_FORMAT_SIZE_IEC_UNITS);
+      g_print ("  %-18s %s\n", names[i], size);
+      sum += parts[i];
+    }
+  g_autofree char *peak = g_format_size_full (sum, G_FORMAT_SIZE_IEC_UNITS);
+  g_print ("  %-18s %s\n", "peak", peak);
+}
+
+static JsonObject *
+memory_to_json (const Memory *memory)
+{
+  JsonObject *object = json_object_new ();
+  json_object_set_int_member (object, "batch", memory->batch);
+  json_object_set_int_member (object, "weights", (gint64)memory->weights);
+  json_object_set_int_member (object, "prepared", (gint64)memory->prepared);
+  json_object_set_int_member (object, "activations", (gint64)memory->activations);
+  json_object_set_int_member (object, "transfers", (gint64)memory->transfers);
+  json_object_set_int_member (object, "bookkeeping", (gint64) memory->bookkeeping);
+  json_object_set_int_member (object, "peak",
+                              (gint64) (memory->weights + memory->prepared + memory->activations + memory->transfers
+                                        + memory->bookkeeping));
+  return object;
+}
+
+static void
+print_model_json (HtGraph *graph, GHashTable *counts, char **ops, char **unsupported, guint n_layers,
+                  const Memory *memory)
 {
   JsonObject *object = json_object_new ();
   JsonObject *operators = json_object_new ();
@@ -255,17 +309,20 @@ print_model_json (HtGraph *graph, GHashTable *counts, char **ops, char **unsuppo
     json_array_add_string_element (missing, *line);
   json_object_set_array_member (object, "unsupported", missing);
   json_object_set_string_member (object, "sha256", hash);
+  if (memory->batch > 0)
+    json_object_set_object_member (object, "memory", memory_to_json (memory));
   g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
   json_node_take_object (node, object);
   cli_print_json (node);
 }
 
 static int
-inspect_model (const char *path, gboolean json)
+inspect_model (const char *path, guint batch, gboolean json)
 {
+  Memory memory = { .batch = batch };
   g_autoptr (GError) error = NULL;
   g_autoptr (HtGraph) graph = ht_graph_load (path, &error);
-  if (graph == NULL || !ht_graph_infer_shapes (graph, &error))
+  if (graph == NULL || !ht_graph_infer_shapes (graph, &error) || !estimate_memory (graph, &memory, &error))
     return cli_fail (error);
   g_auto (GStrv) unsupported = list_unsupported (graph, &error);
   if (unsupported == NULL)
@@ -277,7 +334,7 @@ inspect_model (const char *path, gboolean json)
   g_qsort_with_data (ops, (gint) n, sizeof *ops, compare_counts, counts);
   if (json)
     {
-      print_model_json (graph, counts, ops, unsupported, layers->len);
+      print_model_json (graph, counts, ops, unsupported, layers->len, &memory);
       return CLI_DONE;
     }
   g_print ("%s: '%s', opset %" G_GINT64_FORMAT "\n", path, ht_graph_get_name (graph), ht_graph_get_opset (graph, ""));
@@ -289,6 +346,7 @@ inspect_model (const char *path, gboolean json)
     g_print ("%6u %s\n", GPOINTER_TO_UINT (g_hash_table_lookup (counts, *op)), *op);
   for (char **line = unsupported; *line != NULL; line++)
     g_print ("cannot be run: %s\n", *line);
+  print_memory (&memory);
   return CLI_DONE;
 }
 
@@ -296,13 +354,18 @@ int
 cli_inspect (int argc, char **argv)
 {
   gboolean json = FALSE;
+  int batch = 0;
   GOptionEntry entries[]
-      = { { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the description as JSON", NULL }, { NULL } };
+      = { { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Tell the memory that a run of a model with this batch takes", "N" },
+          { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the description as JSON", NULL },
+          { NULL } };
   int code = cli_parse (&argc, &argv, "inspect", "PASS|MODEL", "describe a technique or a model", entries, NULL, 1);
   if (code >= 0)
     return code;
+  if (batch < 0)
+    return cli_usage ("inspect", "--batch must be positive");
   if (g_file_test (argv[1], G_FILE_TEST_EXISTS) || g_str_has_suffix (argv[1], ".onnx"))
-    return inspect_model (argv[1], json);
+    return inspect_model (argv[1], (guint)batch, json);
   g_autoptr (GError) error = NULL;
   g_autoptr (HtPassRegistry) registry = cli_load_registry ();
   GType type = ht_pass_registry_find (registry, argv[1], &error);

@@ -29,18 +29,22 @@ print_skipped (HtRun *run)
 int
 cli_run (int argc, char **argv)
 {
-  g_autofree char *model = NULL, *output = NULL;
+  g_autofree char *model = NULL, *output = NULL, *memory = NULL;
+  guint64 budget;
   gboolean json = FALSE;
   int threads = 0;
   GOptionEntry entries[]
       = { { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model, "Take this model instead of the recipe's", "FILE" },
           { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write to this folder instead of the recipe's", "FOLDER" },
+          { "memory", 0, 0, G_OPTION_ARG_STRING, &memory, "Take smaller batches where this would be exceeded", "SIZE" },
           { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },
           { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the report as JSON", NULL },
           { NULL } };
   int code = cli_parse (&argc, &argv, "run", "RECIPE", "quantize a network as a recipe says", entries, NULL, 1);
   if (code < 0)
     code = cli_set_threads ("run", threads);
+  if (code < 0)
+    code = cli_read_memory ("run", memory, &budget);
   if (code >= 0)
     return code;
   g_autoptr (GError) error = NULL;
@@ -56,6 +60,7 @@ cli_run (int argc, char **argv)
     ht_run_set_model_path (run, model);
   if (output != NULL)
     ht_run_set_output_folder (run, output);
+  ht_run_set_memory_budget (run, budget);
   CliProgress *progress = cli_progress_new ();
   ht_run_set_progress (run, cli_progress_update, progress, NULL);
   gboolean done = ht_run_execute (run, cancellable, &error);

@@ -10,6 +10,8 @@ struct _HtRun
 
   HtRecipe *recipe;
   char *model_path, *output_folder;
+  guint64 memory_budget; /* bytes; 0: any amount */
+  guint batch[HT_DATA_TRAINING + 1]; /* by HtDataRole */
   HtProgressFunc progress;
   gpointer progress_data;
   GDestroyNotify progress_destroy;

@@ -93,6 +93,21 @@ ht_run_set_output_folder (HtRun *self, const char *path)
 }
 
 /**
+ * ht_run_set_memory_budget:
+ * @self: a run
+ * @bytes: what a forward pass may take, 0 for any amount
+ *
+ * Makes the batches of calibration and evaluation smaller than the recipe says where that is necessary. When even a
+ * batch of 1 takes more, ht_run_execute() fails with %HT_ERROR_LIMIT_EXCEEDED.
+ */
+void
+ht_run_set_memory_budget (HtRun *self, guint64 bytes)
+{
+  g_return_if_fail (HT_IS_RUN (self));
+  self->memory_budget = bytes;
+}
+
+/**
  * ht_run_set_progress:
  * @self: a run
  * @func: (scope notified) (nullable) (closure user_data) (destroy destroy): called as the work goes on
@@ -167,11 +182,56 @@ open_role (HtRun *self, HtDataRole role, HtDataset **dataset, GError **error)
   return *dataset != NULL && ht_dataset_bind (*dataset, self->given, error);
 }
 
+/* Calibration looks at any tensor, so that all of them are there at some time. */
+static char **
+list_tensors (HtGraph *graph)
+{
+  g_autoptr (GStrvBuilder) names = g_strv_builder_new ();
+  for (guint i = 0; i < ht_graph_get_n_nodes (graph); i++)
+    {
+      HtNode *node = ht_graph_get_node (graph, i);
+      for (guint k = 0; k < ht_node_get_n_outputs (node); k++)
+        if (ht_node_get_output (node, k)[0] != '\0')
+          g_strv_builder_add (names, ht_node_get_output (node, k));
+    }
+  return g_strv_builder_end (names);
+}
+
+static gboolean
+choose_batch (HtRun *self, HtDataRole role, HtDataset *dataset, GError **error)
+{
+  self->batch[role] = ht_recipe_get_batch (self->recipe, role);
+  if (self->memory_budget == 0 || dataset == NULL)
+    return TRUE;
+  g_autoptr (HtExecutor) executor = ht_executor_new (self->given, error);
+  g_autoptr (GHashTable) sample = executor ? ht_dataset_get_batch (dataset, 0, 1, error) : NULL;
+  if (sample == NULL)
+    return FALSE;
+  g_autoptr (GHashTable) shapes
+      = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) ht_shape_unref);
+  g_auto (GStrv) taps = role == HT_DATA_CALIBRATION ? list_tensors (self->given) : NULL;
+  GHashTableIter iter;
+  gpointer name, tensor;
+  g_hash_table_iter_init (&iter, sample);
+  while (g_hash_table_iter_next (&iter, &name, &tensor))
+    {
+      guint n_dims;
+      const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
+      g_hash_table_insert (shapes, name, ht_shape_new (dims, NULL, n_dims));
+    }
+  self->batch[role]
+      = ht_executor_choose_batch (executor, ht_dataset_get_batch_size (dataset, self->batch[role]),
+                                  self->memory_budget, shapes, (const char *const *) taps, error);
+  return self->batch[role] != 0;
+}
+
 static gboolean
 open_data (HtRun *self, GError **error)
 {
   return open_role (self, HT_DATA_CALIBRATION, &self->calibration, error)
-         && open_role (self, HT_DATA_EVALUATION, &self->evaluation, error);
+         && open_role (self, HT_DATA_EVALUATION, &self->evaluation, error)
+         && choose_batch (self, HT_DATA_CALIBRATION, self->calibration, error)
+         && choose_batch (self, HT_DATA_EVALUATION, self->evaluation, error);
 }
 
 /* Evaluates a stage: with labels where the evaluation set has them, and by distance to the given network. Without an
@@ -185,7 +245,7 @@ evaluate (HtRun *self, const char *stage, HtExecutor *executor, HtExecutor *refe
   gint64 since = g_get_monotonic_time ();
   if (dataset == NULL)
     return TRUE;
-  HtMetrics *metrics = ht_evaluate (executor, reference, dataset, ht_recipe_get_batch (self->recipe, role),
+  HtMetrics *metrics = ht_evaluate (executor, reference, dataset, self->batch[role],
                                     report_progress, self, cancellable, error);
   if (metrics == NULL)
     {
@@ -221,7 +281,7 @@ calibrate (HtRun *self, HtSimulation *simulation, GCancellable *cancellable, GEr
   if (self->calibration == NULL)
     return ht_simulation_calibrate_weights (simulation, error);
   return ht_simulation_calibrate (simulation, self->calibration,
-                                  ht_recipe_get_batch (self->recipe, HT_DATA_CALIBRATION), report_progress, self,
+                                  self->batch[HT_DATA_CALIBRATION], report_progress, self,
                                   cancellable, error);
 }
 
@@ -260,7 +320,7 @@ run_pipeline (HtRun *self, GCancellable *cancellable, GError **error)
   ht_pass_manager_set_progress (self->manager, report_progress, self, NULL);
   if (self->calibration != NULL)
     ht_pass_manager_set_calibration (self->manager, self->calibration,
-                                     ht_recipe_get_batch (self->recipe, HT_DATA_CALIBRATION));
+                                     self->batch[HT_DATA_CALIBRATION]);
   g_autoptr (HtGraph) copy = ht_graph_copy (self->given);
   g_autoptr (HtModelState) start = ht_model_state_new (copy);
   ht_model_state_seal (start);

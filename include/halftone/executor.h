@@ -29,6 +29,11 @@ HT_API GHashTable *ht_executor_run (HtExecutor *self, GHashTable *inputs, const 
 HT_API GHashTable *ht_executor_run_tapped (HtExecutor *self, GHashTable *inputs, const char *const *outputs,
                                            const char *const *taps, HtTapFunc func, gpointer user_data,
                                            GCancellable *cancellable, GError **error);
+HT_API gboolean ht_executor_estimate_memory (HtExecutor *self, guint batch, GHashTable *shapes, const char *const *taps,
+                                             guint64 *weights, guint64 *prepared, guint64 *activations,
+                                             guint64 *transfers, guint64 *bookkeeping, GError **error);
+HT_API guint ht_executor_choose_batch (HtExecutor *self, guint wanted, guint64 budget, GHashTable *shapes,
+                                       const char *const *taps, GError **error);
 
 /* The thread pool that every executor and kernel shares. */
 HT_API guint ht_get_n_threads (void);

@@ -22,6 +22,7 @@ G_DECLARE_FINAL_TYPE (HtRun, ht_run, HT, RUN, GObject)
 HT_API HtRun *ht_run_new (HtRecipe *recipe);
 HT_API void ht_run_set_model_path (HtRun *self, const char *path);
 HT_API void ht_run_set_output_folder (HtRun *self, const char *path);
+HT_API void ht_run_set_memory_budget (HtRun *self, guint64 bytes);
 HT_API void ht_run_set_progress (HtRun *self, HtProgressFunc func, gpointer user_data, GDestroyNotify destroy);
 HT_API gboolean ht_run_execute (HtRun *self, GCancellable *cancellable, GError **error);
 

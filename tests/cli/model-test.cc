@@ -101,6 +101,31 @@ TEST (Eval, SaysWhatIsWrongWithTheData)
       2);
 }
 
+TEST (Memory, IsForetoldAndKept)
+{
+  support::TemporaryFolder folder;
+  auto told = run ({ "inspect", demo ("model.onnx"), "--batch", "64" });
+  EXPECT_EQ (told.code, 0) << told.err;
+  EXPECT_HAS (told.out, "memory of a run at batch 64");
+  EXPECT_HAS (told.out, "peak");
+  write_inputs (folder / "x.npy", 50);
+  g_autoptr (HtGraph) graph = ht_graph_load (demo ("model.onnx").c_str (), nullptr);
+  std::string input = std::string (ht_graph_get_inputs (graph)[0]) + "=" + (folder / "x.npy");
+  auto infer = [&] (const char *memory) {
+    return run ({ "infer", demo ("model.onnx"), "-i", input, "-o", folder / "out", "--memory", memory });
+  };
+  EXPECT_EQ (infer ("1GiB").code, 0);
+  EXPECT_EQ (infer ("3MiB").code, 0);
+  auto little = infer ("100kB");
+  EXPECT_EQ (little.code, 3);
+  EXPECT_HAS (little.err, "a batch of 1 needs");
+  EXPECT_EQ (infer ("much").code, 2);
+  auto eval = run (with_preprocess (
+      { "eval", demo ("model.onnx"), "-d", demo ("evaluation.npy"), "-l", demo ("labels.npy"), "--memory", "100kB" }));
+  EXPECT_EQ (eval.code, 3);
+  EXPECT_HAS (eval.err, "memory budget");
+}
+
 TEST (Infer, WritesOutputsAndTaps)
 {
   support::TemporaryFolder folder;
