@@ -7,9 +7,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* How long a worker, or a caller at the end, watches memory before it sleeps: about 20 us. Longer would steal time from
- * other processes on a busy machine. */
-#define SPIN_ROUNDS 400
+/* How long a worker, or a caller at the end, watches memory before it sleeps. Waking takes longer than what lies
+ * between two jobs of a small network; watching for longer would steal time from other processes on a busy machine. */
+#define SPIN_MICROSECONDS 20
+#define SPIN_ROUNDS       32 /* between two looks at the clock */
 
 typedef struct
 {
@@ -48,6 +49,24 @@ cpu_relax (void)
 #elif defined(__aarch64__)
   __asm__ volatile("yield");
 #endif
+}
+
+/* TRUE: the number has changed (where `until_zero`: to 0) from `value`. */
+static gboolean
+spin (atomic_uint *number, guint value, gboolean until_zero)
+{
+  gint64 end = g_get_monotonic_time () + SPIN_MICROSECONDS;
+
+  do
+    for (guint i = 0; i < SPIN_ROUNDS; i++)
+      {
+        guint now = atomic_load_explicit (number, memory_order_relaxed);
+        if (until_zero ? now == 0 : now != value)
+          return TRUE;
+        cpu_relax ();
+      }
+  while (g_get_monotonic_time () < end);
+  return FALSE;
 }
 
 static gboolean
@@ -137,8 +156,7 @@ worker_main (gpointer data)
       if (atomic_load (&pool.generation) == seen)
         {
           g_mutex_unlock (&pool.lock);
-          for (guint i = 0; i < SPIN_ROUNDS && atomic_load (&pool.generation) == seen; i++)
-            cpu_relax ();
+          spin (&pool.generation, seen, FALSE);
           g_mutex_lock (&pool.lock);
           pool.n_sleeping++;
           while (atomic_load (&pool.generation) == seen)
@@ -193,8 +211,7 @@ run_with_pool (Job *job)
   if (pool.n_active > 0)
     {
       g_mutex_unlock (&pool.lock);
-      for (guint i = 0; i < SPIN_ROUNDS && atomic_load (&pool.n_active_seen) > 0; i++)
-        cpu_relax ();
+      spin (&pool.n_active_seen, 0, TRUE);
       g_mutex_lock (&pool.lock);
       while (pool.n_active > 0)
         g_cond_wait (&pool.done, &pool.lock);

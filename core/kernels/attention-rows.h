@@ -6,7 +6,7 @@
 #include "kernels/isa.h"
 
 /* Rows whose probabilities are kept at a time. */
-#define HT_ATTENTION_ROWS ((gsize)12)
+#define HT_ATTENTION_ROWS ((gsize)18)
 
 typedef struct
 {

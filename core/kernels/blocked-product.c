@@ -15,6 +15,9 @@
 /* The pool gets at least so many items, unless they would be shorter than so many multiplications of vectors. */
 #define ENOUGH_ITEMS ((gsize)24)
 #define MIN_WORK     ((gsize)32768)
+/* Small products are worth that for a few threads from less on. */
+#define FEW_ITEMS    ((gsize)4)
+#define MIN_WORK_FEW ((gsize)8192)
 
 static gsize
 ceil_div (gsize a, gsize b)
@@ -167,7 +170,8 @@ ht_product_cut (HtProduct *p)
   while (p->n_items < ENOUGH_ITEMS)
     {
       gsize n = p->rows * p->columns;
-      if (MAX (p->images * n, 8) * p->tiles * p->tile_blocks * depth < 2 * MIN_WORK)
+      if (MAX (p->images * n, 8) * p->tiles * p->tile_blocks * depth
+          < 2 * (p->n_items < FEW_ITEMS ? MIN_WORK_FEW : MIN_WORK))
         break;
       if (p->images > 1)
         p->images = ceil_div (p->images, 2);
