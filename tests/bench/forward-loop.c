@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a network again and again, for forward.py: forward-loop MODEL BATCH THREADS. For each line of standard
- * input, a number of seconds, it runs that long and prints the milliseconds of the quickest run, the peak memory
- * beyond the start in mebibytes, and the same without what opening the network took on the way. A run is all of ht_executor_run(): checks, the outputs' allocation and release. */
+/* Runs a network, or with encodings its simulation, again and again, for forward.py and simulated.py: forward-loop
+ * MODEL BATCH THREADS [ENCODINGS]. For each line of standard input, a number of seconds, it runs that long and prints
+ * the milliseconds of the quickest run, the peak memory beyond the start in mebibytes, and the same without what
+ * opening the network took on the way. A run is all of ht_executor_run(): checks, the outputs' allocation and release.
+ */
 #include <halftone/halftone.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +62,16 @@ forget_peak (void)
     }
 }
 
+static HtExecutor *
+simulate (HtGraph *graph, const char *encodings, GError **error)
+{
+  g_autoptr (HtQuantizationConfig) config = ht_quantization_config_new ();
+  g_autoptr (HtSimulation) simulation = ht_simulation_new (graph, config, error);
+  if (simulation == NULL || !ht_simulation_load_encodings (simulation, encodings, TRUE, error))
+    return NULL;
+  return ht_simulation_create_executor (simulation, error);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -69,15 +81,15 @@ main (int argc, char **argv)
   double before = read_status ("VmRSS:"), opening;
   char line[64];
 
-  if (argc != 4)
-    return fail ("expected MODEL BATCH THREADS", NULL);
+  if (argc != 4 && argc != 5)
+    return fail ("expected MODEL BATCH THREADS [ENCODINGS]", NULL);
   ht_set_n_threads ((guint)strtoul (argv[3], NULL, 10));
   g_autoptr (HtGraph) graph = ht_graph_load (argv[1], &error);
   if (graph == NULL)
     return fail (argv[1], error);
   opening = read_status ("VmHWM:") - before;
   forget_peak ();
-  g_autoptr (HtExecutor) executor = ht_executor_new (graph, &error);
+  g_autoptr (HtExecutor) executor = argc > 4 ? simulate (graph, argv[4], &error) : ht_executor_new (graph, &error);
   if (executor == NULL)
     return fail (argv[1], error);
   for (const char *const *name = ht_graph_get_inputs (graph); name && *name; name++)

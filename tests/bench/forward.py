@@ -54,12 +54,10 @@ def serve_onnxruntime(path, batch, threads):
         print(f"{1e3 * quickest:.6f} {status('VmHWM') - before:.3f}", flush=True)
 
 
-def measure(program, path, batch, chosen):
-    """[milliseconds, mebibytes] of both sides."""
-    sides = [[program, path, str(batch), str(chosen.threads)],
-             [sys.executable, os.path.abspath(__file__), "--serve", path, "--batch", str(batch), "--threads", str(chosen.threads)]]
+def take_turns(path, sides, chosen):
+    """[milliseconds, mebibytes] of each side, a command that answers as forward-loop.c does."""
     pipes = [subprocess.Popen(side, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for side in sides]
-    best = [[math.inf, 0.0], [math.inf, 0.0]]
+    best = [[math.inf, 0.0] for _ in sides]
     try:
         for turn in range(chosen.rounds + 1):
             for pipe, found in zip(pipes, best):
@@ -74,6 +72,12 @@ def measure(program, path, batch, chosen):
             pipe.stdin.close()
             pipe.wait()
     return best
+
+
+def measure(program, path, batch, chosen):
+    sides = [[program, path, str(batch), str(chosen.threads)],
+             [sys.executable, os.path.abspath(__file__), "--serve", path, "--batch", str(batch), "--threads", str(chosen.threads)]]
+    return take_turns(path, sides, chosen)
 
 
 def mean(ratios):
