@@ -67,13 +67,6 @@ store (const HtDepthwiseBlock *b, HtBlock *sums, gsize y, const int columns)
       UNROLL for (int c = 0; c < columns; c++) * (HtBlock *)(gpointer)(to + c * HT_ISA_BLOCK) = ht_block_relu (sums[c]);
       return;
     }
-  if (how == HT_FINISH_CLAMP)
-    {
-      HtBlock low = ht_block_set (b->e->low), high = ht_block_set (b->e->high);
-      UNROLL for (int c = 0; c < columns; c++) * (HtBlock *)(gpointer)(to + c * HT_ISA_BLOCK)
-          = ht_block_min (ht_block_max (sums[c], low), high);
-      return;
-    }
   UNROLL for (int c = 0; c < columns; c++) memory[c] = sums[c];
   finish (b, (float *)memory, y, (gsize)columns);
 }

@@ -337,6 +337,49 @@ copy_apart (const float *x, gsize x_step, float *y, gsize y_step, gsize n, gsize
       memcpy (y + i * y_step, x + i * x_step, 8 * sizeof (float));
 }
 
+typedef float Four __attribute__ ((vector_size (16), aligned (4), may_alias));
+typedef gint32 FourIndices __attribute__ ((vector_size (16)));
+
+/* x[0], x[step], x[2 * step], x[3 * step]. With a step of 2 the float after them must exist. */
+static inline Four
+load_four (const float *x, gsize step)
+{
+  if (step == 1)
+    return *(const Four *)(gconstpointer)x;
+  if (step == 2)
+    return __builtin_shuffle (*(const Four *)(gconstpointer)x, *(const Four *)(gconstpointer)(x + 4),
+                              (FourIndices){ 0, 2, 4, 6 });
+  return (Four){ x[0], x[step], x[2 * step], x[3 * step] };
+}
+
+/* Up to four channels, `channel` floats apart, with n columns, `step` apart, become n columns with their channels side
+ * by side, y_step apart. */
+static void
+interleave (const float *x, gsize channel, gsize n_channels, gsize step, gsize n, float *y, gsize y_step)
+{
+  gsize i = 0;
+
+  for (; i + 4 < n; i += 4, x += 4 * step, y += 4 * y_step)
+    {
+      const Four zero = { 0.0f };
+      Four a = load_four (x, step);
+      Four b = n_channels > 1 ? load_four (x + channel, step) : zero;
+      Four c = n_channels > 2 ? load_four (x + 2 * channel, step) : zero;
+      Four d = n_channels > 3 ? load_four (x + 3 * channel, step) : zero;
+      Four ab = __builtin_shuffle (a, b, (FourIndices){ 0, 4, 1, 5 }),
+           cd = __builtin_shuffle (c, d, (FourIndices){ 0, 4, 1, 5 });
+      *(Four *)(gpointer)y = __builtin_shuffle (ab, cd, (FourIndices){ 0, 1, 4, 5 });
+      *(Four *)(gpointer)(y + y_step) = __builtin_shuffle (ab, cd, (FourIndices){ 2, 3, 6, 7 });
+      ab = __builtin_shuffle (a, b, (FourIndices){ 2, 6, 3, 7 });
+      cd = __builtin_shuffle (c, d, (FourIndices){ 2, 6, 3, 7 });
+      *(Four *)(gpointer)(y + 2 * y_step) = __builtin_shuffle (ab, cd, (FourIndices){ 0, 1, 4, 5 });
+      *(Four *)(gpointer)(y + 3 * y_step) = __builtin_shuffle (ab, cd, (FourIndices){ 2, 3, 6, 7 });
+    }
+  for (; i < n; i++, x += step, y += y_step)
+    for (gsize k = 0; k < n_channels; k++)
+      y[k] = x[k * channel];
+}
+
 /* One row of one remainder: columns first + i * stride, for i below n, with zeros beyond the image. `x` is the row. */
 static void
 fill_row (const HtProduct *p, const float *x, gsize lanes, gint64 first, gsize n, float *buffer)
@@ -353,9 +396,8 @@ fill_row (const HtProduct *p, const float *x, gsize lanes, gint64 first, gsize n
   x += (first + (gint64)begin * stride) * (gint64)p->x_column;
   gsize step = (gsize)stride * p->x_column;
   if (p->input == HT_PRODUCT_PLAIN)
-    for (gsize lane = 0; lane < lanes; lane++, x += p->x_block)
-      for (gsize i = begin; i < end; i++)
-        buffer[i * p->block + lane] = x[(i - begin) * step];
+    for (gsize lane = 0; lane < lanes; lane += 4, x += 4 * p->x_block)
+      interleave (x, p->x_block, MIN (lanes - lane, 4), step, end - begin, buffer + begin * p->block + lane, p->block);
   else if (step == p->block)
     memcpy (buffer + begin * p->block, x, (end - begin) * p->block * sizeof (float));
   else

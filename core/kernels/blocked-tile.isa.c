@@ -76,27 +76,15 @@ static void __attribute__ ((noinline)) finish (const HtTile *tile, float *sums, 
 #if VECTORS == 1
 /* From registers to y. */
 HT_ALWAYS_INLINE void
-store (const HtTile *tile, const HtBlock *sums, const int columns, const int blocks, const HtFinish how)
+store (const HtTile *tile, const HtBlock *sums, const int columns, const int blocks, const gboolean relu)
 {
-  HtBlock low = ht_block_set (0.0f), high = low;
+  gsize y_column = tile->y_column, y_block = tile->y_block;
+  float *y = tile->y;
 
-  if (how == HT_FINISH_CLAMP)
-    {
-      low = ht_block_set (tile->e->low);
-      high = ht_block_set (tile->e->high);
-    }
-  UNROLL for (int b = 0; b < blocks; b++)
+  UNROLL for (int b = 0; b < blocks; b++) UNROLL for (int c = 0; c < columns; c++)
   {
-    float *y = tile->y + b * tile->y_block;
-    UNROLL for (int c = 0; c < columns; c++)
-    {
-      HtBlock sum = sums[c * blocks + b];
-      if (how == HT_FINISH_RELU)
-        sum = ht_block_relu (sum);
-      if (how == HT_FINISH_CLAMP)
-        sum = ht_block_min (ht_block_max (sum, low), high);
-      *(HtBlockUnaligned *)(gpointer)(y + c * tile->y_column) = sum;
-    }
+    HtBlock sum = sums[c * blocks + b];
+    *(HtBlockUnaligned *)(gpointer)(y + b * y_block + c * y_column) = relu ? ht_block_relu (sum) : sum;
   }
 }
 #endif
@@ -141,21 +129,15 @@ run (const HtTile *tile, const int columns, const int blocks)
     UNROLL for (int i = 0; i < n_sums; i++) sums[i]
         += *(const VectorUnaligned *)(gconstpointer)(tile->shift + i % vectors * WIDTH);
 #if VECTORS == 1
-  if (tile->y_last_lanes == HT_ISA_BLOCK)
-    switch (ht_epilogue_get_finish (tile->e))
-      {
-      case HT_FINISH_STORE:
-        store (tile, sums, columns, blocks, HT_FINISH_STORE);
-        return;
-      case HT_FINISH_RELU:
-        store (tile, sums, columns, blocks, HT_FINISH_RELU);
-        return;
-      case HT_FINISH_CLAMP:
-        store (tile, sums, columns, blocks, HT_FINISH_CLAMP);
-        return;
-      case HT_FINISH_OTHER:
-        break;
-      }
+  HtFinish how = tile->y_last_lanes == HT_ISA_BLOCK ? ht_epilogue_get_finish (tile->e) : HT_FINISH_OTHER;
+  if (how != HT_FINISH_OTHER)
+    {
+      if (how == HT_FINISH_RELU)
+        store (tile, sums, columns, blocks, TRUE);
+      else
+        store (tile, sums, columns, blocks, FALSE);
+      return;
+    }
 #endif
   Vector memory[MAX_SUMS] __attribute__ ((aligned (HT_ISA_BLOCK * 4)));
   UNROLL for (int i = 0; i < n_sums; i++) memory[i] = sums[i];

@@ -257,7 +257,6 @@ typedef enum
 {
   HT_FINISH_STORE,
   HT_FINISH_RELU,
-  HT_FINISH_CLAMP,
   HT_FINISH_OTHER,
 } HtFinish;
 
@@ -270,7 +269,7 @@ ht_epilogue_get_finish (const HtEpilogue *e)
     return HT_FINISH_OTHER;
   if (e->activation == HT_ACTIVATION_NONE)
     return HT_FINISH_STORE;
-  return e->low == 0.0f && e->high > G_MAXFLOAT ? HT_FINISH_RELU : HT_FINISH_CLAMP;
+  return e->low == 0.0f && e->high > G_MAXFLOAT ? HT_FINISH_RELU : HT_FINISH_OTHER;
 }
 
 /* x < 0 ? 0 : x, NaN stays */
