@@ -31,17 +31,10 @@ get_reach (const HtConvGeometry *g, int axis, gsize out)
 /* From sums in memory, which begin with the shift where there is no scale, to y. */
 static void __attribute__ ((noinline)) finish (const HtDepthwiseBlock *b, float *sums, gsize y, gsize columns)
 {
-  const float *shift = b->scale ? b->shift : NULL, *residual = b->residual ? b->residual + y : NULL;
+  static const HtEpilogue none;
 
-  if (ht_epilogue_is_simple (b->e))
-    ht_block_finish_all (sums, HT_ISA_BLOCK, columns, b->scale, shift, residual, b->e, b->y + y, HT_ISA_BLOCK);
-  else
-    for (gsize c = 0; c < columns * HT_ISA_BLOCK; c += HT_ISA_BLOCK)
-      {
-        HtBlock sum = *(const HtBlock *)(gconstpointer)(sums + c);
-        *(HtBlock *)(gpointer)(b->y + y + c)
-            = ht_block_finish (sum, b->scale, shift, residual ? residual + c : NULL, b->e);
-      }
+  ht_block_finish_all (sums, HT_ISA_BLOCK, columns, b->scale, b->scale ? b->shift : NULL,
+                       b->residual ? b->residual + y : NULL, b->e ? b->e : &none, b->y + y, HT_ISA_BLOCK);
 }
 
 HT_ALWAYS_INLINE HtBlock

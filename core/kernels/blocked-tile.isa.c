@@ -43,7 +43,6 @@ static void __attribute__ ((noinline)) finish (const HtTile *tile, float *sums, 
 {
   static const HtEpilogue none;
   const HtEpilogue *e = tile->e ? tile->e : &none;
-  gboolean simple = ht_epilogue_is_simple (e);
 
   for (gsize b = 0; b < blocks; b++, sums += HT_ISA_BLOCK)
     {
@@ -52,7 +51,7 @@ static void __attribute__ ((noinline)) finish (const HtTile *tile, float *sums, 
       const float *residual = tile->residual ? tile->residual + b * tile->y_block : NULL;
       float *y = tile->y + b * tile->y_block;
       gsize lanes = b + 1 < blocks ? HT_ISA_BLOCK : tile->y_last_lanes, step = blocks * HT_ISA_BLOCK;
-      if (simple && lanes == HT_ISA_BLOCK)
+      if (lanes == HT_ISA_BLOCK)
         {
           ht_block_finish_all (sums, step, columns, scale, shift, residual, e, y, tile->y_column);
           continue;
@@ -64,11 +63,8 @@ static void __attribute__ ((noinline)) finish (const HtTile *tile, float *sums, 
             for (gsize lane = 0; lane < lanes; lane++)
               addend[lane] = residual[c * tile->y_column + lane];
           sum = ht_block_finish (sum, scale, shift, residual ? (const float *)&addend : NULL, e);
-          if (lanes == HT_ISA_BLOCK)
-            *(HtBlockUnaligned *)(gpointer)y = sum;
-          else
-            for (gsize lane = 0; lane < lanes; lane++)
-              y[lane] = sum[lane];
+          for (gsize lane = 0; lane < lanes; lane++)
+            y[lane] = sum[lane];
         }
     }
 }

@@ -195,10 +195,10 @@ ht_epilogue_is_simple (const HtEpilogue *e)
              && e->activation <= HT_ACTIVATION_CLAMP);
 }
 
-/* `scale`, `shift`, `residual`: where this block's begin (NULL where the epilogue has none); memory need not be
- * aligned. */
+/* What comes before the activation. `scale`, `shift`, `residual`: where this block's begin (NULL where the epilogue has
+ * none); memory need not be aligned. */
 HT_ALWAYS_INLINE HtBlock
-ht_block_finish (HtBlock sum, const float *scale, const float *shift, const float *residual, const HtEpilogue *e)
+ht_block_begin_finish (HtBlock sum, const float *scale, const float *shift, const float *residual, const HtEpilogue *e)
 {
   if (e->shift_first)
     {
@@ -219,36 +219,61 @@ ht_block_finish (HtBlock sum, const float *scale, const float *shift, const floa
         addend = ht_block_round_product (addend * e->residual_unit);
       sum = sum + addend;
     }
-  sum = ht_block_activate (sum, e);
-  if (e->grid)
-    sum = ht_block_quantize (sum, e->grid);
   return sum;
 }
 
-/* ht_block_finish() for a simple epilogue and so many blocks of sums, `step` floats apart, which it spoils; y's are
- * `y_step` apart. The last loop is one over floats because that is where the compiler finds the instructions for
- * maximum and minimum; NaN stays. */
+HT_ALWAYS_INLINE HtBlock
+ht_block_finish (HtBlock sum, const float *scale, const float *shift, const float *residual, const HtEpilogue *e)
+{
+  sum = ht_block_activate (ht_block_begin_finish (sum, scale, shift, residual, e), e);
+  return e->grid ? ht_block_quantize (sum, e->grid) : sum;
+}
+
+/* ht_block_finish() for n blocks of sums, `step` floats apart, which it spoils; y's are `y_step` apart. Clamps and
+ * grids go in loops over floats because that is where the compiler finds the instructions for maximum and minimum. */
 HT_ALWAYS_INLINE void
 ht_block_finish_all (float *restrict sums, gsize step, gsize n, const float *scale, const float *shift,
                      const float *residual, const HtEpilogue *e, float *restrict y, gsize y_step)
 {
-  gboolean clamp = e && e->activation == HT_ACTIVATION_CLAMP;
+  gboolean clamp = e->activation == HT_ACTIVATION_CLAMP;
   float low = clamp ? e->low : -INFINITY, high = clamp ? e->high : INFINITY;
 
-  if (scale || shift || residual)
+  if (scale || shift || residual || e->inner_grid)
     for (gsize i = 0; i < n; i++)
       {
         HtBlock *sum = (HtBlock *)(gpointer)(sums + i * step);
-        *sum = ht_block_scale (*sum, scale, shift);
-        if (residual)
-          *sum += *(const HtBlockUnaligned *)(gconstpointer)(residual + i * y_step);
+        *sum = ht_block_begin_finish (*sum, scale, shift, residual ? residual + i * y_step : NULL, e);
       }
+  if (e->activation > HT_ACTIVATION_CLAMP)
+    for (gsize i = 0; i < n; i++)
+      {
+        HtBlock *sum = (HtBlock *)(gpointer)(sums + i * step);
+        *sum = ht_block_activate (*sum, e);
+      }
+  if (!e->grid)
+    {
+      for (gsize i = 0; i < n; i++, sums += step, y += y_step)
+        for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
+          {
+            float value = sums[lane];
+            value = value < low ? low : value;
+            y[lane] = value > high ? high : value;
+          }
+      return;
+    }
+  /* As ht_block_quantize() does it. */
+  const float magic = 12582912.0f, divisor = e->grid->scale, unit = e->grid->unit != 0.0f ? e->grid->unit : divisor;
+  float first = e->grid->offset, last = e->grid->offset + e->grid->n_steps;
   for (gsize i = 0; i < n; i++, sums += step, y += y_step)
     for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
       {
         float value = sums[lane];
         value = value < low ? low : value;
-        y[lane] = value > high ? high : value;
+        value = value > high ? high : value;
+        value = value / divisor;
+        value = first < value ? value : first;
+        value = value > last ? last : value;
+        y[lane] = ((value + magic) - magic) * unit;
       }
 }
 

@@ -2,7 +2,7 @@
 /* The kernels of the blocked layout against what this machine can do at most, measured in the same run: fused
  * multiply-adds in registers for convolutions and products, a copy of as many bytes for depthwise layers.
  *
- *   kernels [--threads N] [--batch N] [--backward] [WORD]    WORD: only layers whose name contains it */
+ *   kernels [--threads N] [--batch N] [--quantize] [--backward] [WORD]    WORD: only layers whose name contains it */
 #include "base/thread-pool.h"
 #include "kernels/blocked-backward.h"
 #include "kernels/isa.h"
@@ -129,6 +129,7 @@ PEAK (peak_baseline, , 4)
 #define PEAK_ROUNDS ((gsize)20000)
 
 static volatile float sink;
+static gboolean quantize;
 
 static void
 run_peak_items (gsize begin, gsize end, guint worker, gpointer data)
@@ -317,7 +318,9 @@ bench_layer (const Layer *layer, gsize batch, gboolean backward, double peak)
     {
       ht_blocked_conv_pack (&conv.g, conv.plain_input, w, packed);
       conv.scratch = allocate (ht_blocked_conv_slice (&conv.g, conv.plain_input) * ht_thread_pool_get_size ());
+      HtGrid grid = { .scale = 0.05f, .n_steps = 255.0f };
       conv.e = (HtEpilogue){ .shift = shift, .activation = HT_ACTIVATION_CLAMP, .high = INFINITY };
+      conv.e.grid = quantize ? &grid : NULL;
       print_time (layer->name, "forward", &conv, measure (run_conv, &conv), peak);
       g_aligned_free (conv.scratch);
     }
@@ -369,6 +372,7 @@ main (int argc, char **argv)
   gboolean backward = FALSE;
   GOptionEntry entries[] = { { "threads", 0, 0, G_OPTION_ARG_INT, &n_threads, "Threads instead of 1 and 2", "N" },
                              { "batch", 0, 0, G_OPTION_ARG_INT, &only_batch, "Images instead of 1 and 32", "N" },
+                             { "quantize", 0, 0, G_OPTION_ARG_NONE, &quantize, "Fake-quantize outputs", NULL },
                              { "backward", 0, 0, G_OPTION_ARG_NONE, &backward, "Gradients of convolutions", NULL },
                              { NULL } };
   g_autoptr (GOptionContext) context = g_option_context_new ("[WORD]");

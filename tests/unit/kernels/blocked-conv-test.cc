@@ -470,7 +470,7 @@ TEST (BlockedConv, IntegersAreExact)
     }
 }
 
-TEST (BlockedConv, NanStays)
+TEST (BlockedConv, NanStaysUnlessQuantized)
 {
   gsize block = ht_isa_get_block ();
   HtConvGeometry g = square (1, 1, block, block, 4, 1, 1, 0);
@@ -484,6 +484,12 @@ TEST (BlockedConv, NanStays)
   std::vector<float> y = run (g, false, x.data, values (block * block), &e, nullptr, 1);
   for (gsize i = 0; i < y.size (); i++)
     EXPECT_EQ (std::isnan (y[i]), i % 16 == 3) << i;
+  /* A grid sends it to its lowest value, below what the clamp lets through. */
+  HtGrid grid = { 0.5f, -8.0f, 15.0f, 0.0f };
+  e.grid = &grid;
+  y = run (g, false, x.data, values (block * block), &e, nullptr, 1);
+  for (gsize i = 0; i < y.size (); i++)
+    EXPECT_EQ (y[i] == -4.0f, i % 16 == 3) << i << " " << y[i];
 }
 
 TEST (BlockedConv, EmptyBatch)
