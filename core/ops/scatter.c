@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Scatter, ScatterElements and ScatterND: a copy of the data with elements replaced, or combined with what is there. */
 #include "graph/tensor-private.h"
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -99,6 +100,7 @@ typedef struct
   gsize size; /* bytes of an element */
   char *to;
   const char *from;
+  gsize *places; /* not NULL: nothing is written but this, where each element of the updates goes */
 } Target;
 
 /* Starts the output as a copy of the data. */
@@ -114,6 +116,7 @@ begin (const HtOpCall *call, Target *target, GError **error)
   target->size = ht_element_size (type);
   target->to = ht_tensor_get_writable_data (call->outputs[0]);
   target->from = ht_tensor_get_data (call->inputs[2]);
+  target->places = NULL;
   if (target->reduction != REPLACE && target->combine == NULL)
     return ht_op_fail_type (call, type, error);
   return ht_op_copy_through (call, error);
@@ -124,6 +127,10 @@ put (const Target *target, gsize to, gsize from, gsize n)
 {
   char *at = target->to + to * target->size;
   const char *value = target->from + from * target->size;
+  for (gsize i = 0; target->places && i < n; i++)
+    target->places[from + i] = to + i;
+  if (target->places)
+    return;
   if (target->reduction == REPLACE)
     memcpy (at, value, n * target->size);
   else
@@ -175,19 +182,14 @@ scatter_elements_infer (HtInfer *infer, GError **error)
 }
 
 static gboolean
-scatter_elements_forward (const HtOpCall *call, GError **error)
+walk_elements (const HtOpCall *call, const Target *target, GError **error)
 {
   HtTensor *indices = call->inputs[1];
   gint64 strides[HT_TENSOR_MAX_DIMS], position[HT_TENSOR_MAX_DIMS] = { 0 };
   guint rank, axis = 0;
   const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &rank), *index_dims = ht_tensor_get_dims (indices, NULL);
   gsize n = ht_tensor_get_n_elements (indices);
-  Target target;
 
-  if (must_widen (call))
-    return ht_op_widen (call, scatter_elements_forward, error);
-  if (!begin (call, &target, error))
-    return FALSE;
   ht_axis_normalize (ht_node_get_int (call->node, "axis", 0), rank, &axis);
   ht_strides (dims, rank, strides);
   for (gsize i = 0; i < n; i++)
@@ -197,7 +199,7 @@ scatter_elements_forward (const HtOpCall *call, GError **error)
         return fail_index (call, index, i, dims[axis], error);
       for (guint d = 0; d < rank; d++)
         at += strides[d] * (d == axis ? (index < 0 ? index + dims[axis] : index) : position[d]);
-      put (&target, (gsize)at, i, 1);
+      put (target, (gsize)at, i, 1);
       for (guint d = rank; d-- > 0;)
         {
           if (++position[d] < index_dims[d])
@@ -206,6 +208,15 @@ scatter_elements_forward (const HtOpCall *call, GError **error)
         }
     }
   return TRUE;
+}
+
+static gboolean
+scatter_elements_forward (const HtOpCall *call, GError **error)
+{
+  Target target;
+  if (must_widen (call))
+    return ht_op_widen (call, scatter_elements_forward, error);
+  return begin (call, &target, error) && walk_elements (call, &target, error);
 }
 
 /* ScatterND */
@@ -238,19 +249,14 @@ scatter_nd_infer (HtInfer *infer, GError **error)
 }
 
 static gboolean
-scatter_nd_forward (const HtOpCall *call, GError **error)
+walk_nd (const HtOpCall *call, const Target *target, GError **error)
 {
   HtTensor *indices = call->inputs[1];
   guint rank, index_rank;
   const gint64 *dims = ht_tensor_get_dims (call->inputs[0], &rank);
   const gint64 *index_dims = ht_tensor_get_dims (indices, &index_rank);
   gsize depth = (gsize)index_dims[index_rank - 1], n = ht_tensor_get_n_elements (indices) / MAX (depth, 1), run = 1;
-  Target target;
 
-  if (must_widen (call))
-    return ht_op_widen (call, scatter_nd_forward, error);
-  if (!begin (call, &target, error))
-    return FALSE;
   for (gsize i = depth; i < rank; i++)
     run *= (gsize)dims[i];
   const gint64 *index = ht_tensor_get_data (indices);
@@ -264,15 +270,108 @@ scatter_nd_forward (const HtOpCall *call, GError **error)
             return fail_index (call, value, i * depth + k, dims[k], error);
           at = at * (gsize)dims[k] + (gsize)(value < 0 ? value + dims[k] : value);
         }
-      put (&target, at * run, i * run, run);
+      put (target, at * run, i * run, run);
     }
   return TRUE;
 }
 
+static gboolean
+scatter_nd_forward (const HtOpCall *call, GError **error)
+{
+  Target target;
+  if (must_widen (call))
+    return ht_op_widen (call, scatter_nd_forward, error);
+  return begin (call, &target, error) && walk_nd (call, &target, error);
+}
+
+/* Gradients: the place of each element of the updates, and a mark for each place that one has taken. */
+static gsize
+backward_workspace (const HtInfer *infer)
+{
+  HtDims data, updates;
+  gsize size;
+
+  if (!ht_infer_read_dims (infer, 0, &data) || !ht_infer_read_dims (infer, 2, &updates))
+    return 0;
+  gint64 n_data = ht_dims_product (&data, 0, data.n), n_updates = ht_dims_product (&updates, 0, updates.n);
+  if (n_data < 0 || n_updates < 0 || !g_size_checked_mul (&size, (gsize)n_updates, sizeof (gsize))
+      || !g_size_checked_add (&size, size, (gsize)n_data))
+    return G_MAXSSIZE;
+  return size;
+}
+
+/* Of several updates of one place the last one counts, so they are taken from the end. */
+#define SHARE_OUT(T)                                                                                                   \
+  static void share_out_##T (const gsize *places, guint8 *taken, gsize n, Reduction reduction, const T *dy, T *data,   \
+                             T *updates)                                                                               \
+  {                                                                                                                    \
+    for (gsize i = n; i-- > 0;)                                                                                        \
+      {                                                                                                                \
+        gboolean counts = reduction == ADD || !taken[places[i]];                                                       \
+        taken[places[i]] = 1;                                                                                          \
+        if (updates)                                                                                                   \
+          updates[i] = counts ? dy[places[i]] : 0;                                                                     \
+        if (data && reduction == REPLACE)                                                                              \
+          data[places[i]] = 0;                                                                                         \
+      }                                                                                                                \
+  }
+SHARE_OUT (float)
+SHARE_OUT (double)
+
+static gboolean
+scatter_backward (const HtOpCall *call, gboolean (*walk) (const HtOpCall *, const Target *, GError **),
+                  HtTensor *const *output_gradients, HtTensor *const *input_gradients, GError **error)
+{
+  HtTensor *dy = output_gradients[0], *data = input_gradients[0], *updates = input_gradients[2];
+  Target target = { .places = call->workspace };
+  gsize n = ht_tensor_get_n_elements (call->inputs[2]);
+  gboolean is_double;
+
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  read_reduction (call->node, call->opset, &target.reduction);
+  if (target.reduction != REPLACE && target.reduction != ADD)
+    return ht_op_fail (call, error, "with the reduction '%s' it cannot be differentiated",
+                       reduction_words[target.reduction]);
+  if (data)
+    ht_backward_copy (data, dy);
+  if (n == 0)
+    return TRUE;
+  guint8 *taken = (guint8 *)(target.places + n);
+  memset (taken, 0, ht_tensor_get_n_elements (dy));
+  if (!walk (call, &target, error))
+    return FALSE;
+  gconstpointer g = ht_tensor_get_data (dy);
+  gpointer to_data = data ? ht_tensor_get_writable_data (data) : NULL;
+  gpointer to_updates = updates ? ht_tensor_get_writable_data (updates) : NULL;
+  if (is_double)
+    share_out_double (target.places, taken, n, target.reduction, g, to_data, to_updates);
+  else
+    share_out_float (target.places, taken, n, target.reduction, g, to_data, to_updates);
+  return TRUE;
+}
+
+static gboolean
+scatter_elements_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                           GError **error)
+{
+  return scatter_backward (call, walk_elements, output_gradients, input_gradients, error);
+}
+
+static gboolean
+scatter_nd_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                     GError **error)
+{
+  return scatter_backward (call, walk_nd, output_gradients, input_gradients, error);
+}
+
 static const HtOperator operators[] = {
-  { "", "Scatter", 9, HT_OP_NONE, scatter_elements_infer, scatter_elements_forward },
-  { "", "ScatterElements", 11, HT_OP_NONE, scatter_elements_infer, scatter_elements_forward },
-  { "", "ScatterND", 11, HT_OP_NONE, scatter_nd_infer, scatter_nd_forward },
+  { "", "Scatter", 9, HT_OP_NONE, scatter_elements_infer, scatter_elements_forward, scatter_elements_backward,
+    .backward_inputs = HT_OP_KEEPS (1), .backward_workspace = backward_workspace },
+  { "", "ScatterElements", 11, HT_OP_NONE, scatter_elements_infer, scatter_elements_forward, scatter_elements_backward,
+    .backward_inputs = HT_OP_KEEPS (1), .backward_workspace = backward_workspace },
+  { "", "ScatterND", 11, HT_OP_NONE, scatter_nd_infer, scatter_nd_forward, scatter_nd_backward,
+    .backward_inputs = HT_OP_KEEPS (1), .backward_workspace = backward_workspace },
 };
 
 void

@@ -84,6 +84,30 @@ TEST (MoveGradient, Gather)
   Gradient ("GatherND", 13, { any ({ 2, 3, 2 }), whole ({ 1, 1 }, { 2, 1 }) }).number ("batch_dims", 1).check ();
 }
 
+TEST (MoveGradient, Scatter)
+{
+  for (const char *reduction : { "none", "add" })
+    {
+      Gradient ("ScatterElements", 18, { any ({ 3, 4 }), whole ({ 0, 2, -1, 1, 1, 0 }, { 2, 3 }), any ({ 2, 3 }) })
+          .number ("axis", 1)
+          .text ("reduction", reduction)
+          .check ();
+      // One place is written twice.
+      Gradient ("ScatterElements", 18, { any ({ 4 }), whole ({ 1, 1, -3, 0 }), any ({ 4 }) })
+          .text ("reduction", reduction)
+          .check ();
+      Gradient ("ScatterND", 18, { any ({ 4, 3 }), whole ({ 1, 3, -3 }, { 3, 1 }), any ({ 3, 3 }) })
+          .text ("reduction", reduction)
+          .check ();
+      Gradient ("ScatterND", 18, { any ({ 2, 3, 2 }), whole ({ 0, 1, 1, -1 }, { 2, 2 }), any ({ 2, 2 }) })
+          .text ("reduction", reduction)
+          .check ();
+      Gradient ("ScatterND", 18, { any ({ 2, 3 }), whole ({}, { 0, 1 }), any ({ 0, 3 }) })
+          .text ("reduction", reduction)
+          .check ();
+    }
+}
+
 TEST (MoveGradient, CumSumAndTrilu)
 {
   for (int exclusive : { 0, 1 })
