@@ -9,8 +9,11 @@
 #include "kernels/isa.h"
 #include "ops/conv.h"
 
+#include <string.h>
+
 typedef struct
 {
+  const char *source; /* what it reads: the node's input, or what a Pad before it read; only while planning */
   HtConvGeometry geometry;
   gboolean plain_input;
   HtExecParam weight;
@@ -98,6 +101,28 @@ read_geometry (HtExecBuilder *builder, HtNode *node, HtConvGeometry *geometry)
   return TRUE;
 }
 
+/* The kernels pad by themselves. */
+static gboolean
+crop_input (HtExecBuilder *builder, const char *source, const gint64 *pads, HtConvGeometry *geometry)
+{
+  gint64 dims[HT_TENSOR_MAX_DIMS];
+  guint n_dims;
+
+  if (pads == NULL)
+    return TRUE;
+  if (!ht_exec_builder_get_float_dims (builder, source, dims, &n_dims))
+    return FALSE;
+  for (guint i = 2; i < n_dims; i++)
+    {
+      guint axis = HT_CONV_AXES - n_dims + i;
+      if (pads[i] < 0 || pads[n_dims + i] < 0)
+        return FALSE;
+      geometry->in[axis] = (gsize)dims[i];
+      geometry->pad[axis] += pads[i];
+    }
+  return pads[0] == 0 && pads[1] == 0 && pads[n_dims] == 0 && pads[n_dims + 1] == 0;
+}
+
 /* Few channels leave most lanes of a block idle: then the plain kernel does less work. */
 static gboolean
 is_worth_blocking (const HtConvGeometry *geometry, gboolean plain_input)
@@ -111,9 +136,9 @@ is_worth_blocking (const HtConvGeometry *geometry, gboolean plain_input)
 
 /* Which layout to read: blocked where the tensor is blocked already, plain where the channels do not fill a block. */
 static gboolean
-choose_input (HtExecBuilder *builder, HtNode *node, Conv *self)
+choose_input (HtExecBuilder *builder, Conv *self)
 {
-  const char *x = ht_node_get_input (node, 0);
+  const char *x = self->source;
   const HtConvGeometry *geometry = &self->geometry;
   gboolean blocked = ht_exec_builder_can_block (builder, x) && ht_blocked_conv_supports (geometry, FALSE)
                      && is_worth_blocking (geometry, FALSE);
@@ -143,21 +168,24 @@ read_inputs (HtExecBuilder *builder, HtNode *node, const Conv *self, guint *inpu
   HtExecLayout layout = HT_EXEC_LAYOUT_BLOCKED;
 
   *n_inputs = residual ? 2 : 1;
-  if (!ht_exec_builder_read (builder, node, ht_node_get_input (node, 0), choose_input_layout (self), &inputs[0], error))
+  if (!ht_exec_builder_read (builder, node, self->source, choose_input_layout (self), &inputs[0], error))
     return FALSE;
   if (residual && self->weight.as_codes && ht_exec_builder_has (builder, residual, HT_EXEC_LAYOUT_BLOCKED_CODES))
     layout = HT_EXEC_LAYOUT_BLOCKED_CODES;
   return residual == NULL || ht_exec_builder_read (builder, node, residual, layout, &inputs[1], error);
 }
 
-gboolean
-ht_exec_lower_conv (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error)
+/* `pads` (begin and end of each axis) lie around `source` before the node's own padding. */
+static gboolean
+lower (HtExecBuilder *builder, HtNode *node, const char *source, const gint64 *pads, gboolean *taken, GError **error)
 {
   g_autofree Conv *self = g_new0 (Conv, 1);
   const char *bias = ht_node_get_n_inputs (node) > 2 ? ht_node_get_input (node, 2) : "";
   guint inputs[2], n_inputs;
 
-  if (!read_geometry (builder, node, &self->geometry) || !choose_input (builder, node, self))
+  self->source = source;
+  if (!read_geometry (builder, node, &self->geometry) || !crop_input (builder, source, pads, &self->geometry)
+      || !choose_input (builder, self))
     return TRUE;
   self->chain = ht_exec_chain_new (builder, ht_node_get_output (node, 0), HT_EXEC_LAYOUT_BLOCKED, 1, HT_CHAIN_ALL);
   if (self->chain == NULL)
@@ -186,5 +214,37 @@ ht_exec_lower_conv (HtExecBuilder *builder, HtNode *node, gboolean *taken, GErro
   step->workspace_size = ht_window_workspace (conv->slice, ht_thread_pool_get_size ());
   step->in_place = n_inputs > 1 ? 2 : 0;
   *taken = TRUE;
+  return TRUE;
+}
+
+gboolean
+ht_exec_lower_conv (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error)
+{
+  return lower (builder, node, ht_node_get_input (node, 0), NULL, taken, error);
+}
+
+/* A Pad that only a convolution reads becomes part of it. */
+gboolean
+ht_exec_lower_pad (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error)
+{
+  const char *padded = ht_node_get_output (node, 0);
+  gint64 pads[2 * HT_TENSOR_MAX_DIMS], dims[HT_TENSOR_MAX_DIMS];
+  guint n_dims;
+
+  if (!ht_exec_lower_slice (builder, node, taken, error))
+    return FALSE;
+  HtNode *next = ht_exec_builder_get_use (builder, padded, 0);
+  if (*taken || builder->request->mode != HT_EXEC_FUSED || !ht_exec_builder_is_inner (builder, padded, 1)
+      || ht_exec_builder_get_encoding (builder, padded) || g_hash_table_contains (builder->taken, next)
+      || ht_exec_find_rule (next) == NULL || ht_exec_find_rule (next)->lower != ht_exec_lower_conv
+      || strcmp (ht_node_get_input (next, 0), padded) != 0
+      || !ht_exec_builder_is_made (builder, ht_node_get_input (node, 0))
+      || !ht_exec_builder_get_float_dims (builder, ht_node_get_input (node, 0), dims, &n_dims)
+      || !ht_exec_read_pads (builder, node, n_dims, pads))
+    return TRUE;
+  if (!lower (builder, next, ht_node_get_input (node, 0), pads, taken, error))
+    return FALSE;
+  if (*taken)
+    ht_exec_builder_take (builder, node);
   return TRUE;
 }

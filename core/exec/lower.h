@@ -13,5 +13,10 @@ gboolean ht_exec_lower_global_pool (HtExecBuilder *builder, HtNode *node, gboole
 gboolean ht_exec_lower_layer_norm (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
 gboolean ht_exec_lower_matmul (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
 gboolean ht_exec_lower_mul (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
+gboolean ht_exec_lower_pad (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
 gboolean ht_exec_lower_pool (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
 gboolean ht_exec_lower_reduce_mean (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
+gboolean ht_exec_lower_slice (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error);
+
+/* The begins and ends of a Pad with zeros, 2 * n_dims of them; FALSE: it is none, or they are not constant. */
+gboolean ht_exec_read_pads (HtExecBuilder *builder, HtNode *node, guint n_dims, gint64 *pads);

@@ -308,6 +308,43 @@ TEST (Fusion, PoolsJoinsAndMultiplies)
     }
 }
 
+TEST (Fusion, CutsAndPads)
+{
+  Builder b;
+  b.input ("x", { 2, 16, 9, 8 });
+  auto list = [] (std::vector<gint64> values) {
+    gint64 n = static_cast<gint64> (values.size ());
+    HtTensor *tensor = ht_tensor_new (HT_DATA_TYPE_INT64, &n, 1, nullptr);
+    memcpy (ht_tensor_get_writable_data (tensor), values.data (), values.size () * sizeof (gint64));
+    return tensor;
+  };
+  b.constant ("zero", floats ({}, { 0.0f }));
+  b.constant ("around", list ({ 0, 0, 1, 0, 0, 0, 2, 1 })).constant ("beside", list ({ 0, 5, 0, 0, 0, 11, 0, 0 }));
+  b.constant ("one", list ({ 1 })).constant ("end", list ({ G_MAXINT64 })).constant ("two", list ({ 2 }));
+  b.constant ("minus", list ({ -1 })).constant ("rows", list ({ 2 }));
+  b.node ("Pad", { "x", "around", "zero" }, { "p" });
+  add_conv (b, "p", "c", "n", 16, 20);
+  b.node ("Slice", { "n", "one", "end", "rows", "two" }, { "s1" });
+  b.node ("Slice", { "s1", "one", "minus", "minus" }, { "s2" });
+  b.node ("Pad", { "s2", "beside" }, { "t" });
+  b.node ("Relu", { "t" }, { "u" });
+  b.node ("Pad", { "u", "around" }, { "v" });
+  add_conv (b, "v", "d", nullptr, 36, 16);
+  b.node ("Relu", { "d" }, { "y" });
+  b.output ("y");
+  Sides sides (b.graph ());
+  Table in;
+  in.add ("x", integers ({ 2, 16, 9, 8 }, -3, 3));
+  sides.same (in);
+  for (const char *name : { "p", "s1", "s2", "t", "v" })
+    {
+      sides.same (in, { name });
+      sides.set (name, grid (8, 4.0));
+      sides.same (in);
+      sides.set (name, nullptr);
+    }
+}
+
 TEST (Fusion, LeavesGridsThatTheEpilogueCannotApply)
 {
   Builder b;
