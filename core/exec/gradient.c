@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "exec/executor-private.h"
+#include "exec/gradient-branches.h"
 #include "exec/gradient-run.h"
 
 #include "base/thread-pool.h"
@@ -24,6 +25,8 @@
  * Parameters can be replaced between runs; the graph itself is never changed. Encodings simulate quantization as in an
  * #HtExecutor; gradients pass straight through within the range of a grid and are zero beyond.
  *
+ * Where the inputs decide which branch of an If is taken, gradients go through that branch.
+ *
  * An object runs once at a time; a second thread waits.
  */
 struct _HtGradient
@@ -33,7 +36,8 @@ struct _HtGradient
   GMutex lock;
   GThread *running;
   HtExecutor *executor; /* holds the sealed graph and knows what fits it */
-  GStrv tensors;        /* chosen */
+  HtGradientBranches *branches;
+  GStrv tensors; /* chosen */
   GStrv ranges;
   GHashTable *parameters; /* name -> HtTensor: constants that are chosen, encoded or replaced */
   GHashTable *encodings;  /* name -> HtEncoding */
@@ -57,6 +61,7 @@ ht_gradient_dispose (GObject *object)
   g_clear_pointer (&self->encodings, g_hash_table_unref);
   g_clear_pointer (&self->tensors, g_strfreev);
   g_clear_pointer (&self->ranges, g_strfreev);
+  g_clear_pointer (&self->branches, ht_gradient_branches_free);
   g_clear_object (&self->executor);
   free (g_steal_pointer (&self->arena));
   self->arena_size = 0;
@@ -133,6 +138,7 @@ ht_gradient_new (HtGraph *graph, const char *const *tensors, GError **error)
   self->executor = ht_executor_new (graph, error);
   if (self->executor == NULL)
     return NULL;
+  self->branches = ht_gradient_branches_new (self->executor);
   for (gsize i = 0; tensors && tensors[i]; i++)
     {
       if (!ht_exec_graph_defines (get_graph (self), tensors[i]))
@@ -412,10 +418,17 @@ fail_memory (HtGradient *self, const char *what, gsize size, GError **error)
 }
 
 static HtGradientPlan *
-find_plan (HtGradient *self, const HtGradientRequest *request, GHashTable *inputs, GError **error)
+find_plan (HtGradient *self, HtGradientRequest *request, GHashTable *inputs, GError **error)
 {
   g_autofree char *signature = make_signature (request, inputs);
+  gboolean changed;
   guint oldest = 0;
+
+  request->graph = ht_gradient_branches_resolve (self->branches, request->given, &changed, error);
+  if (request->graph == NULL)
+    return NULL;
+  if (changed)
+    forget_plans (self);
 
   for (guint i = 0; i < self->plans->len; i++)
     {

@@ -425,6 +425,39 @@ TEST (Gradient, ErrorsNameWhatIsWrong)
   g_clear_error (&error);
 }
 
+// y = flag ? tanh (x * w) : x * x, inside the branches under a name that the graph around has as well.
+TEST (Gradient, GoesThroughTheBranchThatIsTaken)
+{
+  Builder b, then_branch, else_branch;
+  then_branch.node ("Mul", { "x", "w" }, { "t" });
+  then_branch.node ("Tanh", { "t" }, { "out" });
+  then_branch.output ("out");
+  else_branch.node ("Mul", { "x", "x" }, { "out" });
+  else_branch.output ("out");
+  in_double (b, "x", { 3 });
+  in_double (b, "w", { 3 });
+  b.input ("flag", { 1 }, HT_DATA_TYPE_INT64).input ("one", { 1 }, HT_DATA_TYPE_INT64);
+  b.node ("Equal", { "flag", "one" }, { "condition" });
+  HtNode *node = b.node ("If", { "condition" }, { "chosen" });
+  ht_graph_set_subgraph (b.graph (), node, "then_branch", then_branch.graph ());
+  ht_graph_set_subgraph (b.graph (), node, "else_branch", else_branch.graph ());
+  b.node ("Mul", { "chosen", "chosen" }, { "t" });
+  b.node ("Sigmoid", { "t" }, { "y" });
+  b.output ("y");
+  Table in, seeds;
+  const gint64 numbers[] = { 1, 0 };
+  in.add ("x", doubles ({ 3 })).add ("w", doubles ({ 3 })).add ("one", ht_tensor_new_int64s (numbers, 1));
+  seeds.add ("y", doubles ({ 3 }));
+  g_autoptr (HtGradient) gradient = make (b.graph (), { "x", "w" });
+  for (int flag : { 1, 0, 1 })
+    {
+      in.add ("flag", ht_tensor_new_int64s (numbers + 1 - flag, 1));
+      check_differences (gradient, in, seeds, { "x", "w" });
+      g_autoptr (HtGradientResult) result = run (gradient, in, seeds);
+      EXPECT_EQ (ht_tensor_get_double (ht_gradient_result_get_gradient (result, "w"), 0) == 0.0, flag == 0);
+    }
+}
+
 TEST (Gradient, OperatorsWithoutOneAreNamed)
 {
   Builder b;
