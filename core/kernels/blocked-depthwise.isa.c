@@ -6,7 +6,9 @@
 #define UNROLL _Pragma ("GCC unroll 32")
 
 /* Columns that are summed at once: enough to hide the latency of additions. */
-#define COLUMNS    8
+#define COLUMNS 8
+/* Floats between what is summed and what is asked from memory. */
+#define AHEAD      4096
 #define MAX_KERNEL 5 /* of those that have functions of their own */
 
 /* Which taps of an axis meet the image for one output. */
@@ -133,6 +135,14 @@ run_window (const HtConvGeometry *g, const HtDepthwiseBlock *b, const Taps *taps
   gboolean inside = first >= 0 && first + span <= width;
   HtBlock sums[COLUMNS], start = get_start (b);
 
+  if (stride == 2)
+    {
+      /* What rows some way ahead will need: it comes from memory, and the processor does not see the pattern in time.
+       */
+      const float *ahead = x + (gssize)taps->row.end * taps->x_row + first * HT_ISA_BLOCK + AHEAD;
+      for (int row = 0; row < stride; row++, ahead += taps->x_row)
+        UNROLL for (int i = 0; i < columns * stride; i++) __builtin_prefetch (ahead + i * HT_ISA_BLOCK, 0, 2);
+    }
   UNROLL for (int c = 0; c < columns; c++) sums[c] = start;
   for (gsize plane = taps->plane.begin; plane < taps->plane.end; plane++)
     for (gsize row = taps->row.begin; row < taps->row.end; row++)

@@ -338,7 +338,6 @@ copy_apart (const float *x, gsize x_step, float *y, gsize y_step, gsize n, gsize
 }
 
 typedef float Four __attribute__ ((vector_size (16), aligned (4), may_alias));
-typedef gint32 FourIndices __attribute__ ((vector_size (16)));
 
 /* x[0], x[step], x[2 * step], x[3 * step]. With a step of 2 the float after them must exist. */
 static inline Four
@@ -347,8 +346,7 @@ load_four (const float *x, gsize step)
   if (step == 1)
     return *(const Four *)(gconstpointer)x;
   if (step == 2)
-    return __builtin_shuffle (*(const Four *)(gconstpointer)x, *(const Four *)(gconstpointer)(x + 4),
-                              (FourIndices){ 0, 2, 4, 6 });
+    return __builtin_shufflevector (*(const Four *)(gconstpointer)x, *(const Four *)(gconstpointer)(x + 4), 0, 2, 4, 6);
   return (Four){ x[0], x[step], x[2 * step], x[3 * step] };
 }
 
@@ -366,14 +364,13 @@ interleave (const float *x, gsize channel, gsize n_channels, gsize step, gsize n
       Four b = n_channels > 1 ? load_four (x + channel, step) : zero;
       Four c = n_channels > 2 ? load_four (x + 2 * channel, step) : zero;
       Four d = n_channels > 3 ? load_four (x + 3 * channel, step) : zero;
-      Four ab = __builtin_shuffle (a, b, (FourIndices){ 0, 4, 1, 5 }),
-           cd = __builtin_shuffle (c, d, (FourIndices){ 0, 4, 1, 5 });
-      *(Four *)(gpointer)y = __builtin_shuffle (ab, cd, (FourIndices){ 0, 1, 4, 5 });
-      *(Four *)(gpointer)(y + y_step) = __builtin_shuffle (ab, cd, (FourIndices){ 2, 3, 6, 7 });
-      ab = __builtin_shuffle (a, b, (FourIndices){ 2, 6, 3, 7 });
-      cd = __builtin_shuffle (c, d, (FourIndices){ 2, 6, 3, 7 });
-      *(Four *)(gpointer)(y + 2 * y_step) = __builtin_shuffle (ab, cd, (FourIndices){ 0, 1, 4, 5 });
-      *(Four *)(gpointer)(y + 3 * y_step) = __builtin_shuffle (ab, cd, (FourIndices){ 2, 3, 6, 7 });
+      Four ab = __builtin_shufflevector (a, b, 0, 4, 1, 5), cd = __builtin_shufflevector (c, d, 0, 4, 1, 5);
+      *(Four *)(gpointer)y = __builtin_shufflevector (ab, cd, 0, 1, 4, 5);
+      *(Four *)(gpointer)(y + y_step) = __builtin_shufflevector (ab, cd, 2, 3, 6, 7);
+      ab = __builtin_shufflevector (a, b, 2, 6, 3, 7);
+      cd = __builtin_shufflevector (c, d, 2, 6, 3, 7);
+      *(Four *)(gpointer)(y + 2 * y_step) = __builtin_shufflevector (ab, cd, 0, 1, 4, 5);
+      *(Four *)(gpointer)(y + 3 * y_step) = __builtin_shufflevector (ab, cd, 2, 3, 6, 7);
     }
   for (; i < n; i++, x += step, y += y_step)
     for (gsize k = 0; k < n_channels; k++)
