@@ -314,4 +314,55 @@ TEST (WrittenOut, AttentionHasTheSameBytesAtAnyNumberOfThreads)
   EXPECT_EQ (results[0], results[2]);
 }
 
+// Pad, then Conv: `pads` are those of the Pad, `value` what it adds.
+struct PaddedConv
+{
+  PaddedConv (std::vector<gint64> pads, float value, gint64 channels, gint64 groups, gint64 stride)
+  {
+    gint64 n = (gint64)pads.size (), width = channels / groups;
+    gsize n_weights = (gsize)(32 * width * 9);
+    builder.input ("x", { 2, channels, 9, 11 }).constant ("w", floats ({ 32, width, 3, 3 }, noise (n_weights, 11, 0.2f)));
+    HtTensor *tensor = ht_tensor_new (HT_DATA_TYPE_INT64, &n, 1, nullptr);
+    memcpy (ht_tensor_get_writable_data (tensor), pads.data (), pads.size () * sizeof (gint64));
+    builder.constant ("pads", tensor).constant ("value", floats ({}, { value }));
+    builder.node ("Pad", { "x", "pads", "value" }, { "padded" });
+    HtNode *conv = builder.node ("Conv", { "padded", "w" }, { "y" });
+    const gint64 strides[] = { stride, stride }, own[] = { 1, 0, 0, 1 };
+    ht_graph_set_ints (builder.graph (), conv, "strides", strides, 2);
+    ht_graph_set_ints (builder.graph (), conv, "pads", own, 4);
+    ht_graph_set_int (builder.graph (), conv, "group", groups);
+    builder.output ("y");
+    in.add ("x", floats ({ 2, channels, 9, 11 }, noise ((gsize)(2 * channels * 99), 12)));
+  }
+  Builder builder;
+  Table in;
+};
+
+TEST (WrittenOut, PadIsPartOfTheConvolutionBehindIt)
+{
+  for (gint64 stride : { 1, 2 })
+    for (gint64 channels : { 3, 32 })
+      for (gint64 groups : { (gint64)1, channels == 32 ? (gint64)32 : (gint64)1 })
+        {
+          PaddedConv conv ({ 0, 0, 1, 0, 0, 0, 2, 3 }, 0.0f, channels, groups, stride);
+          EXPECT_EQ (count (run_both (conv.builder.graph (), conv.in), "operator"), 0u);
+        }
+}
+
+TEST (WrittenOut, OtherPadsRunByThemselves)
+{
+  const std::vector<gint64> spatial = { 0, 0, 1, 0, 0, 0, 2, 3 };
+  PaddedConv ones (spatial, 1.0f, 32, 1, 1), cropped ({ 0, 0, -1, 0, 0, 0, 0, 0 }, 0.0f, 32, 1, 1),
+      fine (spatial, 0.0f, 32, 1, 1);
+  EXPECT_EQ (count (run_both (ones.builder.graph (), ones.in), "operator"), 1u);
+  EXPECT_EQ (count (run_both (cropped.builder.graph (), cropped.in), "operator"), 1u);
+  EXPECT_EQ (count (run_both (fine.builder.graph (), fine.in, { "padded" }), "operator"), 1u);
+  const char *const wanted[] = { "padded", "y", nullptr };
+  EXPECT_EQ (count (run_both (fine.builder.graph (), fine.in, {}, wanted), "operator"), 1u);
+  // A weight that is not constant keeps the convolution from being lowered, and the Pad has to run after all.
+  PaddedConv given (spatial, 0.0f, 32, 1, 1);
+  given.in.add ("w", floats ({ 32, 32, 3, 3 }, noise (32 * 32 * 9, 13, 0.2f)));
+  EXPECT_EQ (count (run_both (given.builder.graph (), given.in), "operator"), 2u);
+}
+
 }
