@@ -64,10 +64,12 @@ conv_forward (const HtExecCall *call, GError **error)
 {
   const Conv *self = call->step->data;
   HtEpilogue epilogue = ht_exec_chain_get_epilogue (self->chain, call->step->n_inputs > 1 ? call->inputs[1] : NULL);
+  /* Without scratch memory nothing limits the workers. */
+  guint n_slices = self->slice ? (guint)(call->step->workspace_size / self->slice) : HT_THREAD_POOL_MAX_SIZE;
   float *y = call->outputs[0]->data;
 
   ht_blocked_conv (&self->geometry, self->plain_input, ht_tensor_get_data (call->inputs[0]), self->packed, &epilogue, y,
-                   call->workspace, self->slice ? (guint)(call->step->workspace_size / self->slice) : 1);
+                   call->workspace, n_slices);
   ht_exec_chain_finish (self->chain, y, ht_exec_plan_value (call->plan, call->step->outputs[0])->size / sizeof (float));
   return TRUE;
 }
