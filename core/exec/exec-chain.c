@@ -509,6 +509,19 @@ ht_exec_chain_count_affines (const HtExecChain *self)
   return self->affines->len;
 }
 
+gboolean
+ht_exec_chain_has_encoded_constants (const HtExecChain *self, HtExecutor *executor)
+{
+  for (guint i = 0; i < self->affines->len; i++)
+    {
+      const Affine *affine = &g_array_index (self->affines, Affine, i);
+      for (guint k = 0; k < affine->n_params; k++)
+        if (g_hash_table_contains (executor->encodings, affine->params[k].name))
+          return TRUE;
+    }
+  return FALSE;
+}
+
 /* Folded in double precision; one rounding at the end. */
 static gboolean
 apply_affine (HtExecChain *self, HtExecutor *executor, const Affine *affine, double *scale, double *shift,

@@ -63,5 +63,7 @@ void ht_exec_chain_finish (const HtExecChain *self, float *y, gsize n);
 gboolean ht_exec_chain_is_empty (const HtExecChain *self);
 /* Nodes and biases that became scale and shift. */
 guint ht_exec_chain_count_affines (const HtExecChain *self);
+/* Do encodings have a say in scale and shift? */
+gboolean ht_exec_chain_has_encoded_constants (const HtExecChain *self, HtExecutor *executor);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HtExecChain, ht_exec_chain_free)

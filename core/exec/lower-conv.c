@@ -17,6 +17,7 @@ typedef struct
   HtConvGeometry geometry;
   gboolean plain_input;
   HtExecParam weight;
+  gboolean scaled;     /* the chain's scale is in the packed weight */
   const float *packed; /* the executor's */
   gsize slice;
   HtExecChain *chain;
@@ -35,7 +36,20 @@ static void
 pack (gconstpointer how, const float *weight, float *packed)
 {
   const Conv *self = how;
-  ht_blocked_conv_pack (&self->geometry, self->plain_input, weight, packed);
+  const HtConvGeometry *g = &self->geometry;
+  const float *scale = self->chain->epilogue.scale;
+
+  if (!self->scaled)
+    {
+      ht_blocked_conv_pack (g, self->plain_input, weight, packed);
+      return;
+    }
+  gsize n = g->in_channels / g->groups * ht_conv_volume (g->kernel);
+  g_autofree float *product = g_new (float, MAX (g->out_channels * n, 1));
+  for (gsize c = 0; c < g->out_channels; c++)
+    for (gsize i = c * n; i < (c + 1) * n; i++)
+      product[i] = weight[i] * scale[c];
+  ht_blocked_conv_pack (g, self->plain_input, product, packed);
 }
 
 static gsize
@@ -50,13 +64,22 @@ conv_prepare (HtExecutor *executor, HtExecPlan *plan, HtExecStep *step, GError *
 {
   Conv *self = step->data;
   const HtConvGeometry *g = &self->geometry;
-  g_autofree char *form = g_strdup_printf ("conv %d %d %zu %zu", self->weight.as_codes, self->plain_input, g->groups,
-                                           ht_blocked_conv_packed_form (g, self->plain_input));
 
+  if (!ht_exec_chain_prepare (self->chain, executor, error))
+    return FALSE;
+  /* The kernels are quickest without a scale: a batch norm's goes into the weights, unless it may change. */
+  self->scaled = !self->weight.as_codes && self->chain->epilogue.scale
+                 && !ht_exec_chain_has_encoded_constants (self->chain, executor);
+  g_autofree char *form
+      = g_strdup_printf ("conv %d %d %zu %zu %s", self->weight.as_codes, self->plain_input, g->groups,
+                         ht_blocked_conv_packed_form (g, self->plain_input), self->scaled ? self->chain->output : "");
   self->packed = ht_executor_get_packed (executor, &self->weight, form,
                                          ht_blocked_conv_packed_floats (g, self->plain_input), pack, self, error);
-  return self->packed && ht_exec_chain_prepare (self->chain, executor, error)
-         && (!self->weight.as_codes || ht_exec_codes_prepare (self->chain, executor, plan, step, &self->weight, error));
+  if (self->packed == NULL)
+    return FALSE;
+  if (self->scaled)
+    self->chain->epilogue.scale = NULL;
+  return !self->weight.as_codes || ht_exec_codes_prepare (self->chain, executor, plan, step, &self->weight, error);
 }
 
 static gboolean
