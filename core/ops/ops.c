@@ -16,6 +16,7 @@ ht_operator_load_builtin (void)
   ht_ops_register_conv ();
   ht_ops_register_det ();
   ht_ops_register_dropout ();
+  ht_ops_register_einsum ();
   ht_ops_register_elementwise ();
   ht_ops_register_expand ();
   ht_ops_register_gather ();

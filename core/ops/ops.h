@@ -19,6 +19,7 @@ void ht_ops_register_control_flow (void);
 void ht_ops_register_conv (void);
 void ht_ops_register_det (void);
 void ht_ops_register_dropout (void);
+void ht_ops_register_einsum (void);
 void ht_ops_register_elementwise (void);
 void ht_ops_register_expand (void);
 void ht_ops_register_gather (void);

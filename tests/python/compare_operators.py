@@ -326,6 +326,22 @@ def draw_rms(rng, op):
                 {"axis": axis, "epsilon": float(pick(rng, [1e-5, 1e-2]))})
 
 
+@draws("Einsum")
+def draw_einsum(rng, op):
+    equation = pick(rng, ["ij->ji", "ii->i", "ii", "ij,jk->ik", "bij,bjk->bik", "bij,bjk", "i,i", "i,j->ij", "...ij,...jk->...ik",
+                          "a...b,b...->a...", "abc,cd,de->abe", "ab,ac,ad->bcd", "abc->", "abc->c", "bhid,bhjd->bhij",
+                          "...,...", "ij , jk", "XaY,aY->Xa", "...a->...", "ab,cb->ca", "ijk,jil->kl"])
+    letters = {c: int(rng.integers(1, 7)) for c in equation if c.isalpha()}
+    batch = shape(rng, 0, 2, 4, False)
+    inputs, dtype = [], pick(rng, FLOATS[:2] + (np.int32, np.int64))
+    for term in equation.replace(" ", "").split("->")[0].split(","):
+        dims = []
+        for part in term.replace("...", "."):
+            dims += batch if part == "." else [letters[part]]
+        inputs.append(values(rng, dims, dtype, -5, 5))
+    return case(inputs, 12, {"equation": equation})
+
+
 def model(op, drawn, path):
     names = ["" if x is None else f"in{i}" for i, x in enumerate(drawn.inputs)]
     outputs = [f"out{i}" for i in range(drawn.outputs)]

@@ -23,7 +23,7 @@ const char *const op_types[]
         "LRN", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear",
         "Scatter", "ScatterElements", "ScatterND", "BitShift", "BitwiseAnd", "BitwiseNot", "Compress", "Unique", "Hardmax",
         "ReverseSequence", "EyeLike", "HannWindow", "Det", "GridSample", "LpPool", "GlobalLpPool", "LpNormalization",
-        "RMSNormalization", "MeanVarianceNormalization" };
+        "RMSNormalization", "MeanVarianceNormalization", "Einsum" };
 
 const char *const attribute_names[]
     = { "axis", "axes", "perm", "to", "value", "value_ints", "shape", "starts", "ends", "pads", "mode", "keepdims", "split",
@@ -32,7 +32,8 @@ const char *const attribute_names[]
         "output_dtype", "allowzero", "exclusive", "upper", "antialias", "keep_aspect_ratio_policy", "kernel_shape",
         "strides", "dilations", "group", "auto_pad", "ceil_mode", "hidden_size", "direction", "epsilon", "transA",
         "transB", "then_branch", "else_branch", "output_padding", "output_shape", "count_include_pad", "axis", "size",
-        "bias", "p", "reduction", "sorted", "dtype", "time_axis", "batch_axis", "align_corners" };
+        "bias", "p", "reduction", "sorted", "dtype", "time_axis", "batch_axis", "align_corners",
+        "equation" };
 
 const HtDataType types[] = { HT_DATA_TYPE_FLOAT, HT_DATA_TYPE_FLOAT, HT_DATA_TYPE_FLOAT, HT_DATA_TYPE_INT64,
                              HT_DATA_TYPE_INT64, HT_DATA_TYPE_INT32, HT_DATA_TYPE_BOOL, HT_DATA_TYPE_FLOAT16,
@@ -79,7 +80,7 @@ public:
     static const char *const words[] = { "constant", "reflect", "edge", "wrap", "nearest", "linear", "cubic", "tanh", "",
                                          "align_corners", "tf_crop_and_resize", "SAME_UPPER", "VALID", "bidirectional",
                                          "reverse", "not_larger", "CRD", "LEFT", "add", "max",
-                                         "reflection", "bilinear" };
+                                         "reflection", "bilinear", "ij,jk->ik", "...i->i", "ii", "ab,b,c->ca" };
     const char *name = attribute_names[below (G_N_ELEMENTS (attribute_names))];
     switch (below (7))
       {
