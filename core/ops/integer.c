@@ -210,6 +210,9 @@ shift_operand (const HtOpCall *call, guint operand, guint zero_input, guint trai
   guint rank;
   const gint64 *dims = ht_tensor_get_dims (x, &rank);
   gint16 *codes = take (scratch, ht_tensor_get_n_elements (x), sizeof *codes);
+  /* There may be no scratch memory at all. */
+  if (ht_tensor_get_n_elements (x) == 0)
+    return codes;
   g_autoptr (HtTensor) zero = given ? align (given, trailing) : _ht_tensor_new_view (type, NULL, 0, (gpointer)&no_zero);
   g_autoptr (HtTensor) shifted = _ht_tensor_new_view (HT_DATA_TYPE_INT16, dims, rank, codes);
   HtTensor *operands[] = { x, zero };

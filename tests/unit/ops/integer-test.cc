@@ -59,6 +59,13 @@ TEST (MatMulInteger, ZeroPointsOfRowsAndColumns)
   EXPECT_EQ (run_ints (node), (std::vector<gint64>{ 2, -1, 2, -1 }));
 }
 
+TEST (MatMulInteger, SumsOfNothingAreZero)
+{
+  OneNode node ("MatMulInteger", 10);
+  node.input (bytes ({ 1, 0 }, {})).input (bytes ({ 0, 2 }, {}));
+  EXPECT_EQ (run_ints (node), (std::vector<gint64>{ 0, 0 }));
+}
+
 TEST (QLinearMatMul, Saturates)
 {
   OneNode node ("QLinearMatMul", 21);
