@@ -7,7 +7,7 @@ onnxruntime, and HALFTONE_BENCH naming the program forward-loop of the build (de
 
 Networks: those named, else those of the assets and, with --light, those that tests/python/make_light.py wrote; the
 light ones run at a quarter of the batch. Each side lives in a process of its own and both take turns of S seconds, the
-other one waiting; a side's time is its quickest run of all rounds. Both sides are given their inputs and make their
+other one waiting (asleep, after a pause); a side's time is its quickest run of all rounds. Both sides are given their inputs and make their
 outputs in every run; memory is the peak beyond what the process had before it opened the network."""
 import argparse
 import glob
@@ -19,6 +19,7 @@ import time
 
 import numpy as np
 
+PAUSE = 0.2  # idle threads of the side before may still spin
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -61,6 +62,7 @@ def take_turns(path, sides, chosen):
     try:
         for turn in range(chosen.rounds + 1):
             for pipe, found in zip(pipes, best):
+                time.sleep(PAUSE)
                 pipe.stdin.write(f"{chosen.seconds if turn else 0}\n")
                 pipe.stdin.flush()
                 answer = pipe.stdout.readline().split()
