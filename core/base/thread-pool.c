@@ -2,6 +2,7 @@
 #include "base/thread-pool.h"
 
 #include "base/cpu-count.h"
+#include "base/lock.h"
 
 #include <halftone/error.h>
 #include <stdatomic.h>
@@ -150,17 +151,17 @@ worker_main (gpointer data)
   guint worker = GPOINTER_TO_UINT (data);
   guint seen = 0;
 
-  g_mutex_lock (&pool.lock);
+  ht_lock (&pool.lock);
   for (;;)
     {
       if (atomic_load (&pool.generation) == seen)
         {
-          g_mutex_unlock (&pool.lock);
+          ht_unlock (&pool.lock);
           spin (&pool.generation, seen, FALSE);
-          g_mutex_lock (&pool.lock);
+          ht_lock (&pool.lock);
           pool.n_sleeping++;
           while (atomic_load (&pool.generation) == seen)
-            g_cond_wait (&pool.wake, &pool.lock);
+            ht_lock_wait (&pool.wake, &pool.lock);
           pool.n_sleeping--;
         }
       seen = atomic_load (&pool.generation);
@@ -168,9 +169,9 @@ worker_main (gpointer data)
       if (job == NULL || worker >= job->n_workers)
         continue;
       atomic_store (&pool.n_active_seen, ++pool.n_active);
-      g_mutex_unlock (&pool.lock);
+      ht_unlock (&pool.lock);
       take_chunks (job, worker);
-      g_mutex_lock (&pool.lock);
+      ht_lock (&pool.lock);
       atomic_store (&pool.n_active_seen, --pool.n_active);
       if (pool.n_active == 0)
         g_cond_signal (&pool.done);
@@ -196,27 +197,27 @@ start_workers (guint n_workers)
 static void
 run_with_pool (Job *job)
 {
-  g_mutex_lock (&pool.lock);
+  ht_lock (&pool.lock);
   start_workers (job->n_workers);
   pool.job = job;
   atomic_fetch_add (&pool.generation, 1);
   if (pool.n_sleeping > 0)
     g_cond_broadcast (&pool.wake);
-  g_mutex_unlock (&pool.lock);
+  ht_unlock (&pool.lock);
 
   take_chunks (job, 0);
 
-  g_mutex_lock (&pool.lock);
+  ht_lock (&pool.lock);
   pool.job = NULL; /* who wakes now comes too late and must not touch the job */
   if (pool.n_active > 0)
     {
-      g_mutex_unlock (&pool.lock);
+      ht_unlock (&pool.lock);
       spin (&pool.n_active_seen, 0, TRUE);
-      g_mutex_lock (&pool.lock);
+      ht_lock (&pool.lock);
       while (pool.n_active > 0)
-        g_cond_wait (&pool.done, &pool.lock);
+        ht_lock_wait (&pool.done, &pool.lock);
     }
-  g_mutex_unlock (&pool.lock);
+  ht_unlock (&pool.lock);
 }
 
 void
@@ -228,11 +229,11 @@ ht_parallel_for_limited (gsize n_items, gsize grain, guint max_workers, HtParall
     return;
   gsize n_chunks = (n_items - 1) / grain + 1;
   guint n_workers = (guint)MIN (n_chunks, MIN (max_workers, ht_thread_pool_get_size ()));
-  if (n_workers > 1 && inside == 0 && g_mutex_trylock (&pool.submit))
+  if (n_workers > 1 && inside == 0 && ht_lock_try (&pool.submit))
     {
       Job job = { func, user_data, n_items, grain, n_workers, 0 };
       run_with_pool (&job);
-      g_mutex_unlock (&pool.submit);
+      ht_unlock (&pool.submit);
       return;
     }
   guint worker = inside > 0 && inside - 1 < max_workers ? inside - 1 : 0;
