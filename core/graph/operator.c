@@ -184,13 +184,47 @@ ht_infer_set_output_dims (HtInfer *infer, guint index, HtDataType type, const gi
   ht_infer_set_output (infer, index, type, ht_shape_new (dims, NULL, n_dims));
 }
 
-G_GNUC_PRINTF (5, 0)
+/* A message shows no more inputs than these. */
+#define SHOWN_INPUTS 8
+
+static char *
+describe_value (gconstpointer inputs, guint index)
+{
+  const HtInferValue *value = ((const HtInferValue *const *) inputs)[index];
+  if (value == NULL)
+    return NULL;
+  g_autofree char *shape = value->shape ? ht_shape_to_string (value->shape) : NULL;
+  return g_strconcat (value->type == HT_DATA_TYPE_UNDEFINED ? "tensor" : ht_data_type_get_name (value->type),
+                      shape ? shape : " of unknown rank", NULL);
+}
+
+static char *
+describe_tensor (gconstpointer inputs, guint index)
+{
+  HtTensor *tensor = ((HtTensor *const *) inputs)[index];
+  return tensor ? ht_tensor_describe (tensor) : NULL;
+}
+
+/* What was done to which node, what is wrong, and what its inputs are. */
+G_GNUC_PRINTF (8, 0)
 static void
-fail (HtNode *node, const char *doing, int code, GError **error, const char *format, va_list arguments)
+fail (HtNode *node, const char *doing, int code, GError **error, char *(*describe) (gconstpointer, guint),
+      gconstpointer inputs, guint n_inputs, const char *format, va_list arguments)
 {
   g_autofree char *detail = g_strdup_vprintf (format, arguments);
   g_autofree char *described = ht_node_describe (node);
-  g_set_error (error, HT_ERROR, code, "%s %s: %s", doing, described, detail);
+  g_autoptr (GString) listed = g_string_new (NULL);
+
+  for (guint i = 0; i < MIN (n_inputs, SHOWN_INPUTS); i++)
+    {
+      g_autofree char *input = describe (inputs, i);
+      if (input)
+        g_string_append_printf (listed, "%s'%s' %s", listed->len > 0 ? ", " : "", ht_node_get_input (node, i), input);
+    }
+  if (n_inputs > SHOWN_INPUTS)
+    g_string_append_printf (listed, " and %u more", n_inputs - SHOWN_INPUTS);
+  g_set_error (error, HT_ERROR, code, "%s %s: %s%s%s%s", doing, described, detail, listed->len > 0 ? " (inputs: " : "",
+               listed->str, listed->len > 0 ? ")" : "");
 }
 
 gboolean
@@ -198,7 +232,8 @@ ht_infer_fail (const HtInfer *infer, GError **error, const char *format, ...)
 {
   va_list arguments;
   va_start (arguments, format);
-  fail (infer->node, "inferring the shape of", HT_ERROR_INVALID_MODEL, error, format, arguments);
+  fail (infer->node, "inferring the shape of", HT_ERROR_INVALID_MODEL, error, describe_value, infer->inputs,
+        infer->n_inputs, format, arguments);
   va_end (arguments);
   return FALSE;
 }
@@ -208,7 +243,8 @@ ht_op_fail (const HtOpCall *call, GError **error, const char *format, ...)
 {
   va_list arguments;
   va_start (arguments, format);
-  fail (call->node, "running", HT_ERROR_FAILED, error, format, arguments);
+  fail (call->node, "running", HT_ERROR_FAILED, error, describe_tensor, call->inputs, call->n_inputs, format,
+        arguments);
   va_end (arguments);
   return FALSE;
 }

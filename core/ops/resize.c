@@ -330,6 +330,9 @@ source_coordinate (const Settings *settings, float x, float in, float length, fl
     }
 }
 
+/* A coordinate this near to the middle of two samples lies there: single precision seldom hits it. */
+#define HALF_WAY 1e-6
+
 static gint64
 nearest_index (Nearest nearest, double x, gboolean shrinks)
 {
@@ -338,9 +341,9 @@ nearest_index (Nearest nearest, double x, gboolean shrinks)
     case NEAREST_SIMPLE:
       return (gint64) (shrinks ? ceil (x) : floor (x));
     case NEAREST_ROUND_PREFER_FLOOR:
-      return (gint64) ceil (x - 0.5);
+      return (gint64) ceil (x - 0.5 - HALF_WAY);
     case NEAREST_ROUND_PREFER_CEIL:
-      return (gint64) floor (x + 0.5);
+      return (gint64) floor (x + 0.5 + HALF_WAY);
     case NEAREST_FLOOR:
       return (gint64) floor (x);
     default:
