@@ -478,7 +478,8 @@ ht_executor_run (HtExecutor *self, GHashTable *inputs, const char *const *output
  * @cancellable: (nullable): stops between two nodes
  * @error: return location for an error
  *
- * Runs like ht_executor_run() and shows inner tensors on the way. @func must not run this executor.
+ * Runs like ht_executor_run() and shows inner tensors on the way. @func must not run this executor. What would be one step
+ * runs apart where a tensor inside it is tapped, so the last bits of results may be others than without taps.
  *
  * Returns: (transfer full) (element-type utf8 HtTensor): the wanted tensors by name, or %NULL with @error set
  */

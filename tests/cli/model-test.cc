@@ -161,7 +161,10 @@ TEST (Infer, WritesOutputsAndTaps)
   for (const char *threads : { "1", "3" })
     ASSERT_EQ (run ({ "infer", demo ("model.onnx"), "-i", input, "-o", folder / threads, "-t", threads }).code, 0);
   EXPECT_EQ (command::read_all (folder / "1" + file), command::read_all (folder / "3" + file));
-  EXPECT_EQ (command::read_all (folder / "1" + file), command::read_all (folder / "whole" + file));
+  // A tapped tensor takes the steps around it apart: up to rounding again.
+  g_autoptr (HtTensor) untapped = load (folder / "1" + file);
+  for (gsize i = 0; i < ht_tensor_get_n_elements (scores); i++)
+    EXPECT_NEAR (ht_tensor_get_double (untapped, i), ht_tensor_get_double (scores, i), 1e-4);
 }
 
 TEST (Infer, SaysWhatIsWrongWithItsArguments)
