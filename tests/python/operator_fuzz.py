@@ -896,6 +896,300 @@ def dropout(r, op):
 
 # Running
 
+def made(op, inputs, opset, attributes=None, outputs=1):
+    return Case(op, opset, [np.asarray(x) for x in inputs], outputs, **(attributes or {}))
+
+
+def sides(r, low, high, largest=6, empty=True):
+    sizes = r.integers(1, largest + 1, r.integers(low, high + 1)).tolist()
+    if empty and sizes and r.random() < 0.05:
+        sizes[r.integers(len(sizes))] = 0
+    return sizes
+
+
+def broadcast_pair(r):
+    dims = sides(r, 0, 4)
+    other = [d if r.random() < 0.7 else 1 for d in dims[r.integers(len(dims) + 1):]]
+    return (dims, other) if r.random() < 0.5 else (other, dims)
+
+
+@generator("LRN")
+def draw_lrn(r, op):
+    dims = [int(r.integers(1, 4)), int(r.integers(1, 40)), int(r.integers(1, 30)), int(r.integers(1, 30))]
+    attributes = {"size": int(kind(r, [1, 3, 5, 7])), "alpha": float(r.random()), "bias": float(1 + r.random())}
+    if r.random() < 0.5:
+        attributes["beta"] = float(kind(r, [0.5, 1.0, 0.6, 0.75]))
+    return made(op, [values(r, dims, np.float32)], kind(r, [7, 13]), attributes)
+
+
+def codes(r, dims, dtype=None):
+    return values(r, dims, dtype or kind(r, [np.int8, np.uint8]), -128, 255)
+
+
+def small_scale(r, dims=()):
+    return np.asarray(r.random(dims) * 0.02 + 0.001, np.float32)
+
+
+def product_dims(r):
+    """Shapes of both sides, and of a parameter for each row and each column."""
+    m, k, n = (int(d) for d in r.integers(1, 40, 3))
+    batch = sides(r, 0, 2, 3, False)
+    return batch + [m, k], (batch if r.random() < 0.5 else []) + [k, n], m, n
+
+
+@generator("MatMulInteger")
+def draw_matmul_integer(r, op):
+    a, b, m, n = product_dims(r)
+    x, y = codes(r, a), codes(r, b)
+    inputs = [x, y]
+    if r.random() < 0.8:
+        inputs.append(codes(r, [], x.dtype))
+        if r.random() < 0.8:
+            inputs.append(codes(r, kind(r, [[], [n]]), y.dtype))
+    return made(op, inputs, 10)
+
+
+@generator("QLinearMatMul")
+def draw_qlinear_matmul(r, op):
+    a, b, m, n = product_dims(r)
+    x, y, out = codes(r, a), codes(r, b), kind(r, [np.int8, np.uint8])
+    parameter = kind(r, [[], [n]])
+    return made(op, [x, small_scale(r), codes(r, [], x.dtype), y, small_scale(r, parameter), codes(r, parameter, y.dtype),
+                 small_scale(r) * 30, codes(r, [], x.dtype)], kind(r, [10, 21]))
+
+
+def integer_conv_dims(r):
+    axes, group = int(r.integers(1, 4)), int(r.integers(1, 4))
+    kernel = r.integers(1, 4, axes).tolist()
+    x = [int(r.integers(1, 3)), group * int(r.integers(1, 4))] + r.integers(7, 14, axes).tolist()
+    w = [group * int(r.integers(1, 5)), x[1] // group] + kernel
+    attributes = {"group": group, "strides": r.integers(1, 4, axes).tolist(),
+                  "dilations": r.integers(1, 3, axes).tolist()}
+    if r.random() < 0.5:
+        attributes["pads"] = r.integers(0, 3, 2 * axes).tolist()
+    else:
+        attributes["auto_pad"] = kind(r, ["VALID", "SAME_UPPER", "SAME_LOWER"])
+        attributes["dilations"] = [1] * axes
+    return x, w, attributes
+
+
+@generator("ConvInteger")
+def draw_conv_integer(r, op):
+    x, w, attributes = integer_conv_dims(r)
+    data, weight = codes(r, x, np.uint8), codes(r, w)
+    inputs = [data, weight]
+    if r.random() < 0.8:
+        inputs.append(codes(r, [], data.dtype))
+        if r.random() < 0.8:
+            inputs.append(codes(r, [], weight.dtype))
+    return made(op, inputs, 10, attributes)
+
+
+@generator("QLinearConv")
+def draw_qlinear_conv(r, op):
+    x, w, attributes = integer_conv_dims(r)
+    data, weight = codes(r, x), codes(r, w)
+    many = kind(r, [[], [w[0]]])
+    zero = np.zeros(many, weight.dtype) if many else codes(r, [], weight.dtype)
+    inputs = [data, small_scale(r), codes(r, [], data.dtype), weight, small_scale(r, many), zero, small_scale(r) * 30,
+              codes(r, [], data.dtype)]
+    if r.random() < 0.5:
+        inputs.append(values(r, [w[0]], np.int32, -5000, 5000))
+    return made(op, inputs, 10, attributes)
+
+
+@generator("DynamicQuantizeLinear")
+def draw_dynamic(r, op):
+    return made(op, [values(r, sides(r, 0, 4, empty=False), np.float32) + np.float32(r.integers(-4, 5))], 11,
+                outputs=3)
+
+
+@generator("BitwiseNot")
+def draw_bitwise_not(r, op):
+    return made(op, [values(r, sides(r, 0, 4), kind(r, INTS))], 18)
+
+
+@generator("BitwiseAnd", "BitwiseOr", "BitwiseXor")
+def draw_bitwise(r, op):
+    dtype = kind(r, INTS)
+    return made(op, [values(r, dims, dtype) for dims in broadcast_pair(r)], 18)
+
+
+@generator("BitShift")
+def draw_shift(r, op):
+    a, b = broadcast_pair(r)
+    dtype = kind(r, UNSIGNED)
+    return made(op, [values(r, a, dtype), values(r, b, dtype, 0, 7)], 11, {"direction": kind(r, ["LEFT", "RIGHT"])})
+
+
+def scatter_reduction(r, version):
+    return kind(r, ["none", "add", "mul", "max", "min"][:5 if version >= 18 else 3 if version >= 16 else 1])
+
+
+@generator("ScatterElements")
+def draw_scatter_elements(r, op):
+    version = kind(r, [11, 13, 16, 18])
+    dims = sides(r, 1, 4, empty=False)
+    axis = int(r.integers(-len(dims), len(dims)))
+    taken = [int(r.integers(1, d + 1)) for d in dims]
+    dtype, how = kind(r, F[1:3] + INTS), scatter_reduction(r, version)
+    if how == "none":  # without a reduction, indices must not repeat
+        order = np.argsort(r.random(taken[:axis % len(dims)] + [dims[axis]] + taken[axis % len(dims) + 1:]), axis)
+        indices = np.take(order, range(taken[axis]), axis)
+        indices = np.where(r.random(indices.shape) < 0.3, indices - dims[axis], indices)
+    else:
+        indices = r.integers(-dims[axis], dims[axis], taken)
+    attributes = {"axis": axis} if version < 16 else {"axis": axis, "reduction": how}
+    return made(op, [values(r, dims, dtype, -5, 5), indices.astype(kind(r, [np.int32, np.int64])),
+                 values(r, taken, dtype, -5, 5)], version, attributes)
+
+
+@generator("ScatterND")
+def draw_scatter_nd(r, op):
+    version = kind(r, [11, 13, 16, 18])
+    dims = sides(r, 1, 4, empty=False)
+    depth = int(r.integers(1, len(dims) + 1))
+    rows, how = sides(r, 0, 2, 3, False), scatter_reduction(r, version)
+    if how == "none":
+        rows = []
+    indices = np.stack([r.integers(-d, d, rows) for d in dims[:depth]], -1)
+    dtype = kind(r, F[1:3] + INTS)
+    return made(op, [values(r, dims, dtype, -5, 5), indices, values(r, rows + dims[depth:], dtype, -5, 5)], version,
+                {} if version < 16 else {"reduction": how})
+
+
+@generator("Compress")
+def draw_compress(r, op):
+    dims = sides(r, 1, 4, empty=False)
+    axis = int(r.integers(-len(dims), len(dims))) if r.random() < 0.7 else None
+    length = int(np.prod(dims)) if axis is None else dims[axis]
+    condition = values(r, [int(r.integers(1, length + 1))], np.bool_)
+    return made(op, [values(r, dims, kind(r, F + INTS)), condition], kind(r, [9, 11]),
+                {} if axis is None else {"axis": axis if axis >= 0 else axis + len(dims)})
+
+
+@generator("Unique")
+def draw_unique(r, op):
+    dims = sides(r, 1, 3, empty=False)
+    attributes = {"sorted": int(r.integers(2))}
+    if r.random() < 0.6:
+        attributes["axis"] = int(r.integers(-len(dims), len(dims)))
+    x = np.round(values(r, dims, kind(r, [np.float32, np.float64, np.int64, np.int8]), -2, 2) / 2)
+    return made(op, [x.astype(kind(r, [np.float32, np.float64, np.int64, np.int8]))], 11, attributes, 4)
+
+
+@generator("Hardmax")
+def draw_hardmax(r, op):
+    dims = sides(r, 2, 4)
+    return made(op, [np.round(values(r, dims, kind(r, F)))], kind(r, [11, 13]),
+                {"axis": int(r.integers(-len(dims), len(dims)))} if r.random() < 0.8 else {})
+
+
+@generator("EyeLike")
+def draw_eye_like(r, op):
+    attributes = {"k": int(r.integers(-7, 8))}
+    if r.random() < 0.5:
+        attributes["dtype"] = int(kind(r, [1, 6, 7, 11, 13]))
+    return made(op, [values(r, sides(r, 2, 2), kind(r, [np.float32, np.int64]))], 9, attributes)
+
+
+@generator("HannWindow", "HammingWindow", "BlackmanWindow")
+def draw_window(r, op):
+    attributes = {"periodic": int(r.integers(2)), "output_datatype": 1}
+    return made(op, [np.asarray(r.integers(2, 60), kind(r, [np.int32, np.int64]))], 17, attributes)
+
+
+@generator("LpNormalization")
+def draw_lp_normalization(r, op):
+    dims = sides(r, 1, 4)
+    return made(op, [values(r, dims, kind(r, F[1:3]))], 1 + 6,
+                {"axis": int(r.integers(-len(dims), len(dims))), "p": int(kind(r, [1, 2]))})
+
+
+@generator("LpPool")
+def draw_lp_pool(r, op):
+    axes, opset = int(r.integers(1, 4)), kind(r, [11, 18])
+    x = [int(r.integers(1, 4)), int(r.integers(1, 4))] + r.integers(7, 14, axes).tolist()
+    attributes = {"kernel_shape": r.integers(1, 4, axes).tolist(), "strides": r.integers(1, 4, axes).tolist(),
+                  "p": int(r.integers(1, 4))}
+    if r.random() < 0.5:
+        attributes["pads"] = [int(r.integers(0, k)) for k in attributes["kernel_shape"] * 2]
+    else:
+        attributes["auto_pad"] = kind(r, ["VALID", "SAME_UPPER", "SAME_LOWER"])
+        attributes["strides"] = [1] * axes  # onnxruntime crops where the kernel is smaller than the stride
+    if opset >= 18:
+        attributes["ceil_mode"] = int("pads" in attributes and r.integers(2))
+        if "pads" in attributes:
+            attributes["dilations"] = r.integers(1, 3, axes).tolist()
+    return made(op, [values(r, x, np.float32)], opset, attributes)
+
+
+@generator("GlobalLpPool")
+def draw_global_lp_pool(r, op):
+    return made(op, [values(r, sides(r, 3, 5, empty=False), np.float32)], 7, {"p": int(r.integers(1, 4))})
+
+
+@generator("Det")
+def draw_det(r, op):
+    n = int(r.integers(1, 6))
+    return made(op, [values(r, sides(r, 0, 2) + [n, n], np.float32)], 11)
+
+
+@generator("ReverseSequence")
+def draw_reverse_sequence(r, op):
+    dims = sides(r, 2, 4, empty=False)
+    time = int(r.integers(2))
+    lengths = r.integers(1, dims[time] + 1, dims[1 - time])
+    return made(op, [values(r, dims, kind(r, F + INTS)), lengths], 10,
+                {"time_axis": time, "batch_axis": 1 - time})
+
+
+@generator("GridSample")
+def draw_grid_sample(r, op):
+    opset = kind(r, [16, 20])
+    axes = int(kind(r, [2, 3])) if opset >= 20 else 2
+    x = r.integers(1, 7, 2 + axes).tolist()
+    grid = [x[0]] + r.integers(1, 7, axes).tolist() + [axes]
+    modes = ["nearest", "linear", "cubic"][:2 if axes == 3 else 3] if opset >= 20 else ["nearest", "bilinear", "bicubic"]
+    attributes = {"mode": kind(r, modes), "padding_mode": kind(r, ["zeros", "border", "reflection"]),
+                  "align_corners": int(r.integers(2))}
+    return made(op, [values(r, x, np.float32), (r.random(grid) * 3 - 1.5).astype(np.float32)], opset, attributes)
+
+
+@generator("MeanVarianceNormalization")
+def draw_mvn(r, op):
+    dims = [d + 1 for d in sides(r, 1, 4, empty=False)]  # of one element onnxruntime makes 0 / 0
+    axes = sorted(r.choice(len(dims), int(r.integers(1, len(dims) + 1)), False).tolist())
+    if len(dims) == 4 and r.random() < 0.5:
+        return made(op, [values(r, dims, np.float32)], kind(r, [9, 13]))
+    return made(op, [values(r, dims, np.float32)], kind(r, [9, 13]), {"axes": axes})
+
+
+@generator("RMSNormalization")
+def draw_rms(r, op):
+    dims = sides(r, 1, 4, 40, empty=False)
+    axis = int(r.integers(-len(dims), len(dims)))
+    dtype = kind(r, F)
+    return made(op, [values(r, dims, dtype), values(r, dims[axis:], dtype)], 23,
+                {"axis": axis, "epsilon": float(kind(r, [1e-5, 1e-2]))})
+
+
+@generator("Einsum")
+def draw_einsum(r, op):
+    equation = kind(r, ["ij->ji", "ii->i", "ii", "ij,jk->ik", "bij,bjk->bik", "bij,bjk", "i,i", "i,j->ij", "...ij,...jk->...ik",
+                          "a...b,b...->a...", "abc,cd,de->abe", "ab,ac,ad->bcd", "abc->", "abc->c", "bhid,bhjd->bhij",
+                          "...,...", "ij , jk", "XaY,aY->Xa", "...a->...", "ab,cb->ca", "ijk,jil->kl"])
+    letters = {c: int(r.integers(1, 7)) for c in equation if c.isalpha()}
+    batch = sides(r, 0, 2, 4, False)
+    inputs, dtype = [], kind(r, F[1:3] + [np.int32, np.int64])
+    for term in equation.replace(" ", "").split("->")[0].split(","):
+        dims = []
+        for part in term.replace("...", "."):
+            dims += batch if part == "." else [letters[part]]
+        inputs.append(values(r, dims, dtype, -5, 5))
+    return made(op, inputs, 12, {"equation": equation})
+
+
 def build(case, r):
     feeds, inputs, initializers, names = {}, [], [], []
     for i, array in enumerate(case.inputs):
