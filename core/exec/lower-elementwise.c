@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Operators that keep a blocked tensor's shape: activations, normalization with constants, arithmetic. */
+/* Operators that keep a tensor's shape: activations, normalization with constants, arithmetic. They work on blocked
+ * tensors; normalization, and what follows it, also on plain ones. */
 #include "exec/exec-chain.h"
 #include "exec/lower.h"
 
@@ -10,6 +11,7 @@
 typedef enum
 {
   AFFINE,
+  AFFINE_PLAIN,
   MULTIPLY,
   MULTIPLY_CHANNELS, /* the second factor has one value for each image and channel */
 } Form;
@@ -39,7 +41,7 @@ static gboolean
 elementwise_forward (const HtExecCall *call, GError **error)
 {
   const Elementwise *self = call->step->data;
-  guint residual = self->form == AFFINE ? 1 : 2;
+  guint residual = self->form == AFFINE || self->form == AFFINE_PLAIN ? 1 : 2;
   HtEpilogue epilogue
       = ht_exec_chain_get_epilogue (self->chain, call->step->n_inputs > residual ? call->inputs[residual] : NULL);
   const float *x = ht_tensor_get_data (call->inputs[0]);
@@ -47,6 +49,8 @@ elementwise_forward (const HtExecCall *call, GError **error)
 
   if (self->form == AFFINE)
     ht_blocked_affine (self->batch, self->channels, self->positions, x, &epilogue, y);
+  else if (self->form == AFFINE_PLAIN)
+    ht_plain_affine (self->batch, self->channels, self->positions, x, &epilogue, y);
   else
     ht_blocked_multiply (self->batch, self->channels, self->positions, x, ht_tensor_get_data (call->inputs[1]),
                          self->form == MULTIPLY_CHANNELS, &epilogue, y);
@@ -67,6 +71,7 @@ add_elementwise (HtExecBuilder *builder, HtNode *node, Form form, const char *x,
 {
   Elementwise *self = g_new0 (Elementwise, 1);
   gint64 dims[HT_TENSOR_MAX_DIMS];
+  HtExecLayout layout = form == AFFINE_PLAIN ? HT_EXEC_LAYOUT_PLAIN : HT_EXEC_LAYOUT_BLOCKED;
   guint inputs[3], n_inputs = 0, n_dims = 0;
 
   self->form = form;
@@ -77,19 +82,36 @@ add_elementwise (HtExecBuilder *builder, HtNode *node, Form form, const char *x,
   self->positions = 1;
   for (guint i = 2; i < n_dims; i++)
     self->positions *= (gsize)dims[i];
-  if (!ht_exec_builder_read (builder, node, x, HT_EXEC_LAYOUT_BLOCKED, &inputs[n_inputs++], error)
-      || (factor && !ht_exec_builder_read (builder, node, factor, HT_EXEC_LAYOUT_BLOCKED, &inputs[n_inputs++], error))
+  if (!ht_exec_builder_read (builder, node, x, layout, &inputs[n_inputs++], error)
+      || (factor && !ht_exec_builder_read (builder, node, factor, layout, &inputs[n_inputs++], error))
       || (chain->residual
-          && !ht_exec_builder_read (builder, node, chain->residual, HT_EXEC_LAYOUT_BLOCKED, &inputs[n_inputs++],
-                                    error)))
+          && !ht_exec_builder_read (builder, node, chain->residual, layout, &inputs[n_inputs++], error)))
     {
       elementwise_free (self);
       return FALSE;
     }
-  HtExecStep *step = ht_exec_builder_add_step (builder, node, &elementwise_kind, self, inputs, n_inputs, chain->output,
-                                               HT_EXEC_LAYOUT_BLOCKED);
+  HtExecStep *step
+      = ht_exec_builder_add_step (builder, node, &elementwise_kind, self, inputs, n_inputs, chain->output, layout);
   step->in_place = (1u << n_inputs) - 1;
   return TRUE;
+}
+
+/* Rows of a few elements are quicker through the operator. */
+#define MIN_PLAIN_POSITIONS 16
+
+static gboolean
+is_plain_normalization (HtExecBuilder *builder, HtNode *node)
+{
+  gint64 dims[HT_TENSOR_MAX_DIMS], positions = 1;
+  guint n_dims;
+
+  if (builder->request->mode != HT_EXEC_FUSED || strcmp (ht_node_get_op_type (node), "BatchNormalization") != 0
+      || !ht_exec_builder_is_made (builder, ht_node_get_input (node, 0))
+      || !ht_exec_builder_get_float_dims (builder, ht_node_get_input (node, 0), dims, &n_dims))
+    return FALSE;
+  for (guint i = 2; i < n_dims && positions < MIN_PLAIN_POSITIONS; i++)
+    positions *= dims[i];
+  return n_dims > 2 && positions >= MIN_PLAIN_POSITIONS;
 }
 
 gboolean
@@ -100,7 +122,13 @@ ht_exec_lower_elementwise (HtExecBuilder *builder, HtNode *node, gboolean *taken
   for (guint i = 0; i < MIN (ht_node_get_n_inputs (node), 2) && x == NULL; i++)
     if (ht_exec_builder_is_blocked (builder, ht_node_get_input (node, i)))
       x = ht_node_get_input (node, i);
-  HtExecChain *chain = x ? ht_exec_chain_new (builder, x, HT_EXEC_LAYOUT_BLOCKED, 1, HT_CHAIN_ALL) : NULL;
+  HtExecLayout layout = HT_EXEC_LAYOUT_BLOCKED;
+  if (x == NULL && is_plain_normalization (builder, node))
+    {
+      x = ht_node_get_input (node, 0);
+      layout = HT_EXEC_LAYOUT_PLAIN;
+    }
+  HtExecChain *chain = x ? ht_exec_chain_new (builder, x, layout, 1, HT_CHAIN_ALL) : NULL;
   if (chain == NULL)
     return TRUE;
   if (!ht_exec_chain_append (chain, builder, node))
@@ -110,7 +138,7 @@ ht_exec_lower_elementwise (HtExecBuilder *builder, HtNode *node, gboolean *taken
     }
   ht_exec_chain_extend (chain, builder);
   *taken = TRUE;
-  return add_elementwise (builder, node, AFFINE, x, NULL, chain, error);
+  return add_elementwise (builder, node, layout == HT_EXEC_LAYOUT_PLAIN ? AFFINE_PLAIN : AFFINE, x, NULL, chain, error);
 }
 
 /* The same shape, or one value for each image and channel. */

@@ -103,6 +103,8 @@ void ht_blocked_global_max_pool (gsize batch, gsize channels, gsize positions, c
 /* Element by element: blocked-elementwise.c. x and y may be the same. */
 /* y = quantize (activate (scale[c] * x + shift[c] + residual)) */
 void ht_blocked_affine (gsize batch, gsize channels, gsize positions, const float *x, const HtEpilogue *e, float *y);
+/* The same in the plain layout [batch][channels][positions]: plain-affine.c */
+void ht_plain_affine (gsize batch, gsize channels, gsize positions, const float *x, const HtEpilogue *e, float *y);
 /* y = quantize (activate (a * b)); b may hold one value for each image and channel ([batch][blocks][1][block]). */
 void ht_blocked_multiply (gsize batch, gsize channels, gsize positions, const float *a, const float *b,
                           gboolean b_per_channel, const HtEpilogue *e, float *y);

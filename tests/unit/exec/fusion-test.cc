@@ -256,6 +256,30 @@ TEST (Fusion, HoldsEveryAffineAndClamp)
     }
 }
 
+// Groups of three channels have no place in blocks: what follows such a convolution is one step in the plain layout.
+TEST (Fusion, NormalizesPlainTensorsInOneStep)
+{
+  Builder b;
+  b.input ("x", { 2, 9, 5, 7 });
+  add_conv (b, "x", "c", "n", 9, 6, 3, 1);
+  b.node ("Relu", { "n" }, { "r" });
+  add_conv (b, "r", "d", "m", 6, 6, 3, 1);
+  b.node ("Add", { "m", "r" }, { "s" });
+  b.constant ("high", floats ({}, { 9.0f })).constant ("low", floats ({}, { 0.0f }));
+  b.node ("Clip", { "s", "low", "high" }, { "y" });
+  b.output ("y");
+  Sides sides (b.graph ());
+  Table in;
+  in.add ("x", integers ({ 2, 9, 5, 7 }, -3, 3));
+  sides.same (in);
+  sides.same (in, { "n", "s" });
+  for (const char *name : { "c", "n", "r", "m", "s", "y" })
+    {
+      sides.set (name, grid (8, 2.0));
+      sides.same (in);
+    }
+}
+
 TEST (Fusion, LeavesSharedTensorsToTheirReaders)
 {
   Builder b;
