@@ -66,7 +66,10 @@ ht_block_quantize (HtBlock x, const HtGrid *grid)
 {
   const HtBlock magic = ht_block_set (12582912.0f); /* 1.5 * 2^23 */
   HtBlock low = ht_block_set (grid->offset), high = ht_block_set (grid->offset + grid->n_steps);
-  HtBlock t = x / ht_block_set (grid->scale);
+  HtBlock t = x;
+
+  if (grid->scale != 1.0f) /* codes: divisions are dear */
+    t = x / ht_block_set (grid->scale);
 
   t = ht_block_max (low, t); /* low < NaN is false: NaN goes to low */
   t = ht_block_min (t, high);
@@ -264,13 +267,19 @@ ht_block_finish_all (float *restrict sums, gsize step, gsize n, const float *sca
   /* As ht_block_quantize() does it. */
   const float magic = 12582912.0f, divisor = e->grid->scale, unit = e->grid->unit != 0.0f ? e->grid->unit : divisor;
   float first = e->grid->offset, last = e->grid->offset + e->grid->n_steps;
+  if (clamp || divisor != 1.0f) /* neither for codes: divisions are dear */
+    for (gsize i = 0; i < n; i++)
+      for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
+        {
+          float value = sums[i * step + lane];
+          value = value < low ? low : value;
+          value = value > high ? high : value;
+          sums[i * step + lane] = value / divisor;
+        }
   for (gsize i = 0; i < n; i++, sums += step, y += y_step)
     for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
       {
         float value = sums[lane];
-        value = value < low ? low : value;
-        value = value > high ? high : value;
-        value = value / divisor;
         value = first < value ? value : first;
         value = value > last ? last : value;
         y[lane] = ((value + magic) - magic) * unit;
