@@ -36,12 +36,9 @@ def serve_onnxruntime(path, batch, threads):
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    rng = np.random.default_rng(1)
     binding = session.io_binding()
-    for value in session.get_inputs():
-        shape = [d if isinstance(d, int) else 576 if d == "sequence" else batch for d in value.shape]
-        array = rng.standard_normal(shape).astype(np.float32) if value.type == "tensor(float)" else np.full(shape, 16000, np.int64)
-        binding.bind_cpu_input(value.name, array)
+    for name, array in random_feeds(session, batch).items():
+        binding.bind_cpu_input(name, array)
     for value in session.get_outputs():
         binding.bind_output(value.name)
     for line in sys.stdin:

@@ -15,8 +15,7 @@ import tempfile
 import numpy as np
 import onnxruntime
 
-from forward import feeds_for
-from networks import ASSETS, NETWORKS, data_path, preprocess
+from networks import ASSETS, NETWORKS, data_path, preprocess, random_feeds
 
 COMMAND = os.environ.get("HALFTONE", "halftone").split()
 
@@ -27,9 +26,9 @@ def session(path):
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def batches(name, path, given, samples):
+def batches(name, given, samples):
     if name not in NETWORKS:
-        return [feeds_for(path, 16)]
+        return [random_feeds(given, 16)]
     rows = preprocess(name, np.load(data_path(NETWORKS[name][0][0]))[:samples])
     spec = given.get_inputs()[0]
     step = spec.shape[0] if isinstance(spec.shape[0], int) else 64
@@ -51,7 +50,7 @@ def main():
                       "quantization": {"rules": [{"match": {"name": "*"}, "skip": True}]},
                       "output": {"directory": folder, "formats": ["onnx"], "report": ["json"]}}
             given = session(path)
-            feeds = batches(name, path, given, chosen.samples)
+            feeds = batches(name, given, chosen.samples)
             arrays = {key: value for key, value in feeds[0].items()}
             for key, value in arrays.items():
                 np.save(f"{folder}/{len(os.listdir(folder))}.npy", value)

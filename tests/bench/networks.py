@@ -67,3 +67,14 @@ def recipe(name, directory, weights, activations, pipeline, formats=("onnx-qdq",
     return json.dumps({"recipe": "1.0", "name": name, "model": model_path(name), "data": data,
                        "quantization": {"weights": weights, "activations": activations}, "pipeline": pipeline,
                        "output": {"directory": directory, "formats": list(formats), "report": ["json"]}}, indent=1)
+
+
+def random_feeds(session, batch):
+    """Inputs for an onnxruntime session: about normal numbers, 16000 for integers, 576 samples of a sequence."""
+    rng = np.random.default_rng(1)
+    feeds = {}
+    for value in session.get_inputs():
+        shape = [d if isinstance(d, int) else 576 if d == "sequence" else batch for d in value.shape]
+        is_float = value.type == "tensor(float)"
+        feeds[value.name] = rng.standard_normal(shape).astype(np.float32) if is_float else np.full(shape, 16000, np.int64)
+    return feeds
