@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-import numpy as np
+from networks import random_feeds
 
 PAUSE = 0.2  # idle threads of the side before may still spin
 HERE = os.path.dirname(os.path.abspath(__file__))
