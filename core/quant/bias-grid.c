@@ -43,14 +43,6 @@ make_bias_scales (HtEncoding *input, HtEncoding *weight, const float *bias, gsiz
   return g_steal_pointer (&scales);
 }
 
-static HtEncoding *
-find_input_encoding (HtSimulation *self, const char *tensor)
-{
-  const char *grid = g_hash_table_lookup (self->placement->grids, tensor);
-
-  return grid ? g_hash_table_lookup (self->encodings, grid) : NULL;
-}
-
 /* The constant bias of a layer whose input and weight are quantized; NULL: there is none, or it has a grid of its own.
  */
 static HtTensor *
@@ -62,7 +54,7 @@ find_bias (HtSimulation *self, HtNode *node, HtEncoding **input, HtEncoding **we
   if (!has_plain_bias (self->graph, node))
     return NULL;
   name = ht_node_get_input (node, 2);
-  *input = find_input_encoding (self, ht_node_get_input (node, 0));
+  *input = ht_simulation_find_grid (self, ht_node_get_input (node, 0));
   *weight = g_hash_table_lookup (self->encodings, ht_node_get_input (node, 1));
   if (!*input || !*weight || !ht_graph_is_constant (self->graph, name) || g_hash_table_contains (self->encodings, name))
     return NULL;
@@ -102,7 +94,7 @@ fit_weight (HtSimulation *self, HtNode *node, GError **error)
   HtEncoding *input, *weight;
   g_autoptr (HtTensor) bias = find_bias (self, node, &input, &weight);
   g_autoptr (GString) raised = g_string_new (NULL);
-  gsize n_grids, n_offsets;
+  gsize n_grids;
 
   if (!bias || ht_simulation_get_origin (self, name) != HT_ORIGIN_COMPUTED)
     return TRUE;
@@ -130,7 +122,7 @@ fit_weight (HtSimulation *self, HtNode *node, GError **error)
       {
         g_autoptr (HtEncoding) encoding = ht_encoding_new (
             ht_encoding_get_bits (weight), ht_encoding_is_symmetric (weight), ht_encoding_is_strict (weight),
-            ht_encoding_get_axis (weight), scales, ht_encoding_get_offsets (weight, &n_offsets), n_grids, error);
+            ht_encoding_get_axis (weight), scales, ht_encoding_get_offsets (weight, NULL), n_grids, error);
 
         if (!encoding)
           return FALSE;

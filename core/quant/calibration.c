@@ -113,7 +113,8 @@ take_all (HtSimulation *self, GHashTable *found)
  * @self: a simulation
  * @error: return location for an error
  *
- * Computes the encodings of weights and constant operands from their values, but for those that were given.
+ * Computes the encodings of weights and constant operands from their values, but for those that were given. Scales are
+ * raised for biases as in ht_simulation_calibrate(), where activations have encodings.
  *
  * Returns: %TRUE, or %FALSE with @error set and nothing changed when a constant has values that are not finite
  */
@@ -288,8 +289,8 @@ make_activation_encodings (HtSimulation *self, GHashTable *ranges, GHashTable *f
  *
  * Computes the encodings of all tensors but those that were given: constants from their values, activations from the
  * smallest and largest value over the data set. The scale of a weight is raised where its layer's bias would not fit 32
- * bits in steps of input scale times weight scale; the notes list where. Weights are quantized while activations are observed, activations are
- * not. Values are streamed: nothing but the ranges is kept.
+ * bits in steps of input scale times weight scale; the notes list where. Weights are quantized while activations are
+ * observed, activations are not. Values are streamed: nothing but the ranges is kept.
  *
  * Returns: %TRUE, or %FALSE with @error set and nothing changed when the data set is empty or does not fit the network, or
  *   when a tensor has values that are not finite

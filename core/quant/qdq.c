@@ -17,14 +17,6 @@ typedef struct
   HtGraph *graph; /* the network to be, not sealed */
 } Writer;
 
-static HtEncoding *
-find_encoding (HtSimulation *self, const char *tensor)
-{
-  const char *grid = g_hash_table_lookup (self->placement->grids, tensor);
-
-  return grid ? g_hash_table_lookup (self->encodings, grid) : NULL;
-}
-
 /* ---- What can be written ---- */
 
 static gboolean
@@ -308,9 +300,7 @@ write_biases (Writer *writer, GError **error)
 
   for (guint i = 0; i < n_nodes; i++)
     {
-      HtNode *node = ht_graph_get_node (writer->graph, i);
-
-      if (!write_bias (writer, node, error))
+      if (!write_bias (writer, ht_graph_get_node (writer->graph, i), error))
         return FALSE;
     }
   return TRUE;
@@ -332,10 +322,9 @@ write_kept_grids (Writer *writer, GError **error)
       for (guint k = 0; k < ht_node_get_n_outputs (node); k++)
         {
           const char *tensor = ht_node_get_output (node, k);
-          const char *grid = g_hash_table_lookup (self->placement->grids, tensor);
-          HtEncoding *encoding = grid && strcmp (grid, tensor) != 0 ? find_encoding (self, tensor) : NULL;
+          HtEncoding *encoding = ht_simulation_find_kept_grid (self, tensor);
 
-          if (encoding && ht_encoding_get_axis (encoding) < 0 && !ht_graph_is_output (self->graph, tensor)
+          if (encoding && !ht_graph_is_output (self->graph, tensor)
               && !ht_graph_is_constant (self->graph, tensor) && !write_activation (writer, tensor, encoding, error))
             return FALSE;
         }

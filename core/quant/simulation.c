@@ -193,6 +193,24 @@ ht_simulation_get_encoding (HtSimulation *self, const char *tensor)
   return g_hash_table_lookup (self->encodings, tensor);
 }
 
+HtEncoding *
+ht_simulation_find_grid (HtSimulation *self, const char *tensor)
+{
+  const char *grid = g_hash_table_lookup (self->placement->grids, tensor);
+
+  return grid ? g_hash_table_lookup (self->encodings, grid) : NULL;
+}
+
+HtEncoding *
+ht_simulation_find_kept_grid (HtSimulation *self, const char *tensor)
+{
+  HtEncoding *encoding = ht_simulation_find_grid (self, tensor);
+
+  if (!encoding || g_hash_table_contains (self->by_name, tensor) || ht_encoding_get_axis (encoding) >= 0)
+    return NULL;
+  return encoding;
+}
+
 HtEncodingOrigin
 ht_simulation_get_origin (HtSimulation *self, const char *tensor)
 {
@@ -301,19 +319,6 @@ ht_simulation_set_encoding (HtSimulation *self, const char *tensor, HtEncoding *
   return TRUE;
 }
 
-/* A layer whose input lies on a grid that an operator before it kept shall know that grid: rounding to it once more changes
- * nothing. */
-static void
-repeat_kept_grid (HtSimulation *self, HtExecutor *executor, HtNode *node)
-{
-  const char *input = ht_node_get_input (node, 0);
-  const char *grid = g_hash_table_lookup (self->placement->grids, input);
-  HtEncoding *encoding = grid ? g_hash_table_lookup (self->encodings, grid) : NULL;
-
-  if (encoding && strcmp (grid, input) != 0 && ht_encoding_get_axis (encoding) < 0)
-    ht_executor_set_encoding (executor, input, encoding);
-}
-
 /* A constant that several nodes read has no grid of its own here: each would ask for another one. */
 static gboolean
 quantize_layers (HtSimulation *self, HtExecutor *executor, GError **error)
@@ -323,11 +328,14 @@ quantize_layers (HtSimulation *self, HtExecutor *executor, GError **error)
   for (guint i = 0; i < n_nodes; i++)
     {
       HtNode *node = ht_graph_get_node (self->graph, i);
+      HtEncoding *kept = NULL;
       g_autoptr (HtEncoding) encoding = NULL;
 
+      /* The layer shall know its input's grid: rounding to it once more changes nothing. */
       if (ht_node_is_op (node, "Conv"))
-        repeat_kept_grid (self, executor, node);
-
+        kept = ht_simulation_find_kept_grid (self, ht_node_get_input (node, 0));
+      if (kept)
+        ht_executor_set_encoding (executor, ht_node_get_input (node, 0), kept);
       if (!ht_bias_grid_make (self, node, &encoding, error))
         return FALSE;
       if (encoding && ht_graph_count_uses (self->graph, ht_node_get_input (node, 2)) == 1)
