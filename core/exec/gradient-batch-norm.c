@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Batch normalization with the statistics of the batch, in the plain layout. Statistics and sums are taken channel by
- * channel in double. */
+/* Batch normalization with the statistics of the batch, in the plain layout, whatever the node's training_mode says. */
 #include "exec/gradient-kinds.h"
 
-#include "base/thread-pool.h"
+#include "kernels/channel-statistics.h"
+#include "kernels/double-precision.h"
+#include "kernels/normalize-backward.h"
+#include "kernels/normalize.h"
 
 #include <halftone/error.h>
 #include <math.h>
@@ -37,15 +39,20 @@ enum
 typedef struct
 {
   gsize outer, channels, inner;
+  gboolean is_double;
   double epsilon;
-  gconstpointer x, scale, shift, dy;
-  gpointer y, mean, variance, dx, dscale, dshift;
+  gconstpointer x;
 } Norm;
 
 static Norm
 make_norm (HtTensor *x, const HtGradientTask *task)
 {
-  Norm norm = { 1, 1, 1, ht_node_get_float (task->step->node, "epsilon", 1e-5), ht_tensor_get_data (x) };
+  Norm norm = { 1,
+                1,
+                1,
+                ht_tensor_get_data_type (x) == HT_DATA_TYPE_DOUBLE,
+                (float)ht_node_get_float (task->step->node, "epsilon", 1e-5),
+                ht_tensor_get_data (x) };
   guint n_dims;
   const gint64 *dims = ht_tensor_get_dims (x, &n_dims);
   for (guint i = 0; i < n_dims; i++)
@@ -53,95 +60,49 @@ make_norm (HtTensor *x, const HtGradientTask *task)
   return norm;
 }
 
-#define BATCH_NORM(T)                                                                                                  \
-  static void forward_##T (gsize begin, gsize end, guint worker, gpointer user_data)                                   \
-  {                                                                                                                    \
-    const Norm *norm = user_data;                                                                                      \
-    gsize inner = norm->inner, stride = norm->channels * inner;                                                        \
-    double count = (double)(norm->outer * inner);                                                                      \
-    for (gsize c = begin; c < end; c++)                                                                                \
-      {                                                                                                                \
-        const T *x = (const T *)norm->x + c * inner;                                                                   \
-        T *y = (T *)norm->y + c * inner;                                                                               \
-        double sum = 0.0, squares = 0.0;                                                                               \
-        for (gsize n = 0; n < norm->outer; n++)                                                                        \
-          for (gsize i = 0; i < inner; i++)                                                                            \
-            sum += (double)x[n * stride + i];                                                                          \
-        T mean = (T)(sum / count);                                                                                     \
-        for (gsize n = 0; n < norm->outer; n++)                                                                        \
-          for (gsize i = 0; i < inner; i++)                                                                            \
-            {                                                                                                          \
-              double d = (double)x[n * stride + i] - sum / count;                                                      \
-              squares += d * d;                                                                                        \
-            }                                                                                                          \
-        T variance = (T)(squares / count);                                                                             \
-        T factor = (T)((double)((const T *)norm->scale)[c] / sqrt (squares / count + norm->epsilon));                  \
-        T shift = ((const T *)norm->shift)[c];                                                                         \
-        for (gsize n = 0; n < norm->outer; n++)                                                                        \
-          for (gsize i = 0; i < inner; i++)                                                                            \
-            y[n * stride + i] = (x[n * stride + i] - mean) * factor + shift;                                           \
-        ((T *)norm->mean)[c] = mean;                                                                                   \
-        ((T *)norm->variance)[c] = variance;                                                                           \
-      }                                                                                                                \
-  }                                                                                                                    \
-                                                                                                                       \
-  static void backward_##T (gsize begin, gsize end, guint worker, gpointer user_data)                                  \
-  {                                                                                                                    \
-    const Norm *norm = user_data;                                                                                      \
-    gsize inner = norm->inner, stride = norm->channels * inner;                                                        \
-    double count = (double)(norm->outer * inner);                                                                      \
-    for (gsize c = begin; c < end; c++)                                                                                \
-      {                                                                                                                \
-        const T *x = (const T *)norm->x + c * inner, *dy = (const T *)norm->dy + c * inner;                            \
-        double mean = (double)((const T *)norm->mean)[c];                                                              \
-        double inverse = 1.0 / sqrt ((double)((const T *)norm->variance)[c] + norm->epsilon);                          \
-        double sum = 0.0, products = 0.0;                                                                              \
-        for (gsize n = 0; n < norm->outer; n++)                                                                        \
-          for (gsize i = 0; i < inner; i++)                                                                            \
-            {                                                                                                          \
-              double g = (double)dy[n * stride + i];                                                                   \
-              sum += g;                                                                                                \
-              products += g * ((double)x[n * stride + i] - mean);                                                      \
-            }                                                                                                          \
-        if (norm->dshift)                                                                                              \
-          ((T *)norm->dshift)[c] = (T)sum;                                                                             \
-        if (norm->dscale)                                                                                              \
-          ((T *)norm->dscale)[c] = (T)(products * inverse);                                                            \
-        if (norm->dx == NULL)                                                                                          \
-          continue;                                                                                                    \
-        T *dx = (T *)norm->dx + c * inner;                                                                             \
-        T factor = (T)((double)((const T *)norm->scale)[c] * inverse), center = (T)mean;                               \
-        T average = (T)(sum / count), slope = (T)(products * inverse * inverse / count);                               \
-        for (gsize n = 0; n < norm->outer; n++)                                                                        \
-          for (gsize i = 0; i < inner; i++)                                                                            \
-            {                                                                                                          \
-              gsize at = n * stride + i;                                                                               \
-              dx[at] = factor * (dy[at] - average - (x[at] - center) * slope);                                         \
-            }                                                                                                          \
-      }                                                                                                                \
-  }                                                                                                                    \
-                                                                                                                       \
-  static void blend_##T (gsize n, double momentum, const T *old, const T *batch, T *made)                              \
-  {                                                                                                                    \
-    for (gsize i = 0; i < n; i++)                                                                                      \
-      made[i] = (T)(momentum * (double)old[i] + (1.0 - momentum) * (double)batch[i]);                                  \
-  }
+/* Channel values in the type of x, and as the kernels take them. */
+static double
+load (const Norm *norm, gconstpointer values, gsize channel)
+{
+  return norm->is_double ? ((const double *)values)[channel] : (double)((const float *)values)[channel];
+}
 
-BATCH_NORM (float)
-BATCH_NORM (double)
+static void
+store (const Norm *norm, gpointer values, gsize channel, double value)
+{
+  if (norm->is_double)
+    ((double *)values)[channel] = value;
+  else
+    ((float *)values)[channel] = (float)value;
+}
+
+static void
+normalize (const Norm *norm, const double *factor, const double *term, gpointer y)
+{
+  g_autofree float *narrow = NULL;
+
+  if (norm->is_double)
+    {
+      ht_kernel_affine_channels_double (norm->x, y, norm->outer, norm->channels, norm->inner, factor, term);
+      return;
+    }
+  narrow = g_new (float, 2 * norm->channels);
+  for (gsize c = 0; c < norm->channels; c++)
+    {
+      narrow[c] = (float)factor[c];
+      narrow[norm->channels + c] = (float)term[c];
+    }
+  ht_kernel_affine_channels (norm->x, y, norm->outer, norm->channels, norm->inner, narrow, narrow + norm->channels);
+}
 
 static gboolean
 run_batch_norm (HtGradientRun *run, const HtGradientTask *task, GError **error)
 {
   HtTensor *x = ht_gradient_run_tensor (run, task, X);
-  gboolean is_double = ht_tensor_get_data_type (x) == HT_DATA_TYPE_DOUBLE;
   double momentum = ht_node_get_float (task->step->node, "momentum", 0.9);
   Norm norm = make_norm (x, task);
-  norm.scale = ht_gradient_run_data (run, task, SCALE);
-  norm.shift = ht_gradient_run_data (run, task, SHIFT);
-  norm.y = ht_gradient_run_data (run, task, Y);
-  norm.mean = ht_gradient_run_data (run, task, MEAN);
-  norm.variance = ht_gradient_run_data (run, task, VARIANCE);
+  gsize n = norm.channels;
+
   if (norm.outer * norm.inner == 0)
     {
       g_autofree char *described = ht_node_describe (task->step->node), *found = ht_tensor_describe (x);
@@ -149,34 +110,60 @@ run_batch_norm (HtGradientRun *run, const HtGradientTask *task, GError **error)
                    described, found);
       return FALSE;
     }
-  ht_parallel_for (norm.channels, 1, is_double ? forward_double : forward_float, &norm);
-  for (guint i = 0; i < 2; i++)
+  g_autofree double *mean = g_new (double, 4 * MAX (n, 1));
+  double *variance = mean + n, *factor = variance + n, *term = factor + n;
+  if (norm.is_double)
+    ht_kernel_channel_statistics_double (norm.x, norm.outer, n, norm.inner, mean, variance);
+  else
+    ht_kernel_channel_statistics_float (norm.x, norm.outer, n, norm.inner, mean, variance);
+  for (gsize c = 0; c < n; c++)
     {
-      gconstpointer old = ht_gradient_run_data (run, task, RUNNING_MEAN + i);
-      gconstpointer batch = i == 0 ? norm.mean : norm.variance;
-      gpointer made = ht_gradient_run_data (run, task, NEW_MEAN + i);
-      if (is_double)
-        blend_double (norm.channels, momentum, old, batch, made);
-      else
-        blend_float (norm.channels, momentum, old, batch, made);
+      factor[c] = load (&norm, ht_gradient_run_data (run, task, SCALE), c) / sqrt (variance[c] + norm.epsilon);
+      term[c] = load (&norm, ht_gradient_run_data (run, task, SHIFT), c) - mean[c] * factor[c];
+      store (&norm, ht_gradient_run_data (run, task, MEAN), c, mean[c]);
+      store (&norm, ht_gradient_run_data (run, task, VARIANCE), c, variance[c]);
+      for (guint i = 0; i < 2; i++)
+        store (&norm, ht_gradient_run_data (run, task, NEW_MEAN + i), c,
+               momentum * load (&norm, ht_gradient_run_data (run, task, RUNNING_MEAN + i), c)
+                   + (1.0 - momentum) * (i == 0 ? mean : variance)[c]);
     }
+  normalize (&norm, factor, term, ht_gradient_run_data (run, task, Y));
   return TRUE;
 }
 
 static gboolean
 run_batch_norm_backward (HtGradientRun *run, const HtGradientTask *task, GError **error)
 {
-  HtTensor *x = ht_gradient_run_tensor (run, task, B_X);
-  gboolean is_double = ht_tensor_get_data_type (x) == HT_DATA_TYPE_DOUBLE;
-  Norm norm = make_norm (x, task);
-  norm.scale = ht_gradient_run_data (run, task, B_SCALE);
-  norm.mean = ht_gradient_run_data (run, task, B_MEAN);
-  norm.variance = ht_gradient_run_data (run, task, B_VARIANCE);
-  norm.dy = ht_gradient_run_data (run, task, B_DY);
-  norm.dx = ht_gradient_run_data (run, task, B_DX);
-  norm.dscale = ht_gradient_run_data (run, task, B_DSCALE);
-  norm.dshift = ht_gradient_run_data (run, task, B_DSHIFT);
-  ht_parallel_for (norm.channels, 1, is_double ? backward_double : backward_float, &norm);
+  Norm norm = make_norm (ht_gradient_run_tensor (run, task, B_X), task);
+  gsize n = norm.channels;
+  double count = (double)(norm.outer * norm.inner);
+  gconstpointer dy = ht_gradient_run_data (run, task, B_DY);
+  gpointer dx = ht_gradient_run_data (run, task, B_DX), dscale = ht_gradient_run_data (run, task, B_DSCALE);
+  gpointer dshift = ht_gradient_run_data (run, task, B_DSHIFT);
+  g_autofree double *mean = g_new (double, 6 * MAX (n, 1));
+  double *dy_sum = mean + n, *product_sum = dy_sum + n, *a = product_sum + n, *b = a + n, *d = b + n;
+
+  for (gsize c = 0; c < n; c++)
+    mean[c] = load (&norm, ht_gradient_run_data (run, task, B_MEAN), c);
+  if (norm.is_double)
+    ht_kernel_channel_sums_double (norm.x, dy, norm.outer, n, norm.inner, mean, dy_sum, product_sum);
+  else
+    ht_kernel_channel_sums_float (norm.x, dy, norm.outer, n, norm.inner, mean, dy_sum, product_sum);
+  for (gsize c = 0; c < n; c++)
+    {
+      double inverse = 1.0 / sqrt (load (&norm, ht_gradient_run_data (run, task, B_VARIANCE), c) + norm.epsilon);
+      a[c] = load (&norm, ht_gradient_run_data (run, task, B_SCALE), c) * inverse;
+      b[c] = -a[c] * inverse * inverse * product_sum[c] / count;
+      d[c] = -a[c] * dy_sum[c] / count;
+      if (dshift)
+        store (&norm, dshift, c, dy_sum[c]);
+      if (dscale)
+        store (&norm, dscale, c, product_sum[c] * inverse);
+    }
+  if (dx && norm.is_double)
+    ht_kernel_channel_gradient_double (norm.x, dy, dx, norm.outer, n, norm.inner, mean, a, b, d);
+  else if (dx)
+    ht_kernel_channel_gradient_float (norm.x, dy, dx, norm.outer, n, norm.inner, mean, a, b, d);
   return TRUE;
 }
 
