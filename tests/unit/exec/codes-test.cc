@@ -211,6 +211,37 @@ TEST (Codes, LayersAreIntegerArithmetic)
     }
 }
 
+// A factor of 1 / 64: every sixty-fourth sum lies in the middle between two codes. Sums of values miss the middle by
+// their roundings and fall to either side; sums of codes do not.
+TEST (Codes, SumsInTheMiddleGoToTheEvenCode)
+{
+  Layer layer (20, 17, 1, 5);
+  for (gint64 &code : layer.weight)
+    code %= 4;
+  std::fill (layer.weight_scale.begin (), layer.weight_scale.end (), 0.0031f);
+  const Grid grid = { x_grid.scale * 0.0031f * 64, -128 };
+  Builder b;
+  b.input ("x", { 1, 20, 6, 6 });
+  b.constant ("w", floats ({ 17, 20, 3, 3 }, layer.weight_values ()));
+  b.constant ("b", floats ({ 17 }, layer.bias_values (x_grid.scale)));
+  HtNode *node = b.node ("Conv", { "x", "w", "b" }, { "y" });
+  const gint64 pads[] = { 1, 1, 1, 1 };
+  ht_graph_set_ints (b.graph (), node, "pads", pads, 4);
+  b.output ("y");
+  g_autoptr (HtExecutor) executor = ht_executor_new (b.graph (), nullptr);
+  set (executor, "x", 8, FALSE, { x_grid.scale }, x_grid.offset);
+  set (executor, "y", 8, FALSE, { grid.scale }, grid.offset);
+  set_layer (executor, layer, x_grid.scale, "w", "b");
+  GError *error = nullptr;
+  Table in;
+  in.add ("x", floats ({ 1, 20, 6, 6 }, input ()));
+  Table out (ht_executor_run (executor, in, nullptr, nullptr, &error));
+  ASSERT_NO_GERROR (error);
+  Codes expected = layer.run (to_codes (input (), x_grid), x_grid.scale, grid, -128);
+  EXPECT_EQ (values (out["y"]), to_values (expected, grid.scale));
+  EXPECT_GT (std::count_if (expected.begin (), expected.end (), [] (gint64 c) { return c > -128 && c < 127; }), 400);
+}
+
 TEST (Codes, AThreadMoreOrLessChangesNothing)
 {
   Network net;

@@ -272,6 +272,8 @@ TEST (Fusion, NormalizesPlainTensorsInOneStep)
   Table in;
   in.add ("x", integers ({ 2, 9, 5, 7 }, -3, 3));
   sides.same (in);
+  auto *plan = static_cast<HtExecPlan *> (g_ptr_array_index (sides.fused ()->plans, 0));
+  EXPECT_EQ (plan->steps->len, 4u) << "two convolutions and a step behind each";
   sides.same (in, { "n", "s" });
   for (const char *name : { "c", "n", "r", "m", "s", "y" })
     {
