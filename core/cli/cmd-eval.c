@@ -74,8 +74,52 @@ choose_batch (HtExecutor *executor, HtDataset *dataset, guint batch, guint64 mem
   return sample ? cli_choose_batch (executor, sample, batch, memory, NULL, error) : 0;
 }
 
+/* What --parts names: one kind of quantizers, one layer's, or all but one layer's. */
+static HtSimulationParts *
+choose_parts (HtSimulation *simulation, const char *text, GError **error)
+{
+  static const char layer[] = "layer:", rest[] = "all-but:";
+  static const char *const words[] = { "weights", "activations", layer, rest, NULL };
+  HtQuantizerKinds kinds = 0;
+  const char *name = NULL;
+  if (g_str_equal (text, "weights"))
+    kinds = HT_QUANTIZERS_WEIGHTS;
+  else if (g_str_equal (text, "activations"))
+    kinds = HT_QUANTIZERS_ACTIVATIONS;
+  else if (g_str_has_prefix (text, layer))
+    name = text + strlen (layer);
+  else if (g_str_has_prefix (text, rest))
+    {
+      kinds = HT_QUANTIZERS_ALL;
+      name = text + strlen (rest);
+    }
+  else
+    {
+      const char *nearest = ht_suggest (text, words);
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
+                   "--parts is '%s', expected 'weights', 'activations', 'layer:NAME' or 'all-but:NAME'%s%s%s", text,
+                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+      return NULL;
+    }
+  g_autoptr (HtSimulationParts) parts = ht_simulation_parts_new (simulation, kinds);
+  if (name != NULL && !ht_simulation_parts_switch_layer (parts, name, HT_QUANTIZERS_ALL, kinds == 0, error))
+    return NULL;
+  return g_steal_pointer (&parts);
+}
+
+static HtExecutor *
+open_executor (HtGraph *graph, const char *encodings, const char *choice, GError **error)
+{
+  if (encodings == NULL || choice == NULL)
+    return cli_open_executor (graph, encodings, error);
+  g_autoptr (HtSimulation) simulation = cli_open_simulation (graph, encodings, error);
+  g_autoptr (HtSimulationParts) parts = simulation != NULL ? choose_parts (simulation, choice, error) : NULL;
+  return parts != NULL ? ht_simulation_parts_create_executor (parts, error) : NULL;
+}
+
 static HtMetrics *
-measure (const char *model, const char *encodings, HtDataset *dataset, guint batch, guint64 memory, GError **error)
+measure (const char *model, const char *encodings, const char *parts, HtDataset *dataset, guint batch, guint64 memory,
+         GError **error)
 {
   GCancellable *cancellable = cli_watch_interrupts ();
   g_autoptr (HtGraph) graph = ht_graph_load (model, error);
@@ -92,7 +136,7 @@ measure (const char *model, const char *encodings, HtDataset *dataset, guint bat
       return NULL;
     }
   ht_graph_seal (graph);
-  g_autoptr (HtExecutor) executor = cli_open_executor (graph, encodings, error);
+  g_autoptr (HtExecutor) executor = open_executor (graph, encodings, parts, error);
   g_autoptr (HtExecutor) reference = executor != NULL && encodings != NULL ? ht_executor_new (graph, error) : NULL;
   if (executor == NULL || (encodings != NULL && reference == NULL))
     return NULL;
@@ -107,7 +151,7 @@ int
 cli_eval (int argc, char **argv)
 {
   g_auto (GStrv) data = NULL;
-  g_autofree char *labels = NULL, *encodings = NULL, *memory = NULL;
+  g_autofree char *labels = NULL, *encodings = NULL, *parts = NULL, *memory = NULL;
   guint64 budget;
   gboolean json = FALSE;
   int batch = 0, samples = 0, threads = 0;
@@ -118,6 +162,8 @@ cli_eval (int argc, char **argv)
           { "labels", 'l', 0, G_OPTION_ARG_FILENAME, &labels, "The class of each sample", "FILE" },
           { "encodings", 'e', 0, G_OPTION_ARG_FILENAME, &encodings, "Measure the simulation with these encodings",
             "FILE" },
+          { "parts", 'p', 0, G_OPTION_ARG_STRING, &parts,
+            "Quantize only this: weights, activations, layer:NAME or all-but:NAME", "PARTS" },
           { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Samples at a time", "N" },
           { "memory", 0, 0, G_OPTION_ARG_STRING, &memory, "Take smaller batches where this would be exceeded", "SIZE" },
           { "samples", 'n', 0, G_OPTION_ARG_INT, &samples, "Use only the first N samples", "N" },
@@ -136,6 +182,8 @@ cli_eval (int argc, char **argv)
     return cli_usage ("eval", "--data is missing");
   if (batch < 0 || samples < 0)
     return cli_usage ("eval", "--batch and --samples must be positive");
+  if (parts != NULL && encodings == NULL)
+    return cli_usage ("eval", "--parts needs --encodings");
   if (labels == NULL && encodings == NULL && !g_str_has_suffix (data[0], ".npz"))
     return cli_usage ("eval", "nothing to measure: give --labels, or --encodings to compare with the network itself");
   g_autoptr (GError) error = NULL;
@@ -144,7 +192,7 @@ cli_eval (int argc, char **argv)
   ht_dataset_set_limit (dataset, (guint)samples);
   if (!add_data (dataset, data, &error) || (labels != NULL && !ht_dataset_set_labels_file (dataset, labels, &error)))
     return cli_fail (error);
-  g_autoptr (HtMetrics) metrics = measure (argv[1], encodings, dataset, (guint)batch, budget, &error);
+  g_autoptr (HtMetrics) metrics = measure (argv[1], encodings, parts, dataset, (guint)batch, budget, &error);
   if (metrics == NULL)
     return cli_fail (error);
   if (json)

@@ -46,7 +46,7 @@ make_bias_scales (HtEncoding *input, HtEncoding *weight, const float *bias, gsiz
 /* The constant bias of a layer whose input and weight are quantized; NULL: there is none, or it has a grid of its own.
  */
 static HtTensor *
-find_bias (HtSimulation *self, HtNode *node, HtEncoding **input, HtEncoding **weight)
+find_bias (HtSimulation *self, const HtSimulationParts *parts, HtNode *node, HtEncoding **input, HtEncoding **weight)
 {
   g_autoptr (HtTensor) bias = NULL;
   const char *name;
@@ -54,9 +54,10 @@ find_bias (HtSimulation *self, HtNode *node, HtEncoding **input, HtEncoding **we
   if (!has_plain_bias (self->graph, node))
     return NULL;
   name = ht_node_get_input (node, 2);
-  *input = ht_simulation_find_grid (self, ht_node_get_input (node, 0));
-  *weight = g_hash_table_lookup (self->encodings, ht_node_get_input (node, 1));
-  if (!*input || !*weight || !ht_graph_is_constant (self->graph, name) || g_hash_table_contains (self->encodings, name))
+  *input = ht_simulation_find_grid (self, parts, ht_node_get_input (node, 0));
+  *weight = ht_simulation_find_encoding (self, parts, ht_node_get_input (node, 1));
+  if (!*input || !*weight || !ht_graph_is_constant (self->graph, name)
+      || ht_simulation_find_encoding (self, parts, name))
     return NULL;
   bias = ht_graph_get_constant (self->graph, name);
   if (!bias || ht_tensor_get_n_dims (bias) != 1 || ht_tensor_get_data_type (bias) != HT_DATA_TYPE_FLOAT
@@ -66,10 +67,11 @@ find_bias (HtSimulation *self, HtNode *node, HtEncoding **input, HtEncoding **we
 }
 
 gboolean
-ht_bias_grid_make (HtSimulation *self, HtNode *node, HtEncoding **encoding, GError **error)
+ht_bias_grid_make (HtSimulation *self, const HtSimulationParts *parts, HtNode *node, HtEncoding **encoding,
+                   GError **error)
 {
   HtEncoding *input, *weight;
-  g_autoptr (HtTensor) bias = find_bias (self, node, &input, &weight);
+  g_autoptr (HtTensor) bias = find_bias (self, parts, node, &input, &weight);
   g_autofree double *scales = NULL;
   g_autofree gint64 *offsets = NULL;
   gsize n_scales;
@@ -92,7 +94,7 @@ fit_weight (HtSimulation *self, HtNode *node, GError **error)
 {
   const char *name = ht_node_get_input (node, 1);
   HtEncoding *input, *weight;
-  g_autoptr (HtTensor) bias = find_bias (self, node, &input, &weight);
+  g_autoptr (HtTensor) bias = find_bias (self, NULL, node, &input, &weight);
   g_autoptr (GString) raised = g_string_new (NULL);
   gsize n_grids;
 

@@ -3,11 +3,12 @@
  * accumulator: scale of the input times scale of the weight. */
 #pragma once
 
-#include <halftone/simulation.h>
+#include <halftone/simulation-parts.h>
 
 /* The grid of the bias of `node` (32 bits, one for each channel or one in all). *encoding is NULL where the bias stays
  * in floating point: the node has none or no quantized layer's, or an int32 cannot hold it. FALSE: an error. */
-gboolean ht_bias_grid_make (HtSimulation *simulation, HtNode *node, HtEncoding **encoding, GError **error);
+gboolean ht_bias_grid_make (HtSimulation *simulation, const HtSimulationParts *parts, HtNode *node,
+                            HtEncoding **encoding, GError **error);
 
 /* Raises the scales of computed weight encodings so far that biases fit int32: a channel whose weights are next to
  * nothing would ask for steps that its bias is too large for. What was raised is noted. */

@@ -262,7 +262,7 @@ write_bias (Writer *writer, HtNode *node, GError **error)
   const char *name;
   gsize n_scales;
 
-  if (!ht_bias_grid_make (writer->simulation, node, &encoding, error))
+  if (!ht_bias_grid_make (writer->simulation, NULL, node, &encoding, error))
     return FALSE;
   if (!encoding)
     return TRUE;
@@ -322,7 +322,7 @@ write_kept_grids (Writer *writer, GError **error)
       for (guint k = 0; k < ht_node_get_n_outputs (node); k++)
         {
           const char *tensor = ht_node_get_output (node, k);
-          HtEncoding *encoding = ht_simulation_find_kept_grid (self, tensor);
+          HtEncoding *encoding = ht_simulation_find_kept_grid (self, NULL, tensor);
 
           if (encoding && !ht_graph_is_output (self->graph, tensor)
               && !ht_graph_is_constant (self->graph, tensor) && !write_activation (writer, tensor, encoding, error))

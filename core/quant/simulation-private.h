@@ -5,6 +5,7 @@
 
 #include "quant/placement.h"
 #include "quant/quantizer.h"
+#include "quant/simulation-parts-private.h"
 
 typedef enum
 {
@@ -25,10 +26,11 @@ struct _HtSimulation
   GHashTable *given;     /* names of tensors whose encoding calibration leaves */
 };
 
-/* The encoding whose grid the values of a tensor lie on: its own, or one that operators before it kept. NULL: none. */
-HtEncoding *ht_simulation_find_grid (HtSimulation *self, const char *tensor);
+/* The encoding whose grid the values of a tensor lie on: its own, or one that operators before it kept. NULL: none.
+ * `parts` may be NULL: all quantizers are on. */
+HtEncoding *ht_simulation_find_grid (HtSimulation *self, const HtSimulationParts *parts, const char *tensor);
 /* The same, but only where it was kept: one grid for the whole tensor, and not the tensor's own quantizer. */
-HtEncoding *ht_simulation_find_kept_grid (HtSimulation *self, const char *tensor);
+HtEncoding *ht_simulation_find_kept_grid (HtSimulation *self, const HtSimulationParts *parts, const char *tensor);
 HtEncodingOrigin ht_simulation_get_origin (HtSimulation *self, const char *tensor);
 /* Checks that an encoding fits the tensor of a quantizer: rank and channels. */
 gboolean ht_simulation_check_encoding (HtSimulation *self, HtQuantizer *quantizer, HtEncoding *encoding,

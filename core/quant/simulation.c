@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* A graph with a quantizer for each tensor that the target's rules quantize, and their encodings. */
-#include "quant/bias-grid.h"
 #include "quant/simulation-private.h"
 
 #include <halftone/error.h>
@@ -194,17 +193,17 @@ ht_simulation_get_encoding (HtSimulation *self, const char *tensor)
 }
 
 HtEncoding *
-ht_simulation_find_grid (HtSimulation *self, const char *tensor)
+ht_simulation_find_grid (HtSimulation *self, const HtSimulationParts *parts, const char *tensor)
 {
   const char *grid = g_hash_table_lookup (self->placement->grids, tensor);
 
-  return grid ? g_hash_table_lookup (self->encodings, grid) : NULL;
+  return grid ? ht_simulation_find_encoding (self, parts, grid) : NULL;
 }
 
 HtEncoding *
-ht_simulation_find_kept_grid (HtSimulation *self, const char *tensor)
+ht_simulation_find_kept_grid (HtSimulation *self, const HtSimulationParts *parts, const char *tensor)
 {
-  HtEncoding *encoding = ht_simulation_find_grid (self, tensor);
+  HtEncoding *encoding = ht_simulation_find_grid (self, parts, tensor);
 
   if (!encoding || g_hash_table_contains (self->by_name, tensor) || ht_encoding_get_axis (encoding) >= 0)
     return NULL;
@@ -317,65 +316,6 @@ ht_simulation_set_encoding (HtSimulation *self, const char *tensor, HtEncoding *
     return FALSE;
   ht_simulation_take_encoding (self, tensor, encoding, HT_ORIGIN_GIVEN);
   return TRUE;
-}
-
-/* A constant that several nodes read has no grid of its own here: each would ask for another one. */
-static gboolean
-quantize_layers (HtSimulation *self, HtExecutor *executor, GError **error)
-{
-  guint n_nodes = ht_graph_get_n_nodes (self->graph);
-
-  for (guint i = 0; i < n_nodes; i++)
-    {
-      HtNode *node = ht_graph_get_node (self->graph, i);
-      HtEncoding *kept = NULL;
-      g_autoptr (HtEncoding) encoding = NULL;
-
-      /* The layer shall know its input's grid: rounding to it once more changes nothing. */
-      if (ht_node_is_op (node, "Conv"))
-        kept = ht_simulation_find_kept_grid (self, ht_node_get_input (node, 0));
-      if (kept)
-        ht_executor_set_encoding (executor, ht_node_get_input (node, 0), kept);
-      if (!ht_bias_grid_make (self, node, &encoding, error))
-        return FALSE;
-      if (encoding && ht_graph_count_uses (self->graph, ht_node_get_input (node, 2)) == 1)
-        ht_executor_set_encoding (executor, ht_node_get_input (node, 2), encoding);
-    }
-  return TRUE;
-}
-
-/**
- * ht_simulation_create_executor:
- * @self: a simulation
- * @error: return location for an error
- *
- * Makes an executor that runs the network quantized, with all encodings that there are now. Biases of layers whose input
- * and weight are quantized are rounded to int32 in steps of input scale times weight scale, as devices and the exported
- * file do.
- *
- * Returns: (transfer full) (nullable): the executor, or %NULL with @error set
- */
-HtExecutor *
-ht_simulation_create_executor (HtSimulation *self, GError **error)
-{
-  g_autoptr (HtExecutor) executor = NULL;
-
-  g_return_val_if_fail (HT_IS_SIMULATION (self), NULL);
-
-  executor = ht_executor_new (self->graph, error);
-  if (!executor)
-    return NULL;
-  for (guint i = 0; i < self->placement->quantizers->len; i++)
-    {
-      const char *tensor = ht_quantizer_get_tensor (g_ptr_array_index (self->placement->quantizers, i));
-      HtEncoding *encoding = g_hash_table_lookup (self->encodings, tensor);
-
-      if (encoding)
-        ht_executor_set_encoding (executor, tensor, encoding);
-    }
-  if (!quantize_layers (self, executor, error))
-    return NULL;
-  return g_steal_pointer (&executor);
 }
 
 /**

@@ -28,6 +28,7 @@
 #include <halftone/recipe.h>
 #include <halftone/run.h>
 #include <halftone/schedule.h>
+#include <halftone/simulation-parts.h>
 #include <halftone/simulation.h>
 #include <halftone/tensor.h>
 #include <halftone/validation.h>

@@ -78,6 +78,46 @@ TEST (Eval, AgreesWithTheRun)
   EXPECT_NEAR (number (after, { "sqnr" }), number (report, { "results", "metrics", "result", "sqnr" }), 0.1);
 }
 
+TEST (Eval, SwitchesTheSimulationByPart)
+{
+  support::TemporaryFolder folder;
+  std::string out = folder / "out";
+  ASSERT_EQ (run ({ "run", demo ("demo.yaml"), "-o", out }).code, 0);
+  auto eval = [&] (const std::vector<std::string> &more) {
+    std::vector<std::string> arguments
+        = with_preprocess ({ "eval", out + "/demo.onnx", "-e", out + "/demo.encodings", "-d", demo ("evaluation.npy"),
+                             "--json" });
+    arguments.insert (arguments.end (), more.begin (), more.end ());
+    return run (arguments);
+  };
+  auto sqnr = [&] (const std::vector<std::string> &more) {
+    auto result = eval (more);
+    EXPECT_EQ (result.code, 0) << result.err;
+    g_autoptr (JsonNode) metrics = command::parse (result.out);
+    return number (metrics, { "sqnr" });
+  };
+  g_autoptr (HtGraph) graph = ht_graph_load ((out + "/demo.onnx").c_str (), nullptr);
+  g_autoptr (GPtrArray) layers = ht_graph_list_layers (graph);
+  std::string first = ht_layer_get_output ((HtLayer *)g_ptr_array_index (layers, 0));
+  double all = sqnr ({});
+  EXPECT_GT (sqnr ({ "--parts", "weights" }), all);
+  EXPECT_GT (sqnr ({ "--parts", "activations" }), all);
+  double one = sqnr ({ "--parts", "layer:" + first });
+  EXPECT_GT (one, all);
+  EXPECT_TRUE (std::isfinite (one));
+  EXPECT_NE (sqnr ({ "--parts", "all-but:" + first }), all);
+  auto unknown = eval ({ "--parts", "wieghts" });
+  EXPECT_EQ (unknown.code, 3);
+  EXPECT_HAS (unknown.err, "did you mean 'weights'");
+  auto nobody = eval ({ "--parts", "layer:nobody" });
+  EXPECT_EQ (nobody.code, 3);
+  EXPECT_HAS (nobody.err, "'nobody'");
+  auto without = run (with_preprocess ({ "eval", out + "/demo.onnx", "-d", demo ("evaluation.npy"), "-l",
+                                         demo ("labels.npy"), "--parts", "weights" }));
+  EXPECT_EQ (without.code, 2);
+  EXPECT_HAS (without.err, "--encodings");
+}
+
 TEST (Eval, SaysWhatIsWrongWithTheData)
 {
   support::TemporaryFolder folder;
