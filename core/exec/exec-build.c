@@ -35,6 +35,13 @@ ht_exec_builder_get_encoding (HtExecBuilder *self, const char *name)
   return g_hash_table_lookup (self->request->encodings, name);
 }
 
+gboolean
+ht_exec_builder_has_same_encoding (HtExecBuilder *self, const char *a, const char *b)
+{
+  HtEncoding *encoding = ht_exec_builder_get_encoding (self, a);
+  return encoding && encoding == ht_exec_builder_get_encoding (self, b);
+}
+
 guint
 ht_exec_builder_get_n_uses (HtExecBuilder *self, const char *name)
 {
@@ -117,6 +124,13 @@ ht_exec_builder_is_blocked (HtExecBuilder *self, const char *name)
 {
   return ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_BLOCKED)
          || ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_BLOCKED_CODES);
+}
+
+gboolean
+ht_exec_builder_is_coded (HtExecBuilder *self, const char *name)
+{
+  return ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_BLOCKED_CODES)
+         && !ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_BLOCKED);
 }
 
 gboolean

@@ -41,6 +41,9 @@ gboolean ht_exec_builder_get_float_dims (HtExecBuilder *self, const char *name, 
 /* The content behind a name where no run is needed to know it, before its encoding. */
 HtTensor *ht_exec_builder_get_constant (HtExecBuilder *self, const char *name);
 HtEncoding *ht_exec_builder_get_encoding (HtExecBuilder *self, const char *name);
+/* Do both tensors have one encoding? Plans may count on it: ht_executor_set_encoding() forgets them when that changes.
+ */
+gboolean ht_exec_builder_has_same_encoding (HtExecBuilder *self, const char *a, const char *b);
 gboolean ht_exec_builder_is_given (HtExecBuilder *self, const char *name);
 /* May the tensor stay inside a step: read `n_uses` times by nodes of this plan and seen by nobody else? */
 gboolean ht_exec_builder_is_inner (HtExecBuilder *self, const char *name, guint n_uses);
@@ -54,6 +57,8 @@ gboolean ht_exec_builder_is_made (HtExecBuilder *self, const char *name);
 gboolean ht_exec_builder_has (HtExecBuilder *self, const char *name, HtExecLayout layout);
 /* In the blocked layout, values or codes? */
 gboolean ht_exec_builder_is_blocked (HtExecBuilder *self, const char *name);
+/* Blocked codes and no blocked values: what a step had better read that takes either. */
+gboolean ht_exec_builder_is_coded (HtExecBuilder *self, const char *name);
 /* Can the tensor have the blocked layout: float, static, batch, channels and one to three axes, no grid for each
  * channel? */
 gboolean ht_exec_builder_can_block (HtExecBuilder *self, const char *name);

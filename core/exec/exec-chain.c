@@ -103,7 +103,16 @@ ht_exec_chain_free (HtExecChain *self)
   g_free (self->residual);
   g_clear_pointer (&self->scale, g_aligned_free);
   g_clear_pointer (&self->shift, g_aligned_free);
+  ht_exec_chain_free (self->next);
   g_free (self);
+}
+
+HtExecChain *
+ht_exec_chain_get_end (HtExecChain *self)
+{
+  while (self->next)
+    self = self->next;
+  return self;
 }
 
 static void
@@ -466,6 +475,28 @@ step_over_grid (HtExecChain *self, HtEncoding *encoding, char **inner, guint *st
   return TRUE;
 }
 
+/* Begins the next chain with the one reader of the output, where all that the kernel writes is in its final form. */
+static void
+go_on (HtExecChain *self, HtExecBuilder *builder)
+{
+  HtEncoding *encoding = ht_exec_builder_get_encoding (builder, self->output);
+
+  if (!(self->parts & HT_CHAIN_NEXT) || (encoding && !ht_exec_can_fuse_grid (encoding))
+      || !ht_exec_builder_is_inner (builder, self->output, 1))
+    return;
+  HtExecChain *next = ht_exec_chain_new (builder, self->output, self->layout, self->axis,
+                                         HT_CHAIN_AFFINE | HT_CHAIN_ACTIVATION | HT_CHAIN_NEXT);
+  if (next && ht_exec_chain_append (next, builder, ht_exec_builder_get_use (builder, self->output, 0)))
+    {
+      self->next = next;
+      ht_exec_chain_extend (next, builder);
+    }
+  else
+    {
+      ht_exec_chain_free (next);
+    }
+}
+
 void
 ht_exec_chain_extend (HtExecChain *self, HtExecBuilder *builder)
 {
@@ -495,6 +526,8 @@ ht_exec_chain_extend (HtExecChain *self, HtExecBuilder *builder)
           self->inner = inner;
         }
     }
+  if (builder->request->mode == HT_EXEC_FUSED)
+    go_on (self, builder);
 }
 
 gboolean
@@ -612,7 +645,7 @@ ht_exec_chain_prepare (HtExecChain *self, HtExecutor *executor, GError **error)
   HtEncoding *encoding = g_hash_table_lookup (executor->encodings, self->output);
   HtEncoding *inner = self->inner ? g_hash_table_lookup (executor->encodings, self->inner) : NULL;
 
-  if (!prepare_affine (self, executor, error))
+  if (!prepare_affine (self, executor, error) || (self->next && !ht_exec_chain_prepare (self->next, executor, error)))
     return FALSE;
   self->wide = encoding && !ht_exec_can_fuse_grid (encoding) ? encoding : NULL;
   if (encoding)
@@ -623,6 +656,7 @@ ht_exec_chain_prepare (HtExecChain *self, HtExecutor *executor, GError **error)
   self->epilogue.shift = self->shift;
   self->epilogue.inner_grid = inner ? &self->inner_grid : NULL;
   self->epilogue.grid = encoding && !self->wide ? &self->grid : NULL;
+  self->epilogue.next = self->next ? &self->next->epilogue : NULL;
   return TRUE;
 }
 
@@ -639,6 +673,8 @@ ht_exec_chain_get_epilogue (const HtExecChain *self, HtTensor *residual)
 void
 ht_exec_chain_finish (const HtExecChain *self, float *y, gsize n)
 {
+  while (self->next)
+    self = self->next;
   if (self->wide)
     ht_exec_fake_quantize_floats (self->wide, y, n);
 }

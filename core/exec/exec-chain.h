@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What happens to a tensor between the sum that makes it and memory: the nodes after it that become the epilogue of its
- * step (kernels/blocked.h), in the order affine, inner grid, residual, activation, grid. */
+ * step (kernels/blocked.h), in the order affine, inner grid, residual, activation, grid. What does not fit this order
+ * begins the next chain of the same step, without residuals, where the kernel can go over its results once more. */
 #pragma once
 
 #include "exec/exec-build.h"
@@ -20,9 +21,11 @@ typedef enum
   HT_CHAIN_RESIDUAL = 1 << 1,
   HT_CHAIN_ACTIVATION = 1 << 2,
   HT_CHAIN_ALL = 7,
+  HT_CHAIN_NEXT = 1 << 3, /* further chains */
 } HtExecChainParts;
 
-typedef struct
+typedef struct _HtExecChain HtExecChain;
+struct _HtExecChain
 {
   HtExecLayout layout;
   guint axis; /* of the channels */
@@ -31,14 +34,15 @@ typedef struct
   HtExecChainParts parts; /* what the kernel can do */
   GArray *affines;        /* of exec-chain.c, in their order */
   char *inner;            /* the tensor that the inner grid is of; NULL: none */
-  char *output;           /* the tensor that goes to memory */
+  char *output;           /* the tensor that goes to memory, or to the next chain */
   char *residual;         /* NULL: none */
   HtEpilogue epilogue;    /* whole after ht_exec_chain_prepare() */
   float *scale, *shift;
   HtGrid inner_grid, grid;
   gboolean clamp_in_grid; /* the ends of the grid do what the activation, a clamp, would */
   HtEncoding *wide;       /* of the output, where the epilogue cannot apply it */
-} HtExecChain;
+  HtExecChain *next;      /* NULL: none */
+};
 
 void ht_exec_param_init (HtExecParam *self, HtExecBuilder *builder, const char *name);
 void ht_exec_param_clear (HtExecParam *self);
@@ -53,6 +57,8 @@ gboolean ht_exec_chain_add_shift (HtExecChain *self, HtExecBuilder *builder, con
 gboolean ht_exec_chain_append (HtExecChain *self, HtExecBuilder *builder, HtNode *node);
 /* Appends all that follows, as far as the plan's mode, encodings and readers allow. */
 void ht_exec_chain_extend (HtExecChain *self, HtExecBuilder *builder);
+/* The last chain: its output is the step's. */
+HtExecChain *ht_exec_chain_get_end (HtExecChain *self);
 
 /* Finds grids and constants for the runs to come. */
 gboolean ht_exec_chain_prepare (HtExecChain *self, HtExecutor *executor, GError **error);

@@ -39,6 +39,13 @@ ht_exec_codes_suit_node (HtExecBuilder *builder, HtNode *node)
          && (bias[0] == '\0' || (bias_encoding && ht_encoding_get_bits (bias_encoding) == 32));
 }
 
+/* Nodes whose steps take codes as they are, where what they make has the grid of what they read. */
+static gboolean
+moves_codes (HtNode *node)
+{
+  return ht_node_is_op (node, "Pad") || ht_node_is_op (node, "MaxPool");
+}
+
 gboolean
 ht_exec_codes_suit_tensor (HtExecBuilder *builder, const char *name)
 {
@@ -47,10 +54,28 @@ ht_exec_codes_suit_tensor (HtExecBuilder *builder, const char *name)
   for (guint i = 0; i < ht_exec_builder_get_n_uses (builder, name); i++)
     {
       HtNode *reader = ht_exec_builder_get_use (builder, name, i);
-      if (ht_exec_codes_suit_node (builder, reader) && strcmp (ht_node_get_input (reader, 0), name) == 0)
+      if (strcmp (ht_node_get_input (reader, 0), name) != 0)
+        continue;
+      if (ht_exec_codes_suit_node (builder, reader))
+        return TRUE;
+      const char *moved = ht_node_get_output (reader, 0);
+      if (moves_codes (reader) && ht_exec_builder_has_same_encoding (builder, name, moved)
+          && ht_exec_codes_suit_tensor (builder, moved))
         return TRUE;
     }
   return FALSE;
+}
+
+HtExecLayout
+ht_exec_codes_choose_layout (HtExecBuilder *builder, const char *name)
+{
+  return ht_exec_codes_suit_tensor (builder, name) ? HT_EXEC_LAYOUT_BLOCKED_CODES : HT_EXEC_LAYOUT_BLOCKED;
+}
+
+float
+ht_exec_codes_get_unit (const HtExecValue *value)
+{
+  return value->layout >= HT_EXEC_LAYOUT_PLAIN_CODES ? ht_exec_read_grid (value->encoding).scale : 0.0f;
 }
 
 gboolean
@@ -114,7 +139,6 @@ ht_exec_codes_prepare (HtExecChain *chain, HtExecutor *executor, HtExecPlan *pla
   HtEpilogue *e = &chain->epilogue;
   HtGrid *first = chain->inner ? &chain->inner_grid : &chain->grid;
   HtGrid input = ht_exec_read_grid (ht_exec_plan_value (plan, step->inputs[0])->encoding), output = *first;
-  const HtExecValue *residual = step->n_inputs > 1 ? ht_exec_plan_value (plan, step->inputs[1]) : NULL;
   gboolean leaves_codes = ht_exec_plan_value (plan, step->outputs[0])->layout == HT_EXEC_LAYOUT_BLOCKED_CODES;
 
   set_factors (chain, &input, g_hash_table_lookup (executor->encodings, weight->name), &output);
@@ -124,12 +148,10 @@ ht_exec_codes_prepare (HtExecChain *chain, HtExecutor *executor, HtExecPlan *pla
     clamp_grid (first, e->low / output.scale, e->high / output.scale);
   chain->clamp_in_grid = chain->inner == NULL;
   if (leaves_codes)
-    chain->grid.unit = 1.0f;
+    ht_exec_chain_get_end (chain)->grid.unit = 1.0f;
   e->scale = chain->scale;
   e->shift = chain->shift;
   e->shift_first = TRUE;
-  e->residual_unit = residual && residual->layout == HT_EXEC_LAYOUT_BLOCKED_CODES
-                         ? ht_exec_read_grid (residual->encoding).scale
-                         : 0.0f;
+  e->residual_unit = step->n_inputs > 1 ? ht_exec_codes_get_unit (ht_exec_plan_value (plan, step->inputs[1])) : 0.0f;
   return TRUE;
 }

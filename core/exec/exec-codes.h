@@ -9,8 +9,13 @@
 
 /* A layer's own grids: its input's, its weight's (8 bits at most) and, if it has a bias, an int32 one for that. */
 gboolean ht_exec_codes_suit_node (HtExecBuilder *builder, HtNode *node);
-/* Is a tensor to be kept as codes: on a grid of 8 bits at most, and read by a layer on integers? */
+/* Is a tensor to be kept as codes: on a grid of 8 bits at most, and read by a layer on integers, itself or behind steps
+ * that move codes as they are? */
 gboolean ht_exec_codes_suit_tensor (HtExecBuilder *builder, const char *name);
+/* The layout in which a step that can leave either had better make a tensor. */
+HtExecLayout ht_exec_codes_choose_layout (HtExecBuilder *builder, const char *name);
+/* What the codes of `value` are multiples of; 0: it holds values. */
+float ht_exec_codes_get_unit (const HtExecValue *value);
 /* Does the sum of `chain`, which starts at the output of `node`, meet a grid of 8 bits at most before anything is
  * added? */
 gboolean ht_exec_codes_suit_chain (HtExecBuilder *builder, HtNode *node, const HtExecChain *chain);

@@ -170,13 +170,27 @@ ht_executor_set_mode (HtExecutor *self, HtExecMode mode)
   g_mutex_unlock (&self->lock);
 }
 
-/* Plans count on these properties of an encoding; all others may change under them. */
+static guint
+count_tensors (HtExecutor *self, HtEncoding *encoding)
+{
+  GHashTableIter iter;
+  gpointer name, other;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, self->encodings);
+  while (g_hash_table_iter_next (&iter, &name, &other))
+    n += other == encoding;
+  return n;
+}
+
+/* Plans count on these properties of an encoding, and on two tensors having the same one; all else may change under
+ * them. */
 static gboolean
-changes_plans (HtEncoding *old, HtEncoding *new)
+changes_plans (HtExecutor *self, HtEncoding *old, HtEncoding *new)
 {
   gsize n_old, n_new;
 
-  if (old == NULL || new == NULL)
+  if (old == NULL || new == NULL || count_tensors (self, old) > 1 || count_tensors (self, new) > 0)
     return TRUE;
   ht_encoding_get_scales (old, &n_old);
   ht_encoding_get_scales (new, &n_new);
@@ -207,7 +221,7 @@ ht_executor_set_encoding (HtExecutor *self, const char *tensor, HtEncoding *enco
       g_hash_table_remove (self->quantized, tensor);
       ht_executor_forget_packed (self, tensor);
       self->encoding_changes++;
-      if (changes_plans (old, encoding))
+      if (changes_plans (self, old, encoding))
         forget_plans (self);
       else
         g_hash_table_remove_all (self->children);
@@ -478,8 +492,8 @@ ht_executor_run (HtExecutor *self, GHashTable *inputs, const char *const *output
  * @cancellable: (nullable): stops between two nodes
  * @error: return location for an error
  *
- * Runs like ht_executor_run() and shows inner tensors on the way. @func must not run this executor. What would be one step
- * runs apart where a tensor inside it is tapped, so the last bits of results may be others than without taps.
+ * Runs like ht_executor_run() and shows inner tensors on the way. @func must not run this executor. What would be one
+ * step runs apart where a tensor inside it is tapped, so the last bits of results may be others than without taps.
  *
  * Returns: (transfer full) (element-type utf8 HtTensor): the wanted tensors by name, or %NULL with @error set
  */

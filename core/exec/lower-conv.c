@@ -212,7 +212,8 @@ lower (HtExecBuilder *builder, HtNode *node, const char *source, const gint64 *p
   if (!read_geometry (builder, node, &self->geometry) || !crop_input (builder, source, pads, &self->geometry)
       || !choose_input (builder, self))
     return TRUE;
-  self->chain = ht_exec_chain_new (builder, ht_node_get_output (node, 0), HT_EXEC_LAYOUT_BLOCKED, 1, HT_CHAIN_ALL);
+  self->chain = ht_exec_chain_new (builder, ht_node_get_output (node, 0), HT_EXEC_LAYOUT_BLOCKED, 1,
+                                   HT_CHAIN_ALL | HT_CHAIN_NEXT);
   if (self->chain == NULL)
     return TRUE;
   if (bias[0] && !ht_exec_chain_add_shift (self->chain, builder, bias))
@@ -224,17 +225,14 @@ lower (HtExecBuilder *builder, HtNode *node, const char *source, const gint64 *p
   ht_exec_chain_extend (self->chain, builder);
   self->weight.as_codes = ht_exec_codes_suit_chain (builder, node, self->chain);
   Conv *conv = g_steal_pointer (&self);
-  HtExecLayout layout = ht_exec_codes_suit_tensor (builder, conv->chain->output) ? HT_EXEC_LAYOUT_BLOCKED_CODES
-                                                                                 : HT_EXEC_LAYOUT_BLOCKED;
-  if (!conv->weight.as_codes)
-    layout = HT_EXEC_LAYOUT_BLOCKED;
+  const char *output = ht_exec_chain_get_end (conv->chain)->output;
+  HtExecLayout layout = conv->weight.as_codes ? ht_exec_codes_choose_layout (builder, output) : HT_EXEC_LAYOUT_BLOCKED;
   if (!read_inputs (builder, node, conv, inputs, &n_inputs, error))
     {
       conv_free (conv);
       return FALSE;
     }
-  HtExecStep *step
-      = ht_exec_builder_add_step (builder, node, &conv_kind, conv, inputs, n_inputs, conv->chain->output, layout);
+  HtExecStep *step = ht_exec_builder_add_step (builder, node, &conv_kind, conv, inputs, n_inputs, output, layout);
   conv->slice = ht_blocked_conv_slice (&conv->geometry, conv->plain_input);
   step->workspace_size = ht_window_workspace (conv->slice, ht_thread_pool_get_size ());
   step->in_place = n_inputs > 1 ? 2 : 0;
@@ -246,6 +244,15 @@ gboolean
 ht_exec_lower_conv (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error)
 {
   return lower (builder, node, ht_node_get_input (node, 0), NULL, taken, error);
+}
+
+/* Zero lies on every grid: a grid that the values had before changes nothing. */
+static gboolean
+keeps_values (HtExecBuilder *builder, HtNode *pad)
+{
+  const char *padded = ht_node_get_output (pad, 0);
+  return ht_exec_builder_get_encoding (builder, padded) == NULL
+         || ht_exec_builder_has_same_encoding (builder, ht_node_get_input (pad, 0), padded);
 }
 
 /* A Pad that only a convolution reads becomes part of it. */
@@ -260,7 +267,7 @@ ht_exec_lower_pad (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError
     return FALSE;
   HtNode *next = ht_exec_builder_get_use (builder, padded, 0);
   if (*taken || builder->request->mode != HT_EXEC_FUSED || !ht_exec_builder_is_inner (builder, padded, 1)
-      || ht_exec_builder_get_encoding (builder, padded) || g_hash_table_contains (builder->taken, next)
+      || !keeps_values (builder, node) || g_hash_table_contains (builder->taken, next)
       || ht_exec_find_rule (next) == NULL || ht_exec_find_rule (next)->lower != ht_exec_lower_conv
       || strcmp (ht_node_get_input (next, 0), padded) != 0
       || !ht_exec_builder_is_made (builder, ht_node_get_input (node, 0))

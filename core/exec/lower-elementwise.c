@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operators that keep a tensor's shape: activations, normalization with constants, arithmetic. They work on blocked
- * tensors; normalization, and what follows it, also on plain ones. */
-#include "exec/exec-chain.h"
+ * tensors, values or codes; normalization, and what follows it, also on plain ones. */
+#include "exec/exec-codes.h"
 #include "exec/lower.h"
 
 #include "graph/tensor-private.h"
@@ -21,6 +21,7 @@ typedef struct
   Form form;
   gsize batch, channels, positions;
   HtExecChain *chain;
+  float unit; /* of the codes that x holds; 0: it holds values */
 } Elementwise;
 
 static void
@@ -34,7 +35,16 @@ elementwise_free (gpointer data)
 static gboolean
 elementwise_prepare (HtExecutor *executor, HtExecPlan *plan, HtExecStep *step, GError **error)
 {
-  return ht_exec_chain_prepare (((Elementwise *)step->data)->chain, executor, error);
+  Elementwise *self = step->data;
+  const HtExecValue *last = ht_exec_plan_value (plan, step->inputs[step->n_inputs - 1]);
+
+  if (!ht_exec_chain_prepare (self->chain, executor, error))
+    return FALSE;
+  self->unit = ht_exec_codes_get_unit (ht_exec_plan_value (plan, step->inputs[0]));
+  self->chain->epilogue.residual_unit = self->chain->residual ? ht_exec_codes_get_unit (last) : 0.0f;
+  if (ht_exec_plan_value (plan, step->outputs[0])->layout == HT_EXEC_LAYOUT_BLOCKED_CODES)
+    ht_exec_chain_get_end (self->chain)->grid.unit = 1.0f;
+  return TRUE;
 }
 
 static gboolean
@@ -47,7 +57,9 @@ elementwise_forward (const HtExecCall *call, GError **error)
   const float *x = ht_tensor_get_data (call->inputs[0]);
   float *y = call->outputs[0]->data;
 
-  if (self->form == AFFINE)
+  if (self->unit != 0.0f)
+    ht_blocked_affine_of_codes (self->batch, self->channels, self->positions, x, self->unit, &epilogue, y);
+  else if (self->form == AFFINE)
     ht_blocked_affine (self->batch, self->channels, self->positions, x, &epilogue, y);
   else if (self->form == AFFINE_PLAIN)
     ht_plain_affine (self->batch, self->channels, self->positions, x, &epilogue, y);
@@ -72,6 +84,8 @@ add_elementwise (HtExecBuilder *builder, HtNode *node, Form form, const char *x,
   Elementwise *self = g_new0 (Elementwise, 1);
   gint64 dims[HT_TENSOR_MAX_DIMS];
   HtExecLayout layout = form == AFFINE_PLAIN ? HT_EXEC_LAYOUT_PLAIN : HT_EXEC_LAYOUT_BLOCKED;
+  HtExecLayout x_layout = layout, residual_layout = layout;
+  const char *output = ht_exec_chain_get_end (chain)->output;
   guint inputs[3], n_inputs = 0, n_dims = 0;
 
   self->form = form;
@@ -82,16 +96,22 @@ add_elementwise (HtExecBuilder *builder, HtNode *node, Form form, const char *x,
   self->positions = 1;
   for (guint i = 2; i < n_dims; i++)
     self->positions *= (gsize)dims[i];
-  if (!ht_exec_builder_read (builder, node, x, layout, &inputs[n_inputs++], error)
-      || (factor && !ht_exec_builder_read (builder, node, factor, layout, &inputs[n_inputs++], error))
+  if (form == AFFINE && ht_exec_builder_is_coded (builder, x))
+    x_layout = HT_EXEC_LAYOUT_BLOCKED_CODES;
+  if (layout == HT_EXEC_LAYOUT_BLOCKED && chain->residual && ht_exec_builder_is_coded (builder, chain->residual))
+    residual_layout = HT_EXEC_LAYOUT_BLOCKED_CODES;
+  if (layout == HT_EXEC_LAYOUT_BLOCKED)
+    layout = ht_exec_codes_choose_layout (builder, output);
+  if (!ht_exec_builder_read (builder, node, x, x_layout, &inputs[n_inputs++], error)
+      || (factor && !ht_exec_builder_read (builder, node, factor, x_layout, &inputs[n_inputs++], error))
       || (chain->residual
-          && !ht_exec_builder_read (builder, node, chain->residual, layout, &inputs[n_inputs++], error)))
+          && !ht_exec_builder_read (builder, node, chain->residual, residual_layout, &inputs[n_inputs++], error)))
     {
       elementwise_free (self);
       return FALSE;
     }
   HtExecStep *step
-      = ht_exec_builder_add_step (builder, node, &elementwise_kind, self, inputs, n_inputs, chain->output, layout);
+      = ht_exec_builder_add_step (builder, node, &elementwise_kind, self, inputs, n_inputs, output, layout);
   step->in_place = (1u << n_inputs) - 1;
   return TRUE;
 }
@@ -128,7 +148,8 @@ ht_exec_lower_elementwise (HtExecBuilder *builder, HtNode *node, gboolean *taken
       x = ht_node_get_input (node, 0);
       layout = HT_EXEC_LAYOUT_PLAIN;
     }
-  HtExecChain *chain = x ? ht_exec_chain_new (builder, x, layout, 1, HT_CHAIN_ALL) : NULL;
+  HtExecChainParts parts = HT_CHAIN_ALL | (layout == HT_EXEC_LAYOUT_BLOCKED ? HT_CHAIN_NEXT : 0);
+  HtExecChain *chain = x ? ht_exec_chain_new (builder, x, layout, 1, parts) : NULL;
   if (chain == NULL)
     return TRUE;
   if (!ht_exec_chain_append (chain, builder, node))
@@ -180,8 +201,8 @@ ht_exec_lower_mul (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError
       if (!ht_exec_builder_is_blocked (builder, a) || !get_form (builder, a, b, &form))
         return TRUE;
     }
-  HtExecChain *chain
-      = ht_exec_chain_new (builder, ht_node_get_output (node, 0), HT_EXEC_LAYOUT_BLOCKED, 1, HT_CHAIN_ALL);
+  HtExecChain *chain = ht_exec_chain_new (builder, ht_node_get_output (node, 0), HT_EXEC_LAYOUT_BLOCKED, 1,
+                                          HT_CHAIN_ALL | HT_CHAIN_NEXT);
   if (chain == NULL)
     return TRUE;
   ht_exec_chain_extend (chain, builder);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Pools of tensors that are blocked already. */
-#include "exec/exec-chain.h"
+#include "exec/exec-codes.h"
 #include "exec/lower.h"
 
 #include "graph/tensor-private.h"
@@ -13,6 +13,7 @@ typedef struct
   HtPoolGeometry geometry;
   gsize positions; /* of a global pool */
   gboolean is_max;
+  gboolean on_codes; /* the largest code is that of the largest value */
   HtExecChain *chain;
 } Pool;
 
@@ -27,7 +28,13 @@ pool_free (gpointer data)
 static gboolean
 pool_prepare (HtExecutor *executor, HtExecPlan *plan, HtExecStep *step, GError **error)
 {
-  return ht_exec_chain_prepare (((Pool *)step->data)->chain, executor, error);
+  Pool *self = step->data;
+
+  if (!ht_exec_chain_prepare (self->chain, executor, error))
+    return FALSE;
+  if (self->on_codes)
+    self->chain->grid.scale = self->chain->grid.unit = 1.0f;
+  return TRUE;
 }
 
 static gboolean
@@ -55,6 +62,14 @@ static const HtExecKind pool_kind
     = { .name = "pool", .forward = pool_forward, .prepare = pool_prepare, .free = pool_free, .quantizes = TRUE };
 
 static gboolean
+can_take_codes (HtExecBuilder *builder, HtNode *node, const Pool *pool)
+{
+  return pool->is_max && pool->positions == 0 && ht_exec_chain_is_empty (pool->chain)
+         && ht_exec_builder_is_coded (builder, ht_node_get_input (node, 0))
+         && ht_exec_builder_has_same_encoding (builder, ht_node_get_input (node, 0), ht_node_get_output (node, 0));
+}
+
+static gboolean
 add_pool (HtExecBuilder *builder, HtNode *node, const Pool *found, gboolean *taken, GError **error)
 {
   HtExecLayout layout = found->positions > 0 ? HT_EXEC_LAYOUT_PLAIN : HT_EXEC_LAYOUT_BLOCKED;
@@ -66,7 +81,11 @@ add_pool (HtExecBuilder *builder, HtNode *node, const Pool *found, gboolean *tak
   Pool *pool = g_memdup2 (found, sizeof *found);
   pool->chain = chain;
   ht_exec_chain_extend (chain, builder);
-  if (!ht_exec_builder_read (builder, node, ht_node_get_input (node, 0), HT_EXEC_LAYOUT_BLOCKED, &inputs[0], error)
+  pool->on_codes = can_take_codes (builder, node, pool);
+  if (pool->on_codes)
+    layout = HT_EXEC_LAYOUT_BLOCKED_CODES;
+  if (!ht_exec_builder_read (builder, node, ht_node_get_input (node, 0),
+                             pool->on_codes ? HT_EXEC_LAYOUT_BLOCKED_CODES : HT_EXEC_LAYOUT_BLOCKED, &inputs[0], error)
       || (chain->residual
           && !ht_exec_builder_read (builder, node, chain->residual, layout, &inputs[n_inputs++], error)))
     {

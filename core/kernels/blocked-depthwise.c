@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/blocked-depthwise.h"
+#include "kernels/blocked-elementwise.h"
 
 #include "base/thread-pool.h"
 #include "kernels/vectorize.h"
@@ -62,8 +63,11 @@ run_items (gsize begin, gsize end, guint worker, gpointer user_data)
         .residual = e && e->residual ? e->residual + plane * out : NULL,
         .e = e,
       };
-      if (row < n_rows)
-        work->kernels->run (g, &b, row, MIN (row + work->rows, n_rows));
+      if (row >= n_rows)
+        continue;
+      gsize end_row = MIN (row + work->rows, n_rows);
+      work->kernels->run (g, &b, row, end_row);
+      ht_blocked_apply_next (e, (end_row - row) * g->out[2], channel, b.y + row * g->out[2] * work->block);
     }
 }
 

@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Positions that stay in the first-level cache while one epilogue after the other goes over them. */
+#define STAGE_RUN ((gsize)64)
+
 typedef struct
 {
   const HtBlockedElementwiseKernels *kernels;
@@ -13,6 +16,7 @@ typedef struct
   gsize block;
   const float *x, *b;
   gboolean b_per_channel;
+  gsize b_plane; /* floats from one plane to the next */
   const HtEpilogue *e;
   float *y;
 } Work;
@@ -25,25 +29,36 @@ work_new (gsize batch, gsize channels, gsize positions)
                  .block = ht_isa_get_block () };
 }
 
+/* `n` positions of a run, of which the first one is `at` floats into the tensor. */
+static void
+run_positions (const Work *work, const HtPlaneRun *run, gsize at, gsize n)
+{
+  const HtEpilogue *e = work->e;
+  gsize block = work->block;
+  const float *scale = e && e->scale ? e->scale + run->block * block : NULL;
+  const float *shift = e && e->shift ? e->shift + run->block * block : NULL;
+  const float *residual = e && e->residual ? e->residual + at : NULL;
+
+  if (work->b)
+    work->kernels->multiply (n, work->x + at, work->b + (work->b_per_channel ? run->plane * work->b_plane : at),
+                             work->b_per_channel, scale, shift, residual, e, work->y + at);
+  else
+    work->kernels->affine (n, work->x + at, scale, shift, residual, e, work->y + at);
+  ht_blocked_apply_next (e, n, run->block * block, work->y + at);
+}
+
 static void
 run_runs (gsize begin, gsize end, guint worker, gpointer user_data)
 {
   const Work *work = user_data;
-  const HtEpilogue *e = work->e;
-  gsize block = work->block;
 
   for (gsize item = begin; item < end; item++)
     {
       HtPlaneRun run = ht_planes_get_run (&work->planes, item);
-      gsize at = (run.plane * work->planes.positions + run.begin) * block, n = run.end - run.begin;
-      const float *scale = e && e->scale ? e->scale + run.block * block : NULL;
-      const float *shift = e && e->shift ? e->shift + run.block * block : NULL;
-      const float *residual = e && e->residual ? e->residual + at : NULL;
-      if (work->b)
-        work->kernels->multiply (n, work->x + at, work->b + (work->b_per_channel ? run.plane * block : at),
-                                 work->b_per_channel, scale, shift, residual, e, work->y + at);
-      else
-        work->kernels->affine (n, work->x + at, scale, shift, residual, e, work->y + at);
+      gsize first = run.plane * work->planes.positions;
+      gsize most = work->e && work->e->next ? STAGE_RUN : run.end - run.begin;
+      for (gsize position = run.begin; position < run.end; position += most)
+        run_positions (work, &run, (first + position) * work->block, MIN (most, run.end - position));
     }
 }
 
@@ -58,6 +73,23 @@ ht_blocked_affine (gsize batch, gsize channels, gsize positions, const float *x,
 }
 
 void
+ht_blocked_affine_of_codes (gsize batch, gsize channels, gsize positions, const float *codes, float unit,
+                            const HtEpilogue *e, float *y)
+{
+  Work work = work_new (batch, channels, positions);
+  float units[16] __attribute__ ((aligned (64)));
+
+  for (gsize lane = 0; lane < work.block; lane++)
+    units[lane] = unit;
+  work.x = codes;
+  work.b = units;
+  work.b_per_channel = TRUE;
+  work.e = e;
+  work.y = y;
+  ht_planes_for (&work.planes, run_runs, &work);
+}
+
+void
 ht_blocked_multiply (gsize batch, gsize channels, gsize positions, const float *a, const float *b,
                      gboolean b_per_channel, const HtEpilogue *e, float *y)
 {
@@ -65,6 +97,7 @@ ht_blocked_multiply (gsize batch, gsize channels, gsize positions, const float *
   work.x = a;
   work.b = b;
   work.b_per_channel = b_per_channel;
+  work.b_plane = work.block;
   work.e = e;
   work.y = y;
   ht_planes_for (&work.planes, run_runs, &work);

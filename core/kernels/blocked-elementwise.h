@@ -29,3 +29,13 @@ typedef struct
 } HtBlockedElementwiseKernels;
 
 HT_ISA_DECLARE (HtBlockedElementwiseKernels, ht_blocked_elementwise_kernels);
+
+/* What comes after `e` in its list, for `n` positions of the block that begins with channel `channel`. */
+static inline void
+ht_blocked_apply_next (const HtEpilogue *e, gsize n, gsize channel, float *y)
+{
+  const HtBlockedElementwiseKernels *kernels = HT_ISA_PICK (ht_blocked_elementwise_kernels);
+
+  for (e = e ? e->next : NULL; e; e = e->next)
+    kernels->affine (n, y, e->scale ? e->scale + channel : NULL, e->shift ? e->shift + channel : NULL, NULL, e, y);
+}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "kernels/blocked-elementwise.h"
 #include "kernels/blocked-product.h"
 
 #include "base/thread-pool.h"
@@ -491,6 +492,20 @@ fill_buffer (const Work *work, const Item *item, gsize begin, gsize end, float *
       }
 }
 
+/* What comes after the epilogue, for columns and blocks of channels that a tile has just made. */
+static void
+apply_next (const Work *work, float *y, gsize channel, gsize n_columns, gsize width)
+{
+  const HtProduct *p = work->p;
+
+  for (gsize i = 0; i < width; i++, channel += p->block, y += p->y_block)
+    if (p->y_column == p->block)
+      ht_blocked_apply_next (work->e, n_columns, channel, y);
+    else
+      for (gsize column = 0; column < n_columns; column++)
+        ht_blocked_apply_next (work->e, 1, channel, y + column * p->y_column);
+}
+
 /* All positions of the item for one tile of output channels and one chunk of input channels. `tile` holds what they
  * have in common. */
 static void
@@ -519,6 +534,8 @@ run_positions (const Work *work, const Item *item, HtTile *tile, const float *x,
           tile->y = work->y + y;
           tile->residual = work->e && work->e->residual ? work->e->residual + y : NULL;
           run[n_columns - 1](tile);
+          if (last && work->e && work->e->next)
+            apply_next (work, tile->y, y_channel / p->y_block * p->block, n_columns, width);
           partial += n_columns * width * p->block;
         }
 }

@@ -35,7 +35,8 @@ typedef enum
 /* What happens to an element on its way from the accumulator to memory, in this order:
  * y = quantize (activate (inner_quantize (scale[c] * sum + shift[c]) + residual)). Quantization has the bits of
  * ht_kernel_fake_quantize(). */
-typedef struct
+typedef struct _HtEpilogue HtEpilogue;
+struct _HtEpilogue
 {
   const float *scale;       /* for each channel, filled up to whole blocks; NULL: 1 */
   const float *shift;       /* likewise; NULL: 0 */
@@ -46,7 +47,10 @@ typedef struct
   HtActivation activation;
   float low, high, slope;
   const HtGrid *grid; /* NULL: none */
-} HtEpilogue;
+  /* Then this happens to y, and so on, while it is in the cache; without residuals. Convolutions and elementwise
+   * kernels only. NULL: nothing. */
+  const HtEpilogue *next;
+};
 
 static inline gsize
 ht_blocked_floats (gsize batch, gsize channels, gsize positions, gsize block)
@@ -103,6 +107,9 @@ void ht_blocked_global_max_pool (gsize batch, gsize channels, gsize positions, c
 /* Element by element: blocked-elementwise.c. x and y may be the same. */
 /* y = quantize (activate (scale[c] * x + shift[c] + residual)) */
 void ht_blocked_affine (gsize batch, gsize channels, gsize positions, const float *x, const HtEpilogue *e, float *y);
+/* The same of x = unit * codes */
+void ht_blocked_affine_of_codes (gsize batch, gsize channels, gsize positions, const float *codes, float unit,
+                                 const HtEpilogue *e, float *y);
 /* The same in the plain layout [batch][channels][positions]: plain-affine.c */
 void ht_plain_affine (gsize batch, gsize channels, gsize positions, const float *x, const HtEpilogue *e, float *y);
 /* y = quantize (activate (a * b)); b may hold one value for each image and channel ([batch][blocks][1][block]). */

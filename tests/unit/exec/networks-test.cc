@@ -3,7 +3,8 @@
 // probabilities that its authors' own model gave.
 #include "small-graph.h"
 
-extern "C" {
+extern "C"
+{
 #include "exec/executor-private.h"
 }
 

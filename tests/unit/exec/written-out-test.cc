@@ -321,7 +321,8 @@ struct PaddedConv
   {
     gint64 n = (gint64)pads.size (), width = channels / groups;
     gsize n_weights = (gsize)(32 * width * 9);
-    builder.input ("x", { 2, channels, 9, 11 }).constant ("w", floats ({ 32, width, 3, 3 }, noise (n_weights, 11, 0.2f)));
+    builder.input ("x", { 2, channels, 9, 11 })
+        .constant ("w", floats ({ 32, width, 3, 3 }, noise (n_weights, 11, 0.2f)));
     HtTensor *tensor = ht_tensor_new (HT_DATA_TYPE_INT64, &n, 1, nullptr);
     memcpy (ht_tensor_get_writable_data (tensor), pads.data (), pads.size () * sizeof (gint64));
     builder.constant ("pads", tensor).constant ("value", floats ({}, { value }));
