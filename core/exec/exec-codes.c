@@ -14,7 +14,8 @@ is_narrow (HtEncoding *encoding, gboolean one_grid)
 {
   gsize n_grids;
 
-  if (encoding == NULL || ht_encoding_get_bits (encoding) > MAX_BITS)
+  if (encoding == NULL || !ht_encoding_is_integer (encoding) || ht_encoding_get_bits (encoding) > MAX_BITS
+      || ht_encoding_get_block_axis (encoding) >= 0)
     return FALSE;
   ht_encoding_get_scales (encoding, &n_grids);
   return n_grids == 1 || (!one_grid && ht_encoding_get_axis (encoding) == 0);

@@ -2,16 +2,20 @@
 /* Quantizers are not nodes: here they are applied to tensors. */
 #include "exec/executor-private.h"
 #include "kernels/blocked.h"
-#include "kernels/fake-quantize.h"
+#include "quant/encoding-private.h"
 
 #include <halftone/error.h>
 
 static gboolean
-check_target (const char *name, HtEncoding *encoding, HtTensor *tensor, gsize n_grids, GError **error)
+check_target (const char *name, HtEncoding *encoding, HtTensor *tensor, GError **error)
 {
-  g_autofree char *found = ht_tensor_describe (tensor);
-  gint axis = ht_encoding_get_axis (encoding);
+  guint n_dims;
+  const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
+  g_autofree char *found = NULL, *expected = NULL;
 
+  if (ht_tensor_get_data_type (tensor) == HT_DATA_TYPE_FLOAT && ht_encoding_fits (encoding, dims, n_dims))
+    return TRUE;
+  found = ht_tensor_describe (tensor);
   if (ht_tensor_get_data_type (tensor) != HT_DATA_TYPE_FLOAT)
     {
       g_set_error (error, HT_ERROR, HT_ERROR_DATA_TYPE,
@@ -19,55 +23,24 @@ check_target (const char *name, HtEncoding *encoding, HtTensor *tensor, gsize n_
                    found);
       return FALSE;
     }
-  if (n_grids == 1)
-    return TRUE;
-  if (axis >= 0 && (guint)axis < ht_tensor_get_n_dims (tensor)
-      && (gsize)ht_tensor_get_dim (tensor, (guint)axis) == n_grids)
-    return TRUE;
-  g_set_error (error, HT_ERROR, HT_ERROR_SHAPE,
-               "quantizing tensor '%s': its encoding has %" G_GSIZE_FORMAT
-               " grids along axis %d, but the tensor is %s; give one grid for each channel",
-               name, n_grids, axis, found);
+  expected = ht_encoding_to_string (encoding);
+  g_set_error (
+      error, HT_ERROR, HT_ERROR_SHAPE,
+      "quantizing tensor '%s': its encoding is for another shape (%s), but the tensor is %s; give one grid for "
+      "each channel",
+      name, expected, found);
   return FALSE;
 }
 
 gboolean
 ht_exec_fake_quantize (const char *name, HtEncoding *encoding, HtTensor *tensor, float *y, GError **error)
 {
-  gsize n_grids, n_offsets, outer = 1, inner = 1;
-  const double *scales = ht_encoding_get_scales (encoding, &n_grids);
-  const gint64 *offsets = ht_encoding_get_offsets (encoding, &n_offsets);
-  float n_steps = (float)ht_encoding_get_n_steps (encoding);
   guint n_dims;
-
-  if (!check_target (name, encoding, tensor, n_grids, error))
-    return FALSE;
-  const float *x = ht_tensor_get_data (tensor);
-  gsize n_elements = ht_tensor_get_n_elements (tensor);
-  if (n_grids == 1 && ht_encoding_get_bits (encoding) <= 16)
-    {
-      ht_kernel_fake_quantize (x, y, n_elements, (float)scales[0], (float)offsets[0], n_steps);
-      return TRUE;
-    }
   const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
-  guint axis = n_grids > 1 ? (guint)ht_encoding_get_axis (encoding) : 0;
-  for (guint i = 0; i < axis; i++)
-    outer *= (gsize)dims[i];
-  for (guint i = axis + 1; i < n_dims; i++)
-    inner *= (gsize)dims[i];
-  if (n_grids == 1)
-    inner = n_elements;
-  g_autofree float *grid = g_new (float, 2 * n_grids);
-  for (gsize i = 0; i < n_grids; i++)
-    {
-      grid[i] = (float)scales[i];
-      grid[n_grids + i] = (float)offsets[i];
-    }
-  if (ht_encoding_get_bits (encoding) > 16)
-    ht_kernel_fake_quantize_wide (x, y, outer, n_grids, inner, grid, offsets,
-                                  (double)ht_encoding_get_n_steps (encoding));
-  else
-    ht_kernel_fake_quantize_channels (x, y, outer, n_grids, inner, grid, grid + n_grids, n_steps);
+
+  if (!check_target (name, encoding, tensor, error))
+    return FALSE;
+  ht_encoding_apply (encoding, ht_tensor_get_data (tensor), y, dims, n_dims);
   return TRUE;
 }
 
@@ -76,7 +49,8 @@ ht_exec_can_fuse_grid (HtEncoding *encoding)
 {
   gsize n_grids;
   ht_encoding_get_scales (encoding, &n_grids);
-  return n_grids == 1 && (double)ht_encoding_get_n_steps (encoding) <= HT_GRID_MAX_STEPS;
+  return n_grids == 1 && ht_encoding_is_integer (encoding)
+         && (double)ht_encoding_get_n_steps (encoding) <= HT_GRID_MAX_STEPS;
 }
 
 HtGrid
@@ -91,12 +65,9 @@ ht_exec_read_grid (HtEncoding *encoding)
 void
 ht_exec_fake_quantize_floats (HtEncoding *encoding, float *values, gsize n)
 {
-  gsize n_grids;
-  const double *scales = ht_encoding_get_scales (encoding, &n_grids);
-  const gint64 *offsets = ht_encoding_get_offsets (encoding, &n_grids);
+  const gint64 dims[] = { (gint64)n };
 
-  ht_kernel_fake_quantize (values, values, n, (float)scales[0], (float)offsets[0],
-                           (float)ht_encoding_get_n_steps (encoding));
+  ht_encoding_apply (encoding, values, values, dims, 1);
 }
 
 HtTensor *

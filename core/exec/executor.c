@@ -195,7 +195,9 @@ changes_plans (HtExecutor *self, HtEncoding *old, HtEncoding *new)
   ht_encoding_get_scales (old, &n_old);
   ht_encoding_get_scales (new, &n_new);
   return n_old != n_new || ht_encoding_get_bits (old) != ht_encoding_get_bits (new)
-         || ht_encoding_get_axis (old) != ht_encoding_get_axis (new);
+         || ht_encoding_get_format (old) != ht_encoding_get_format (new)
+         || ht_encoding_get_axis (old) != ht_encoding_get_axis (new)
+         || ht_encoding_get_block_axis (old) != ht_encoding_get_block_axis (new);
 }
 
 /**

@@ -113,7 +113,7 @@ quantize (HtGradientBuilder *self, HtGradientValue *value, HtExecLayout layout)
   ht_gradient_builder_set_slot (self, 1, value->read[layout], HT_GRADIENT_WRITE);
 }
 
-/* A blocked tensor has one grid or is quantized in the plain layout. */
+/* A blocked tensor has one grid of integers or is quantized in the plain layout. */
 static HtExecLayout
 choose_quantizer_layout (const HtGradientValue *value)
 {
@@ -121,7 +121,7 @@ choose_quantizer_layout (const HtGradientValue *value)
   if (value->raw[HT_EXEC_LAYOUT_BLOCKED] == HT_GRADIENT_NONE)
     return HT_EXEC_LAYOUT_PLAIN;
   ht_encoding_get_scales (value->encoding, &n_grids);
-  return n_grids == 1 ? HT_EXEC_LAYOUT_BLOCKED : HT_EXEC_LAYOUT_PLAIN;
+  return n_grids == 1 && ht_encoding_is_integer (value->encoding) ? HT_EXEC_LAYOUT_BLOCKED : HT_EXEC_LAYOUT_PLAIN;
 }
 
 static gboolean
@@ -416,6 +416,12 @@ find_values (HtGradientBuilder *self, GError **error)
         return FALSE;
       if (self->values[index].encoding == NULL)
         return fail_tensor (self, request->ranges[i], "has no encoding whose range could be differentiated", error);
+      if (!ht_encoding_is_integer (self->values[index].encoding))
+        return fail_tensor (self, request->ranges[i], "has a floating-point grid: only ranges of integers are learnt",
+                            error);
+      if (ht_encoding_get_scale_bits (self->values[index].encoding) > 0)
+        return fail_tensor (self, request->ranges[i],
+                            "has block scales that are integers: they cannot be differentiated", error);
       self->values[index].has_range = TRUE;
     }
   for (guint i = 0; i < forward->values->len; i++)

@@ -266,7 +266,12 @@ ht_gradient_set_encoding (HtGradient *self, const char *tensor, HtEncoding *enco
     ht_encoding_get_scales (old, &n_old);
   if (encoding)
     ht_encoding_get_scales (encoding, &n_new);
-  if (n_old != n_new || (n_new > 1 && ht_encoding_get_axis (old) != ht_encoding_get_axis (encoding)))
+  if (n_old != n_new
+      || (n_new > 0
+          && (ht_encoding_get_axis (old) != ht_encoding_get_axis (encoding)
+              || ht_encoding_get_block_axis (old) != ht_encoding_get_block_axis (encoding)
+              || ht_encoding_get_format (old) != ht_encoding_get_format (encoding)
+              || ht_encoding_get_scale_bits (old) != ht_encoding_get_scale_bits (encoding))))
     forget_plans (self);
   if (encoding)
     {

@@ -64,6 +64,8 @@ typedef struct
   const float *scales, *offsets;
   float n_steps;
   gint32 shift;
+  const gint64 *wide_offsets;
+  double wide_n_steps;
 } Work;
 
 static void
@@ -152,21 +154,39 @@ ht_kernel_fake_quantize_channels (const float *x, float *y, gsize outer, gsize c
     ht_parallel_for (outer * channels, grain_for (inner), run_rows, &work);
 }
 
+/* Rows again; the quotient is a float's, its code may be beyond a float. */
+static void
+run_wide_rows (gsize begin, gsize end, guint worker, gpointer user_data)
+{
+  const Work *work = user_data;
+  double n_steps = work->wide_n_steps;
+
+  for (gsize row = begin; row < end; row++)
+    {
+      gsize channel = row % work->channels;
+      float scale = work->scales[channel];
+      double offset = (double)work->wide_offsets[channel];
+      for (gsize i = row * work->inner; i < (row + 1) * work->inner; i++)
+        {
+          double q = (double)rintf (work->x[i] / scale) - offset;
+          q = CLAMP_CODE (q);
+          work->y[i] = (float)(q + offset) * scale;
+        }
+    }
+}
+
 void
 ht_kernel_fake_quantize_wide (const float *x, float *y, gsize outer, gsize channels, gsize inner, const float *scales,
                               const gint64 *offsets, double n_steps)
 {
-  for (gsize row = 0; row < outer * channels; row++)
-    {
-      gsize channel = row % channels;
-      double offset = (double)offsets[channel];
-      for (gsize i = row * inner; i < (row + 1) * inner; i++)
-        {
-          double q = (double)rintf (x[i] / scales[channel]) - offset;
-          q = CLAMP_CODE (q);
-          y[i] = (float)(q + offset) * scales[channel];
-        }
-    }
+  Work work = { .x = x,
+                .y = y,
+                .channels = channels,
+                .inner = inner,
+                .scales = scales,
+                .wide_offsets = offsets,
+                .wide_n_steps = n_steps };
+  ht_parallel_for (outer * channels, grain_for (inner), run_wide_rows, &work);
 }
 
 void

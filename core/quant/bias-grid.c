@@ -18,12 +18,36 @@ has_plain_bias (HtGraph *graph, HtNode *node)
 /* The largest float below 2^31 and a little less. */
 #define MAX_STEPS 2147483520.0f
 
+/* The step of a weight that its layer's accumulator counts in: of LPBQ the scale of the channel, of other blocks the
+ * largest of the channel. One for each channel or one in all, as AIMET has it. */
+static double *
+get_channel_steps (HtEncoding *weight, gsize *n_steps)
+{
+  gsize n_grids, n_blocks;
+  const double *scales = ht_encoding_get_scales (weight, &n_grids);
+  const double *channels = ht_encoding_get_channel_scales (weight, NULL);
+  double *steps;
+
+  *n_steps = ht_encoding_get_n_channels (weight);
+  if (channels)
+    return g_memdup2 (channels, *n_steps * sizeof *channels);
+  n_blocks = n_grids / *n_steps;
+  steps = g_new (double, *n_steps);
+  for (gsize i = 0; i < *n_steps; i++)
+    {
+      steps[i] = scales[i * n_blocks];
+      for (gsize k = 1; k < n_blocks; k++)
+        steps[i] = MAX (steps[i], scales[i * n_blocks + k]);
+    }
+  return steps;
+}
+
 /* The steps of the accumulator, one for each channel or one in all; NULL where a bias cannot be stored in them. */
 static double *
 make_bias_scales (HtEncoding *input, HtEncoding *weight, const float *bias, gsize n_channels, gsize *n_scales)
 {
   gsize n_weights;
-  const double *weights = ht_encoding_get_scales (weight, &n_weights);
+  g_autofree double *weights = get_channel_steps (weight, &n_weights);
   float input_scale = (float)ht_encoding_get_scales (input, NULL)[0];
   g_autofree double *scales = g_new (double, n_weights);
 
@@ -58,6 +82,9 @@ find_bias (HtSimulation *self, const HtSimulationParts *parts, HtNode *node, HtE
   *weight = ht_simulation_find_encoding (self, parts, ht_node_get_input (node, 1));
   if (!*input || !*weight || !ht_graph_is_constant (self->graph, name)
       || ht_simulation_find_encoding (self, parts, name))
+    return NULL;
+  /* Sums of products of floating-point numbers are floating-point numbers. */
+  if (!ht_encoding_is_integer (*input) || !ht_encoding_is_integer (*weight))
     return NULL;
   bias = ht_graph_get_constant (self->graph, name);
   if (!bias || ht_tensor_get_n_dims (bias) != 1 || ht_tensor_get_data_type (bias) != HT_DATA_TYPE_FLOAT
@@ -96,7 +123,7 @@ fit_weight (HtSimulation *self, HtNode *node, GError **error)
   HtEncoding *input, *weight;
   g_autoptr (HtTensor) bias = find_bias (self, NULL, node, &input, &weight);
   g_autoptr (GString) raised = g_string_new (NULL);
-  gsize n_grids;
+  gsize n_grids, n_steps;
 
   if (!bias || ht_simulation_get_origin (self, name) != HT_ORIGIN_COMPUTED)
     return TRUE;
@@ -104,27 +131,30 @@ fit_weight (HtSimulation *self, HtNode *node, GError **error)
     gsize n_channels = ht_tensor_get_n_elements (bias);
     const float *values = ht_tensor_get_data (bias);
     float step = (float)ht_encoding_get_scales (input, NULL)[0];
+    g_autofree double *steps = get_channel_steps (weight, &n_steps);
+    gsize n_blocks;
     const double *old = ht_encoding_get_scales (weight, &n_grids);
     g_autofree double *scales = g_memdup2 (old, n_grids * sizeof (double));
 
-    if (n_grids != 1 && n_grids != n_channels)
+    if (n_steps != 1 && n_steps != n_channels)
       return TRUE;
+    n_blocks = n_grids / n_steps;
     for (gsize i = 0; i < n_channels; i++)
       {
-        gsize at = n_grids == 1 ? 0 : i;
+        gsize at = n_steps == 1 ? 0 : i;
         /* A part in a million more than needed, for the roundings to float. */
         double least = fabs ((double)values[i]) / ((double)step * MAX_STEPS) * 1.000001;
 
-        if (scales[at] >= least || !isfinite (least))
+        if (steps[at] >= least || !isfinite (least))
           continue;
         g_string_append_printf (raised, "%s%" G_GSIZE_FORMAT, raised->len ? ", " : "", i);
-        scales[at] = least;
+        for (gsize k = at * n_blocks; k < (at + 1) * n_blocks; k++)
+          scales[k] *= least / steps[at];
+        steps[at] = least;
       }
     if (raised->len > 0)
       {
-        g_autoptr (HtEncoding) encoding = ht_encoding_new (
-            ht_encoding_get_bits (weight), ht_encoding_is_symmetric (weight), ht_encoding_is_strict (weight),
-            ht_encoding_get_axis (weight), scales, ht_encoding_get_offsets (weight, NULL), n_grids, error);
+        g_autoptr (HtEncoding) encoding = ht_encoding_with_scales (weight, scales, NULL, n_grids, error);
 
         if (!encoding)
           return FALSE;

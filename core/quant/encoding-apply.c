@@ -1,29 +1,99 @@
 /* SPDX-License-Identifier: MIT */
-/* Puts tensors on the grid of an encoding: as floats (fake quantization) and as the integers that files hold. */
-#include <halftone/encoding.h>
-#include <halftone/error.h>
+/* Puts tensors on the grid of an encoding: as floats (fake quantization) and as the numbers that files hold. */
+#include "quant/encoding-private.h"
 
 #include "kernels/fake-quantize.h"
 
+#include <halftone/error.h>
+
 #include <math.h>
 
-/* A tensor seen as [outer, channels, inner], the middle one being the axis that has a grid an index. */
-typedef struct
+/* Codes of up to 24 bits are exact in a float, as are their differences. */
+#define MAX_FLOAT_BITS 24
+
+/**
+ * ht_encoding_fits:
+ * @self: an encoding
+ * @dims: (array length=n_dims): the shape of a tensor
+ * @n_dims: its rank
+ *
+ * Tells whether a tensor has the channels and blocks that an encoding has grids for.
+ *
+ * Returns: %TRUE when the encoding can be applied
+ */
+gboolean
+ht_encoding_fits (HtEncoding *self, const gint64 *dims, guint n_dims)
 {
-  gsize outer;
-  gsize channels;
-  gsize inner;
-} Blocks;
+  HtKernelBlocks blocks;
+
+  g_return_val_if_fail (self != NULL && (dims != NULL || n_dims == 0), FALSE);
+
+  return ht_grid_form_cut (&self->form, dims, n_dims, &blocks);
+}
+
+static gsize
+count_inner (const HtKernelBlocks *blocks)
+{
+  return blocks->middle * blocks->second * blocks->inner;
+}
+
+static void
+apply_integer (HtEncoding *self, const float *x, float *y, const HtKernelBlocks *blocks)
+{
+  const float *scales = self->narrow, *offsets = self->narrow + self->n_grids;
+  gint64 n_steps = ht_encoding_get_n_steps (self);
+
+  if (self->form.bits > MAX_FLOAT_BITS)
+    ht_kernel_fake_quantize_wide (x, y, blocks->outer, blocks->first, count_inner (blocks), scales, self->offsets,
+                                  (double)n_steps);
+  else if (self->form.block_axis >= 0)
+    ht_kernel_fake_quantize_blocks (x, y, blocks, scales, offsets, (float)n_steps);
+  else if (self->n_grids == 1)
+    ht_kernel_fake_quantize (x, y, blocks->outer * count_inner (blocks), scales[0], offsets[0], (float)n_steps);
+  else
+    ht_kernel_fake_quantize_channels (x, y, blocks->outer, blocks->first, count_inner (blocks), scales, offsets,
+                                      (float)n_steps);
+}
+
+void
+ht_encoding_apply (HtEncoding *self, const float *x, float *y, const gint64 *dims, guint n_dims)
+{
+  HtKernelBlocks blocks;
+
+  if (!ht_grid_form_cut (&self->form, dims, n_dims, &blocks))
+    g_return_if_reached ();
+  if (ht_encoding_is_integer (self))
+    apply_integer (self, x, y, &blocks);
+  else if (self->n_grids == 1)
+    ht_kernel_round_float (ht_number_format_get_kernel (self->form.format), x, y,
+                           blocks.outer * blocks.first * count_inner (&blocks), self->narrow[0]);
+  else
+    ht_kernel_round_float_blocks (ht_number_format_get_kernel (self->form.format), x, y, &blocks, self->narrow);
+}
 
 static gboolean
-cut_into_blocks (HtEncoding *self, HtTensor *tensor, Blocks *blocks, GError **error)
+check_shape (HtEncoding *self, const gint64 *dims, guint n_dims, HtKernelBlocks *blocks, GError **error)
+{
+  if (ht_grid_form_cut (&self->form, dims, n_dims, blocks))
+    return TRUE;
+  {
+    g_autoptr (GString) found = g_string_new ("[");
+    g_autofree char *expected = ht_encoding_to_string (self);
+
+    for (guint i = 0; i < n_dims; i++)
+      g_string_append_printf (found, "%s%" G_GINT64_FORMAT, i ? ", " : "", dims[i]);
+    g_set_error (error, HT_ERROR, HT_ERROR_SHAPE, "quantizing a tensor: found the shape %s]; expected one for %s",
+                 found->str, expected);
+  }
+  return FALSE;
+}
+
+static gboolean
+check_tensor (HtEncoding *self, HtTensor *tensor, HtKernelBlocks *blocks, GError **error)
 {
   guint n_dims;
   const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
-  gint axis = ht_encoding_get_axis (self);
-  gsize n_grids;
 
-  ht_encoding_get_scales (self, &n_grids);
   if (ht_tensor_get_data_type (tensor) != HT_DATA_TYPE_FLOAT)
     {
       g_set_error (error, HT_ERROR, HT_ERROR_DATA_TYPE, "quantizing a tensor: found elements of type %s; expected %s",
@@ -31,46 +101,15 @@ cut_into_blocks (HtEncoding *self, HtTensor *tensor, Blocks *blocks, GError **er
                    ht_data_type_get_name (HT_DATA_TYPE_FLOAT));
       return FALSE;
     }
-  if (axis >= 0 && ((guint) axis >= n_dims || (gsize) dims[axis] != n_grids))
-    {
-      g_autofree char *found = ht_tensor_describe (tensor);
-
-      g_set_error (error, HT_ERROR, HT_ERROR_SHAPE,
-                   "quantizing a tensor per channel: found %s; expected %" G_GSIZE_FORMAT " channels along axis %d", found,
-                   n_grids, axis);
-      return FALSE;
-    }
+  if (!check_shape (self, dims, n_dims, blocks, error))
+    return FALSE;
   if (!ht_tensor_is_finite (tensor))
     {
       g_set_error (error, HT_ERROR, HT_ERROR_NUMERIC,
                    "quantizing a tensor: found values that are infinite or not a number; expected finite ones");
       return FALSE;
     }
-  *blocks = (Blocks) { 1, 1, 1 };
-  for (guint i = 0; i < n_dims; i++)
-    {
-      gsize *part = axis < 0 || (gint) i > axis ? &blocks->inner : (gint) i == axis ? &blocks->channels : &blocks->outer;
-
-      *part *= (gsize) dims[i];
-    }
   return TRUE;
-}
-
-/* Scales and offsets as the kernels read them. */
-static void
-narrow_grids (HtEncoding *self, float **scales, float **offsets)
-{
-  gsize n_grids;
-  const double *wide = ht_encoding_get_scales (self, &n_grids);
-  const gint64 *integers = ht_encoding_get_offsets (self, NULL);
-
-  *scales = g_new (float, n_grids);
-  *offsets = g_new (float, n_grids);
-  for (gsize i = 0; i < n_grids; i++)
-    {
-      (*scales)[i] = (float) wide[i];
-      (*offsets)[i] = (float) integers[i];
-    }
 }
 
 /**
@@ -79,7 +118,8 @@ narrow_grids (HtEncoding *self, float **scales, float **offsets)
  * @tensor: a float32 tensor
  * @error: return location for an error
  *
- * Rounds each value to the nearest one that the grid holds, halves to the even code, values beyond its ends to the ends.
+ * Rounds each value to the nearest one that the grid holds, halves to the even code, values beyond its ends to the
+ * ends.
  *
  * Returns: (transfer full) (nullable): a new float32 tensor of the same shape, or %NULL with @error set
  */
@@ -87,46 +127,72 @@ HtTensor *
 ht_encoding_fake_quantize (HtEncoding *self, HtTensor *tensor, GError **error)
 {
   g_autoptr (HtTensor) result = NULL;
-  g_autofree float *scales = NULL, *offsets = NULL;
-  Blocks blocks;
+  HtKernelBlocks blocks;
   guint n_dims;
   const gint64 *dims;
 
   g_return_val_if_fail (self != NULL && tensor != NULL, NULL);
 
-  if (!cut_into_blocks (self, tensor, &blocks, error))
+  if (!check_tensor (self, tensor, &blocks, error))
     return NULL;
   dims = ht_tensor_get_dims (tensor, &n_dims);
   result = ht_tensor_new (HT_DATA_TYPE_FLOAT, dims, n_dims, error);
   if (!result)
     return NULL;
-  narrow_grids (self, &scales, &offsets);
-  if (ht_encoding_get_bits (self) > 16)
-    ht_kernel_fake_quantize_wide (ht_tensor_get_data (tensor), ht_tensor_get_writable_data (result), blocks.outer,
-                                  blocks.channels, blocks.inner, scales, ht_encoding_get_offsets (self, NULL),
-                                  (double) ht_encoding_get_n_steps (self));
-  else if (ht_encoding_get_axis (self) < 0)
-    ht_kernel_fake_quantize (ht_tensor_get_data (tensor), ht_tensor_get_writable_data (result), blocks.inner, scales[0],
-                             offsets[0], (float) ht_encoding_get_n_steps (self));
-  else
-    ht_kernel_fake_quantize_channels (ht_tensor_get_data (tensor), ht_tensor_get_writable_data (result), blocks.outer,
-                                      blocks.channels, blocks.inner, scales, offsets,
-                                      (float) ht_encoding_get_n_steps (self));
+  ht_encoding_apply (self, ht_tensor_get_data (tensor), ht_tensor_get_writable_data (result), dims, n_dims);
+  return g_steal_pointer (&result);
+}
+
+typedef struct
+{
+  const float *scales;
+  float *values;
+} Spread;
+
+static void
+spread_run (gsize start, gsize n, gsize grid, gpointer user_data)
+{
+  const Spread *spread = user_data;
+
+  for (gsize i = start; i < start + n; i++)
+    spread->values[i] = spread->scales[grid];
+}
+
+/**
+ * ht_encoding_spread_scales:
+ * @self: an encoding
+ * @dims: (array length=n_dims): the shape of a tensor
+ * @n_dims: its rank
+ * @error: return location for an error
+ *
+ * Writes beside each element of a tensor the scale of its grid.
+ *
+ * Returns: (transfer full) (nullable): a float32 tensor of that shape, or %NULL with @error set when the encoding does
+ * not fit it
+ */
+HtTensor *
+ht_encoding_spread_scales (HtEncoding *self, const gint64 *dims, guint n_dims, GError **error)
+{
+  g_autoptr (HtTensor) result = NULL;
+  HtKernelBlocks blocks;
+  Spread spread;
+
+  g_return_val_if_fail (self != NULL && (dims != NULL || n_dims == 0), NULL);
+
+  if (!check_shape (self, dims, n_dims, &blocks, error))
+    return NULL;
+  result = ht_tensor_new (HT_DATA_TYPE_FLOAT, dims, n_dims, error);
+  if (!result)
+    return NULL;
+  spread = (Spread){ self->narrow, ht_tensor_get_writable_data (result) };
+  ht_kernel_blocks_foreach (&blocks, spread_run, &spread);
   return g_steal_pointer (&result);
 }
 
 static gboolean
 is_signed (HtEncoding *self)
 {
-  gsize n_grids;
-  const gint64 *offsets = ht_encoding_get_offsets (self, &n_grids);
-
-  if (!ht_encoding_is_symmetric (self))
-    return FALSE;
-  for (gsize i = 0; i < n_grids; i++)
-    if (offsets[i] != 0)
-      return TRUE;
-  return FALSE;
+  return self->form.symmetric && !ht_encoding_is_unsigned (self);
 }
 
 /* What is taken off a code to get the stored integer: the codes of a signed grid are stored around zero. */
@@ -140,8 +206,9 @@ storage_shift (HtEncoding *self)
  * ht_encoding_get_data_type:
  * @self: an encoding
  *
- * Gets the integer type that quantized values are stored in: unsigned for an asymmetric grid, signed for a symmetric
- * one (unless it has no negative values), in 8 bits up to 8 bits, in 16 up to 16, else in 32.
+ * Gets the type that quantized values are stored in. Integers: unsigned for an asymmetric grid, signed for a symmetric
+ * one (unless it has no negative values), in 8 bits up to 8 bits, in 16 up to 16, else in 32. Floating-point formats:
+ * the type of the same name.
  *
  * Returns: the type
  */
@@ -153,6 +220,8 @@ ht_encoding_get_data_type (HtEncoding *self)
 
   g_return_val_if_fail (self != NULL, HT_DATA_TYPE_UNDEFINED);
 
+  if (!ht_encoding_is_integer (self))
+    return ht_number_format_get_data_type (self->form.format);
   with_sign = is_signed (self);
   bits = ht_encoding_get_bits (self);
   if (bits <= 8)
@@ -169,7 +238,7 @@ ht_encoding_get_data_type (HtEncoding *self)
  *
  * Gets the stored integer that stands for zero, in the type of ht_encoding_get_data_type().
  *
- * Returns: the ONNX zero point
+ * Returns: the ONNX zero point; 0 for floating-point formats
  */
 gint64
 ht_encoding_get_zero_point (HtEncoding *self, gsize index)
@@ -181,24 +250,23 @@ ht_encoding_get_zero_point (HtEncoding *self, gsize index)
   offsets = ht_encoding_get_offsets (self, &n_grids);
   g_return_val_if_fail (index < n_grids, 0);
 
-  return -offsets[index] - storage_shift (self);
+  return ht_encoding_is_integer (self) ? -offsets[index] - storage_shift (self) : 0;
 }
 
-/* Codes of 32 bits: float32 cannot hold them, so only the division is done in it. */
+/* Codes of more bits than float32 holds: only the division is done in it. */
 static void
-quantize_wide (HtEncoding *self, const Blocks *blocks, const float *scales, const float *x, gint32 *result, gint64 shift)
+quantize_wide (HtEncoding *self, const HtKernelBlocks *blocks, const float *x, gint32 *result, gint64 shift)
 {
-  const gint64 *offsets = ht_encoding_get_offsets (self, NULL);
-  double n_steps = (double) ht_encoding_get_n_steps (self);
-  gsize at = 0;
+  double n_steps = (double)ht_encoding_get_n_steps (self);
+  gsize at = 0, inner = count_inner (blocks);
 
   for (gsize i = 0; i < blocks->outer; i++)
-    for (gsize c = 0; c < blocks->channels; c++)
-      for (gsize k = 0; k < blocks->inner; k++, at++)
+    for (gsize c = 0; c < blocks->first; c++)
+      for (gsize k = 0; k < inner; k++, at++)
         {
-          double code = (double) rintf (x[at] / scales[c]) - (double) offsets[c];
+          double code = (double)rintf (x[at] / self->narrow[c]) - (double)self->offsets[c];
 
-          result[at] = (gint32) (guint32) ((gint64) CLAMP (code, 0.0, n_steps) - shift);
+          result[at] = (gint32)(guint32)((gint64)CLAMP (code, 0.0, n_steps) - shift);
         }
 }
 
@@ -207,10 +275,64 @@ narrow_integers (const gint32 *codes, gsize n, HtDataType type, gpointer result)
 {
   if (ht_data_type_get_bits (type) == 8)
     for (gsize i = 0; i < n; i++)
-      ((guint8 *) result)[i] = (guint8) codes[i];
+      ((guint8 *)result)[i] = (guint8)codes[i];
   else
     for (gsize i = 0; i < n; i++)
-      ((guint16 *) result)[i] = (guint16) codes[i];
+      ((guint16 *)result)[i] = (guint16)codes[i];
+}
+
+static HtTensor *
+quantize_integers (HtEncoding *self, HtTensor *tensor, const HtKernelBlocks *blocks, GError **error)
+{
+  const float *scales = self->narrow, *offsets = self->narrow + self->n_grids, *x = ht_tensor_get_data (tensor);
+  float n_steps = (float)ht_encoding_get_n_steps (self);
+  HtDataType type = ht_encoding_get_data_type (self);
+  gsize n_elements = ht_tensor_get_n_elements (tensor);
+  gint64 shift = storage_shift (self);
+  guint n_dims;
+  const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
+  g_autoptr (HtTensor) result = ht_tensor_new (type, dims, n_dims, error);
+  g_autofree gint32 *codes = NULL;
+
+  if (!result)
+    return NULL;
+  if (self->form.bits > 16)
+    {
+      quantize_wide (self, blocks, x, ht_tensor_get_writable_data (result), shift);
+      return g_steal_pointer (&result);
+    }
+  codes = g_try_new (gint32, MAX (n_elements, 1));
+  if (!codes)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_NO_MEMORY,
+                   "quantizing a tensor of %" G_GSIZE_FORMAT " elements: no memory", n_elements);
+      return NULL;
+    }
+  if (self->form.block_axis >= 0)
+    ht_kernel_quantize_blocks_int32 (x, codes, blocks, scales, offsets, n_steps, (gint32)-shift);
+  else
+    ht_kernel_quantize_channels_int32 (x, codes, blocks->outer, blocks->first, count_inner (blocks), scales, offsets,
+                                       n_steps, (gint32)-shift);
+  narrow_integers (codes, n_elements, type, ht_tensor_get_writable_data (result));
+  return g_steal_pointer (&result);
+}
+
+/* The cast rounds, so that values are divided only. */
+static HtTensor *
+quantize_floats (HtEncoding *self, HtTensor *tensor, GError **error)
+{
+  guint n_dims;
+  const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
+  g_autoptr (HtTensor) divided = ht_encoding_spread_scales (self, dims, n_dims, error);
+  const float *x = ht_tensor_get_data (tensor);
+  float *values;
+
+  if (!divided)
+    return NULL;
+  values = ht_tensor_get_writable_data (divided);
+  for (gsize i = 0; i < ht_tensor_get_n_elements (tensor); i++)
+    values[i] = x[i] / values[i];
+  return ht_tensor_cast (divided, ht_encoding_get_data_type (self), error);
 }
 
 /**
@@ -219,49 +341,21 @@ narrow_integers (const gint32 *codes, gsize n, HtDataType type, gpointer result)
  * @tensor: a float32 tensor
  * @error: return location for an error
  *
- * Turns values into the integers that a file holds: code + offset + zero point, of the type that
- * ht_encoding_get_data_type() names. DequantizeLinear with the scales and ht_encoding_get_zero_point() gives exactly
- * what ht_encoding_fake_quantize() gives.
+ * Turns values into the numbers that a file holds, of the type that ht_encoding_get_data_type() names: for integers
+ * code + offset + zero point. DequantizeLinear with the scales and ht_encoding_get_zero_point() gives exactly what
+ * ht_encoding_fake_quantize() gives.
  *
- * Returns: (transfer full) (nullable): a new integer tensor of the same shape, or %NULL with @error set
+ * Returns: (transfer full) (nullable): a new tensor of the same shape, or %NULL with @error set
  */
 HtTensor *
 ht_encoding_quantize (HtEncoding *self, HtTensor *tensor, GError **error)
 {
-  g_autoptr (HtTensor) result = NULL;
-  g_autofree float *scales = NULL, *offsets = NULL;
-  g_autofree gint32 *codes = NULL;
-  Blocks blocks;
-  guint n_dims;
-  const gint64 *dims;
-  HtDataType type;
-  gint64 shift;
+  HtKernelBlocks blocks;
 
   g_return_val_if_fail (self != NULL && tensor != NULL, NULL);
 
-  if (!cut_into_blocks (self, tensor, &blocks, error))
+  if (!check_tensor (self, tensor, &blocks, error))
     return NULL;
-  dims = ht_tensor_get_dims (tensor, &n_dims);
-  type = ht_encoding_get_data_type (self);
-  result = ht_tensor_new (type, dims, n_dims, error);
-  if (!result)
-    return NULL;
-  narrow_grids (self, &scales, &offsets);
-  shift = storage_shift (self);
-  if (ht_encoding_get_bits (self) > 16)
-    {
-      quantize_wide (self, &blocks, scales, ht_tensor_get_data (tensor), ht_tensor_get_writable_data (result), shift);
-      return g_steal_pointer (&result);
-    }
-  codes = g_try_new (gint32, MAX (ht_tensor_get_n_elements (tensor), 1));
-  if (!codes)
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_NO_MEMORY, "quantizing a tensor of %" G_GSIZE_FORMAT " elements: no memory",
-                   ht_tensor_get_n_elements (tensor));
-      return NULL;
-    }
-  ht_kernel_quantize_channels_int32 (ht_tensor_get_data (tensor), codes, blocks.outer, blocks.channels, blocks.inner,
-                                     scales, offsets, (float) ht_encoding_get_n_steps (self), (gint32) -shift);
-  narrow_integers (codes, ht_tensor_get_n_elements (tensor), type, ht_tensor_get_writable_data (result));
-  return g_steal_pointer (&result);
+  return ht_encoding_is_integer (self) ? quantize_integers (self, tensor, &blocks, error)
+                                       : quantize_floats (self, tensor, error);
 }

@@ -1,237 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* The grid of one tensor: scale and offset of each channel, and how ranges become grids. */
-#include <halftone/encoding.h>
-#include <halftone/error.h>
+/* The grid of one tensor: format, scale and offset of each channel or block. */
+#include "quant/encoding-private.h"
 
-#include <float.h>
-#include <math.h>
 #include <string.h>
 
 /**
  * HtEncoding:
  *
- * The integer grid of one tensor, or one grid for each index of one axis.
+ * The grid of one tensor, one grid for each index of one axis, or one for each block of another axis at each such
+ * index.
  *
- * A value is represented as `scale * (q + offset)` with the code q in [0, n_steps] and offset in [-n_steps, 0]; the
- * unsigned zero point of ONNX is -offset. A `symmetric` grid has its zero in the middle (or at the bottom, when it was
- * made unsigned), a `strict` one leaves the lowest code out, so that it mirrors itself.
+ * Integers: a value is represented as `scale * (q + offset)` with the code q in [0, n_steps] and offset in [-n_steps,
+ * 0]; the unsigned zero point of ONNX is -offset. A `symmetric` grid has its zero in the middle (or at the bottom, when
+ * it was made unsigned), a `strict` one leaves the lowest code out, so that it mirrors itself.
  *
  * The stored scale and offset are what is used, in float32 and exactly as QuantizeLinear and DequantizeLinear of ONNX
  * compute: the scale is narrowed to float32, values are divided by it, and halves are rounded to the even neighbour
  * (AIMET rounds halves up; this is the one place where the difference is written down). Only the offset itself, when a
  * range becomes a grid, is rounded with halves away from zero.
  *
+ * Floating point: a value is represented as `scale` times a number of the format, rounded to nearest, ties to even, as
+ * Cast of ONNX rounds. float16 and bfloat16 have no scale, and what is beyond their largest value becomes infinite, as
+ * on a device; the formats of 8 bits are scaled so that the largest value is that of the format, and saturate.
+ *
+ * Blocks: grids lie channel by channel, and by blocks within a channel. The last block of an axis may be shorter, as in
+ * ONNX (AIMET refuses that). All other axes share a grid. The block scales of LPBQ are small integers times one number
+ * for each channel.
+ *
  * Immutable and counted.
  */
-struct _HtEncoding
-{
-  gatomicrefcount n_refs;
-  guint bits;
-  gboolean symmetric;
-  gboolean strict;
-  gint axis; /* -1: one grid for the whole tensor */
-  gsize n_grids;
-  double *scales;
-  gint64 *offsets;
-};
 
 G_DEFINE_BOXED_TYPE (HtEncoding, ht_encoding, ht_encoding_ref, ht_encoding_unref)
-
-static gint64
-count_steps (guint bits, gboolean symmetric, gboolean strict)
-{
-  return (((gint64) 1) << bits) - (symmetric && strict ? 2 : 1);
-}
-
-static HtEncoding *
-encoding_alloc (guint bits, gboolean symmetric, gboolean strict, gint axis, gsize n_grids)
-{
-  HtEncoding *self = g_new0 (HtEncoding, 1);
-
-  g_atomic_ref_count_init (&self->n_refs);
-  self->bits = bits;
-  self->symmetric = !!symmetric;
-  self->strict = symmetric && strict;
-  self->axis = MAX (axis, -1);
-  self->n_grids = n_grids;
-  self->scales = g_new0 (double, n_grids);
-  self->offsets = g_new0 (gint64, n_grids);
-  return self;
-}
-
-static gboolean
-check_form (guint bits, gint axis, gsize n_grids, GError **error)
-{
-  if ((bits < 2 || bits > 16) && bits != 32)
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
-                   "making an encoding of %u bits: expected 2 to 16 (or 32 for a bias)", bits);
-      return FALSE;
-    }
-  if (n_grids == 0 || (axis < 0 && n_grids != 1))
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
-                   "making an encoding: found %" G_GSIZE_FORMAT " grids %s; expected %s", n_grids,
-                   axis < 0 ? "for a whole tensor" : "for the channels of an axis",
-                   axis < 0 ? "exactly one" : "at least one");
-      return FALSE;
-    }
-  return TRUE;
-}
-
-static gboolean
-check_grid (HtEncoding *self, gsize index, GError **error)
-{
-  gint64 n_steps = ht_encoding_get_n_steps (self);
-  double scale = self->scales[index];
-  gint64 offset = self->offsets[index];
-  float narrowed = (float) scale;
-
-  if (!(narrowed > 0) || !isfinite (narrowed))
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_NUMERIC,
-                   "making an encoding: found scale %g of grid %" G_GSIZE_FORMAT
-                   "; expected a finite positive number that float32 can hold",
-                   scale, index);
-      return FALSE;
-    }
-  if (offset > 0 || offset < -n_steps)
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
-                   "making an encoding: found offset %" G_GINT64_FORMAT " of grid %" G_GSIZE_FORMAT
-                   "; expected a number from %" G_GINT64_FORMAT " to 0",
-                   offset, index, -n_steps);
-      return FALSE;
-    }
-  if (self->symmetric && offset != 0 && offset != -((n_steps + 1) / 2))
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
-                   "making a symmetric encoding of %u bits: found offset %" G_GINT64_FORMAT " of grid %" G_GSIZE_FORMAT
-                   "; expected %" G_GINT64_FORMAT " (or 0 for an unsigned one)",
-                   self->bits, offset, index, -((n_steps + 1) / 2));
-      return FALSE;
-    }
-  return TRUE;
-}
-
-/**
- * ht_encoding_new:
- * @bits: bit width, 2 to 16, or 32 for the encoding of a bias
- * @symmetric: whether zero lies in the middle of the grid
- * @strict: whether a symmetric grid leaves out its lowest code; means nothing for an asymmetric one
- * @axis: the axis that has one grid an index, or -1 for one grid in all
- * @scales: (array length=n_grids): the step of each grid, a positive number
- * @offsets: (array length=n_grids): the offset of each grid, from -n_steps to 0
- * @n_grids: how many grids there are; 1 when @axis is -1
- * @error: return location for an error
- *
- * Makes an encoding from steps and offsets that are already known.
- *
- * Returns: (transfer full) (nullable): the encoding, or %NULL with @error set
- */
-HtEncoding *
-ht_encoding_new (guint bits, gboolean symmetric, gboolean strict, gint axis, const double *scales,
-                 const gint64 *offsets, gsize n_grids, GError **error)
-{
-  g_autoptr (HtEncoding) self = NULL;
-
-  g_return_val_if_fail (scales != NULL && offsets != NULL, NULL);
-
-  if (!check_form (bits, axis, n_grids, error))
-    return NULL;
-  self = encoding_alloc (bits, symmetric, strict, axis, n_grids);
-  memcpy (self->scales, scales, n_grids * sizeof *scales);
-  memcpy (self->offsets, offsets, n_grids * sizeof *offsets);
-  for (gsize i = 0; i < n_grids; i++)
-    if (!check_grid (self, i, error))
-      return NULL;
-  return g_steal_pointer (&self);
-}
-
-static void
-grid_from_range (HtEncoding *self, gsize index, double minimum, double maximum, gboolean unsigned_symmetric)
-{
-  gint64 n_steps = ht_encoding_get_n_steps (self);
-  double n = (double) n_steps;
-  double smallest = MIN (0x1p-23, 0.01 / n);
-
-  minimum = MIN (minimum, 0);
-  maximum = MAX (maximum, 0);
-  if (self->symmetric && (minimum < 0 || !unsigned_symmetric))
-    {
-      double n_negative = (double) ((n_steps + 1) / 2);
-      /* A grid of four codes has only one above zero: AIMET lets a symmetric range reach beyond it. */
-      double n_positive = (double) (n_steps / 2 + (n_steps == 3 ? 1 : 0));
-
-      self->scales[index] = MAX (MAX (maximum / n_positive, -minimum / n_negative), smallest);
-      self->offsets[index] = -((n_steps + 1) / 2);
-    }
-  else
-    {
-      double scale = MAX ((maximum - minimum) / n, smallest);
-      gint64 offset = (gint64) round (minimum / scale);
-
-      self->scales[index] = scale;
-      self->offsets[index] = CLAMP (offset, -n_steps, 0);
-    }
-}
-
-/**
- * ht_encoding_new_from_ranges:
- * @bits: bit width, 2 to 16, or 32 for the encoding of a bias
- * @symmetric: whether zero lies in the middle of the grid
- * @strict: whether a symmetric grid leaves out its lowest code
- * @unsigned_symmetric: whether a symmetric grid of a range without negative values uses all codes above zero
- * @axis: the axis that has one grid an index, or -1 for one grid in all
- * @minima: (array length=n_grids): the smallest value of each grid
- * @maxima: (array length=n_grids): the largest value of each grid
- * @n_grids: how many grids there are; 1 when @axis is -1
- * @error: return location for an error
- *
- * Makes the encoding that covers the given ranges, each widened to hold zero.
- *
- * With n = 2^bits - 1 (one less when symmetric and strict), s = min(2^-23, 0.01 / n): a symmetric grid has
- * offset = -ceil(n / 2) and scale = max(max / floor(n / 2), -min / ceil(n / 2), s), where a grid of four codes takes 2
- * in place of floor(n / 2) = 1; an asymmetric one has scale = max((max - min) / n, s) and offset = round(min / scale),
- * halves away from zero. These are the formulas of AIMET 2.42. A range that is not finite is an error.
- *
- * Returns: (transfer full) (nullable): the encoding, or %NULL with @error set
- */
-HtEncoding *
-ht_encoding_new_from_ranges (guint bits, gboolean symmetric, gboolean strict, gboolean unsigned_symmetric, gint axis,
-                             const double *minima, const double *maxima, gsize n_grids, GError **error)
-{
-  g_autoptr (HtEncoding) self = NULL;
-
-  g_return_val_if_fail (minima != NULL && maxima != NULL, NULL);
-
-  if (!check_form (bits, axis, n_grids, error))
-    return NULL;
-  self = encoding_alloc (bits, symmetric, strict, axis, n_grids);
-  for (gsize i = 0; i < n_grids; i++)
-    {
-      if (!isfinite (minima[i]) || !isfinite (maxima[i]))
-        {
-          g_set_error (error, HT_ERROR, HT_ERROR_NUMERIC,
-                       "making an encoding: found the range [%g, %g] of grid %" G_GSIZE_FORMAT
-                       "; expected finite numbers",
-                       minima[i], maxima[i], i);
-          return NULL;
-        }
-      if (minima[i] > maxima[i])
-        {
-          g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
-                       "making an encoding: found the range [%g, %g] of grid %" G_GSIZE_FORMAT
-                       "; expected a minimum that is not above the maximum",
-                       minima[i], maxima[i], i);
-          return NULL;
-        }
-      grid_from_range (self, i, minima[i], maxima[i], unsigned_symmetric);
-      if (!check_grid (self, i, error))
-        return NULL;
-    }
-  return g_steal_pointer (&self);
-}
 
 /**
  * ht_encoding_ref:
@@ -265,7 +64,42 @@ ht_encoding_unref (HtEncoding *self)
     return;
   g_free (self->scales);
   g_free (self->offsets);
+  g_free (self->channel_scales);
+  g_free (self->block_scales);
+  g_free (self->narrow);
   g_free (self);
+}
+
+/**
+ * ht_encoding_get_format:
+ * @self: an encoding
+ *
+ * Gets the number format.
+ *
+ * Returns: integers, or which floating-point numbers
+ */
+HtNumberFormat
+ht_encoding_get_format (HtEncoding *self)
+{
+  g_return_val_if_fail (self != NULL, HT_NUMBER_FORMAT_INT);
+
+  return self->form.format;
+}
+
+/**
+ * ht_encoding_is_integer:
+ * @self: an encoding
+ *
+ * Tells integers from floating-point numbers, for which steps, offsets and codes mean nothing.
+ *
+ * Returns: %TRUE for integers
+ */
+gboolean
+ht_encoding_is_integer (HtEncoding *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->form.format == HT_NUMBER_FORMAT_INT;
 }
 
 /**
@@ -274,14 +108,14 @@ ht_encoding_unref (HtEncoding *self)
  *
  * Gets the bit width.
  *
- * Returns: 2 to 16, or 32
+ * Returns: 2 to 32 for integers, 8 or 16 for floating-point formats
  */
 guint
 ht_encoding_get_bits (HtEncoding *self)
 {
   g_return_val_if_fail (self != NULL, 0);
 
-  return self->bits;
+  return self->form.bits;
 }
 
 /**
@@ -290,14 +124,15 @@ ht_encoding_get_bits (HtEncoding *self)
  *
  * Tells whether the grid is symmetric.
  *
- * Returns: %TRUE when zero lies in the middle (or at the bottom of an unsigned symmetric grid) by construction
+ * Returns: %TRUE when zero lies in the middle (or at the bottom of an unsigned symmetric grid) by construction; always
+ *   for floating-point formats
  */
 gboolean
 ht_encoding_is_symmetric (HtEncoding *self)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
-  return self->symmetric;
+  return self->form.symmetric;
 }
 
 /**
@@ -313,14 +148,35 @@ ht_encoding_is_strict (HtEncoding *self)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
-  return self->strict;
+  return self->form.strict;
+}
+
+/**
+ * ht_encoding_is_unsigned:
+ * @self: an encoding
+ *
+ * Tells whether a grid holds no negative values by construction.
+ *
+ * Returns: %TRUE for a symmetric integer grid with zero at its bottom
+ */
+gboolean
+ht_encoding_is_unsigned (HtEncoding *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  if (!ht_encoding_is_integer (self) || !self->form.symmetric)
+    return FALSE;
+  for (gsize i = 0; i < self->n_grids; i++)
+    if (self->offsets[i] != 0)
+      return FALSE;
+  return TRUE;
 }
 
 /**
  * ht_encoding_get_n_steps:
  * @self: an encoding
  *
- * Gets the highest code: 2^bits - 1, one less for a strict symmetric grid.
+ * Gets the highest code: 2^bits - 1, one less for a strict symmetric grid; 0 for floating-point formats.
  *
  * Returns: the number of steps from the lowest to the highest value
  */
@@ -329,23 +185,128 @@ ht_encoding_get_n_steps (HtEncoding *self)
 {
   g_return_val_if_fail (self != NULL, 0);
 
-  return count_steps (self->bits, self->symmetric, self->strict);
+  if (!ht_encoding_is_integer (self))
+    return 0;
+  return (((gint64)1) << self->form.bits) - (self->form.strict ? 2 : 1);
 }
 
 /**
  * ht_encoding_get_axis:
  * @self: an encoding
  *
- * Gets the axis that has one grid an index.
+ * Gets the axis of the channels, each of which has a grid, or one for each block.
  *
- * Returns: the axis, or -1 for one grid in all
+ * Returns: the axis, or -1 where channels share their grids
  */
 gint
 ht_encoding_get_axis (HtEncoding *self)
 {
   g_return_val_if_fail (self != NULL, -1);
 
-  return self->axis;
+  return self->form.axis;
+}
+
+/**
+ * ht_encoding_get_n_channels:
+ * @self: an encoding
+ *
+ * Counts the channels.
+ *
+ * Returns: the length of the axis of ht_encoding_get_axis(), 1 where there is none
+ */
+gsize
+ht_encoding_get_n_channels (HtEncoding *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->form.n_channels;
+}
+
+/**
+ * ht_encoding_get_block_axis:
+ * @self: an encoding
+ *
+ * Gets the axis that is cut into blocks.
+ *
+ * Returns: the axis, or -1 where there are no blocks
+ */
+gint
+ht_encoding_get_block_axis (HtEncoding *self)
+{
+  g_return_val_if_fail (self != NULL, -1);
+
+  return self->form.block_axis;
+}
+
+/**
+ * ht_encoding_get_block_size:
+ * @self: an encoding
+ *
+ * Gets the length of a block.
+ *
+ * Returns: the length of all blocks but the last, which may be shorter; 0 where there are no blocks
+ */
+gsize
+ht_encoding_get_block_size (HtEncoding *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->form.block_size;
+}
+
+/**
+ * ht_encoding_get_scale_bits:
+ * @self: an encoding
+ *
+ * Gets the width of the block scales of LPBQ.
+ *
+ * Returns: the width in bits, 0 for all other encodings
+ */
+guint
+ht_encoding_get_scale_bits (HtEncoding *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->form.scale_bits;
+}
+
+/**
+ * ht_encoding_get_channel_scales:
+ * @self: an encoding
+ * @n_channels: (out) (optional): how many there are
+ *
+ * Gets the scale of each channel of LPBQ: what its integer block scales are multiplied by.
+ *
+ * Returns: (transfer none) (array length=n_channels) (nullable): the scales, %NULL for all other encodings
+ */
+const double *
+ht_encoding_get_channel_scales (HtEncoding *self, gsize *n_channels)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  if (n_channels)
+    *n_channels = self->channel_scales ? self->form.n_channels : 0;
+  return self->channel_scales;
+}
+
+/**
+ * ht_encoding_get_block_scales:
+ * @self: an encoding
+ * @n_grids: (out) (optional): how many there are
+ *
+ * Gets the integer scale of each block of LPBQ.
+ *
+ * Returns: (transfer none) (array length=n_grids) (nullable): integers from 1 to 2^scale_bits, channel by channel;
+ * %NULL for all other encodings
+ */
+const guint *
+ht_encoding_get_block_scales (HtEncoding *self, gsize *n_grids)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  if (n_grids)
+    *n_grids = self->block_scales ? self->n_grids : 0;
+  return self->block_scales;
 }
 
 /**
@@ -353,7 +314,7 @@ ht_encoding_get_axis (HtEncoding *self)
  * @self: an encoding
  * @n_grids: (out) (optional): how many there are
  *
- * Gets the step of each grid.
+ * Gets the step of each grid, channel by channel; of a floating-point format its scale, 1 where it has none.
  *
  * Returns: (transfer none) (array length=n_grids): the scales
  */
@@ -372,7 +333,7 @@ ht_encoding_get_scales (HtEncoding *self, gsize *n_grids)
  * @self: an encoding
  * @n_grids: (out) (optional): how many there are
  *
- * Gets the offset of each grid, zero or negative.
+ * Gets the offset of each grid, zero or negative; zero for floating-point formats.
  *
  * Returns: (transfer none) (array length=n_grids): the offsets
  */
@@ -391,7 +352,7 @@ ht_encoding_get_offsets (HtEncoding *self, gsize *n_grids)
  * @self: an encoding
  * @index: which grid
  *
- * Gets the lowest value of a grid, scale * offset.
+ * Gets the lowest value of a grid, scale * offset, or the lowest finite one of a floating-point format.
  *
  * Returns: the value
  */
@@ -400,7 +361,9 @@ ht_encoding_get_minimum (HtEncoding *self, gsize index)
 {
   g_return_val_if_fail (self != NULL && index < self->n_grids, 0);
 
-  return self->scales[index] * (double) self->offsets[index];
+  if (!ht_encoding_is_integer (self))
+    return -self->scales[index] * ht_number_format_get_largest (self->form.format);
+  return self->scales[index] * (double)self->offsets[index];
 }
 
 /**
@@ -408,7 +371,7 @@ ht_encoding_get_minimum (HtEncoding *self, gsize index)
  * @self: an encoding
  * @index: which grid
  *
- * Gets the highest value of a grid, scale * (offset + n_steps).
+ * Gets the highest value of a grid, scale * (offset + n_steps), or the highest finite one of a floating-point format.
  *
  * Returns: the value
  */
@@ -417,7 +380,18 @@ ht_encoding_get_maximum (HtEncoding *self, gsize index)
 {
   g_return_val_if_fail (self != NULL && index < self->n_grids, 0);
 
-  return self->scales[index] * (double) (self->offsets[index] + ht_encoding_get_n_steps (self));
+  if (!ht_encoding_is_integer (self))
+    return self->scales[index] * ht_number_format_get_largest (self->form.format);
+  return self->scales[index] * (double)(self->offsets[index] + ht_encoding_get_n_steps (self));
+}
+
+/* Whether channels and blocks are the same, and all settings but those that only say how ranges become grids. */
+static gboolean
+same_form (const HtGridForm *a, const HtGridForm *b)
+{
+  return a->format == b->format && a->bits == b->bits && a->symmetric == b->symmetric && a->strict == b->strict
+         && a->axis == b->axis && a->n_channels == b->n_channels && a->block_axis == b->block_axis
+         && a->block_size == b->block_size && a->n_blocks == b->n_blocks && a->scale_bits == b->scale_bits;
 }
 
 /**
@@ -434,10 +408,84 @@ ht_encoding_equal (HtEncoding *a, HtEncoding *b)
 {
   g_return_val_if_fail (a != NULL && b != NULL, FALSE);
 
-  return a == b
-         || (a->bits == b->bits && a->symmetric == b->symmetric && a->strict == b->strict && a->axis == b->axis
-             && a->n_grids == b->n_grids && memcmp (a->scales, b->scales, a->n_grids * sizeof *a->scales) == 0
-             && memcmp (a->offsets, b->offsets, a->n_grids * sizeof *a->offsets) == 0);
+  if (a == b)
+    return TRUE;
+  if (!same_form (&a->form, &b->form) || memcmp (a->scales, b->scales, a->n_grids * sizeof *a->scales) != 0
+      || memcmp (a->offsets, b->offsets, a->n_grids * sizeof *a->offsets) != 0)
+    return FALSE;
+  /* The same products may have come from other factors. */
+  return a->form.scale_bits == 0
+         || (memcmp (a->channel_scales, b->channel_scales, a->form.n_channels * sizeof *a->channel_scales) == 0
+             && memcmp (a->block_scales, b->block_scales, a->n_grids * sizeof *a->block_scales) == 0);
+}
+
+static void
+digest_integer (GChecksum *checksum, gint64 value)
+{
+  guint64 bytes = GUINT64_TO_LE ((guint64)value);
+
+  g_checksum_update (checksum, (const guchar *)&bytes, sizeof bytes);
+}
+
+static void
+digest_double (GChecksum *checksum, double value)
+{
+  gint64 bits;
+
+  memcpy (&bits, &value, sizeof bits);
+  digest_integer (checksum, bits);
+}
+
+void
+ht_encoding_digest (HtEncoding *self, GChecksum *checksum)
+{
+  const HtGridForm *form = &self->form;
+  const gint64 parts[] = { form->format,
+                           form->bits,
+                           form->symmetric,
+                           form->strict,
+                           form->axis,
+                           (gint64)form->n_channels,
+                           form->block_axis,
+                           (gint64)form->block_size,
+                           (gint64)form->n_blocks,
+                           form->scale_bits };
+
+  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
+    digest_integer (checksum, parts[i]);
+  for (gsize i = 0; i < self->n_grids; i++)
+    {
+      digest_double (checksum, self->scales[i]);
+      digest_integer (checksum, self->offsets[i]);
+    }
+  for (gsize i = 0; self->channel_scales && i < form->n_channels; i++)
+    digest_double (checksum, self->channel_scales[i]);
+  for (gsize i = 0; self->block_scales && i < self->n_grids; i++)
+    digest_integer (checksum, self->block_scales[i]);
+}
+
+static char *
+describe_format (HtEncoding *self)
+{
+  if (!ht_encoding_is_integer (self))
+    return g_strdup (ht_number_format_get_name (self->form.format));
+  return g_strdup_printf ("%u bits, %s%s", self->form.bits, self->form.strict ? "strict " : "",
+                          self->form.symmetric ? "symmetric" : "asymmetric");
+}
+
+static char *
+describe_layout (HtEncoding *self)
+{
+  const HtGridForm *form = &self->form;
+  GString *text = g_string_new (NULL);
+
+  if (form->axis >= 0)
+    g_string_append_printf (text, ", %" G_GSIZE_FORMAT " channels along axis %d", form->n_channels, form->axis);
+  if (form->block_axis >= 0)
+    g_string_append_printf (text, ", blocks of %" G_GSIZE_FORMAT " along axis %d", form->block_size, form->block_axis);
+  if (form->scale_bits > 0)
+    g_string_append_printf (text, " with scales of %u bits", form->scale_bits);
+  return g_string_free (text, FALSE);
 }
 
 /**
@@ -451,22 +499,29 @@ ht_encoding_equal (HtEncoding *a, HtEncoding *b)
 char *
 ht_encoding_to_string (HtEncoding *self)
 {
-  g_autofree char *form = NULL;
+  g_autofree char *format = NULL, *layout = NULL;
   double lowest, highest;
 
   g_return_val_if_fail (self != NULL, NULL);
 
-  form = g_strdup_printf ("%u bits, %s%s", self->bits, self->strict ? "strict " : "",
-                          self->symmetric ? "symmetric" : "asymmetric");
-  if (self->axis < 0)
-    return g_strdup_printf ("%s, scale %.9g, offset %" G_GINT64_FORMAT ", range [%.9g, %.9g]", form, self->scales[0],
-                            self->offsets[0], ht_encoding_get_minimum (self, 0), ht_encoding_get_maximum (self, 0));
+  format = describe_format (self);
+  if (!ht_number_format_has_scale (self->form.format))
+    return g_steal_pointer (&format);
+  if (self->form.axis < 0 && self->form.block_axis < 0)
+    {
+      g_autofree char *offset = ht_encoding_is_integer (self)
+                                    ? g_strdup_printf (", offset %" G_GINT64_FORMAT, self->offsets[0])
+                                    : g_strdup ("");
+
+      return g_strdup_printf ("%s, scale %.9g%s, range [%.9g, %.9g]", format, self->scales[0], offset,
+                              ht_encoding_get_minimum (self, 0), ht_encoding_get_maximum (self, 0));
+    }
   lowest = highest = self->scales[0];
   for (gsize i = 1; i < self->n_grids; i++)
     {
       lowest = MIN (lowest, self->scales[i]);
       highest = MAX (highest, self->scales[i]);
     }
-  return g_strdup_printf ("%s, %" G_GSIZE_FORMAT " channels along axis %d, scales from %.9g to %.9g", form,
-                          self->n_grids, self->axis, lowest, highest);
+  layout = describe_layout (self);
+  return g_strdup_printf ("%s%s, scales from %.9g to %.9g", format, layout, lowest, highest);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/model-state-private.h"
 
+#include "quant/encoding-private.h"
+
 #include <halftone/error.h>
 
 #include <string.h>
@@ -204,27 +206,6 @@ digest_integer (GChecksum *checksum, gint64 value)
   g_checksum_update (checksum, (const guchar *)&bytes, sizeof bytes);
 }
 
-static void
-digest_encoding (GChecksum *checksum, HtEncoding *encoding)
-{
-  gsize n_grids;
-  const double *scales = ht_encoding_get_scales (encoding, &n_grids);
-  const gint64 *offsets = ht_encoding_get_offsets (encoding, NULL);
-
-  digest_integer (checksum, ht_encoding_get_bits (encoding));
-  digest_integer (checksum, ht_encoding_is_symmetric (encoding));
-  digest_integer (checksum, ht_encoding_is_strict (encoding));
-  digest_integer (checksum, ht_encoding_get_axis (encoding));
-  digest_integer (checksum, (gint64)n_grids);
-  for (gsize i = 0; i < n_grids; i++)
-    {
-      gint64 bits;
-      memcpy (&bits, &scales[i], sizeof bits);
-      digest_integer (checksum, bits);
-      digest_integer (checksum, offsets[i]);
-    }
-}
-
 static gint
 compare_names (gconstpointer a, gconstpointer b)
 {
@@ -268,7 +249,7 @@ compute_hash (HtModelState *self)
       Entry *entry = g_hash_table_lookup (self->encodings, encodings[i]);
       digest_text (checksum, encodings[i]);
       digest_integer (checksum, entry->status);
-      digest_encoding (checksum, entry->encoding);
+      ht_encoding_digest (entry->encoding, checksum);
     }
   digest_text (checksum, "artifacts");
   for (gsize i = 0; artifacts[i] != NULL; i++)

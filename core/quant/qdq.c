@@ -26,7 +26,9 @@ check_quantizer (HtQuantizer *quantizer, HtEncoding *encoding, GError **error)
   const char *why = NULL;
 
   /* Integers known beforehand lie on their grid whatever type holds them; others are clamped by the type alone. */
-  if (bits > 16)
+  if (!ht_encoding_is_integer (encoding) || ht_encoding_get_block_axis (encoding) >= 0)
+    why = "not yet supported here: Q/DQ of blocks and of floating-point numbers";
+  else if (bits > 16)
     why = "ONNX quantizes to at most 16 bits";
   else if (!ht_quantizer_is_constant (quantizer) && bits != 8 && bits != 16)
     why = "ONNX runtimes quantize activations to 8 or 16 bits: use one of these";

@@ -192,10 +192,10 @@ TEST (Encoding, RefusesWhatIsNoGrid)
   EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NUMERIC, "float32");
   EXPECT_EQ (from_range (8, 2, 1, "", &error), nullptr);
   EXPECT_GERROR (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "[2, 1]");
-  for (guint bits : { 0u, 1u, 17u, 31u, 33u })
+  for (guint bits : { 0u, 1u, 33u, 64u })
     {
       EXPECT_EQ (from_range (bits, 0, 1, "", &error), nullptr);
-      EXPECT_GERROR (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "2 to 16");
+      EXPECT_GERROR (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "2 to 31");
     }
   const double scales[] = { 1, -1 };
   const gint64 offsets[] = { 0, 0 }, wrong[] = { 1, 0 }, odd[] = { -100, -100 };

@@ -173,8 +173,8 @@ TEST (EncodingsFile, RefusesMalformedEntries)
                         "\"scale\": [1]"), ""), "'enc_type' is 'LPBQ'" },
     { file (entry ("x", "\"bw\": 99, \"dtype\": \"INT\", \"enc_type\": \"PER_TENSOR\", \"is_sym\": false, \"offset\": [0], "
                         "\"scale\": [1]"), ""), "bw" },
-    { file (entry ("x", "\"bw\": 20, \"dtype\": \"INT\", \"enc_type\": \"PER_TENSOR\", \"is_sym\": false, \"offset\": [0], "
-                        "\"scale\": [1]"), ""), "20 bits" },
+    { file (entry ("x", "\"bw\": 40, \"dtype\": \"INT\", \"enc_type\": \"PER_TENSOR\", \"is_sym\": false, \"offset\": [0], "
+                        "\"scale\": [1]"), ""), "40, must be" },
     { file (entry ("x", "\"bw\": 8, \"dtype\": \"INT\", \"enc_type\": \"PER_TENSOR\", \"is_sym\": \"False\", \"offset\": [0], "
                         "\"scale\": [1]"), ""), "is_sym" },
     { file (entry ("x", "\"bw\": 8, \"dtype\": \"INT\", \"enc_type\": \"PER_TENSOR\", \"is_sym\": false, \"offset\": [-0.5], "
