@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a network over a data set: accuracy where there are labels, distances where there is a reference. */
+/* Runs networks over a data set: accuracy where there are labels, distances where there is a reference. */
 #include "data/metrics.h"
 
 #include <halftone/error.h>
+#include <halftone/executor-group.h>
 
 #include <math.h>
 
@@ -12,15 +13,32 @@ typedef struct
   double signal, noise, dot, own, difference;
 } Distance;
 
+/* What was counted of one network. */
 typedef struct
 {
-  HtExecutor *executor, *reference;
-  HtDataset *dataset;
-  const char *const *outputs;
   Distance *distances; /* one for each output */
   gsize n_classes;
   guint64 n_top1, n_top5, n_agree, n_classified;
+} Score;
+
+typedef struct
+{
+  HtExecutorGroup *group;
+  guint n_networks;
+  HtExecutor *reference; /* NULL: none */
+  gboolean is_grouped;   /* the reference is the last one of the group; else it runs before it */
+  HtDataset *dataset;
+  const char *const *outputs;
+  guint n_outputs;
+  Score *scores;
+  /* Of the batch at hand */
+  guint first, n_samples, n_rows;
+  GHashTable *expected; /* the reference's outputs; NULL: not there yet */
+  GPtrArray *waiting;   /* outputs of networks that finished before the reference, by network; or NULL */
 } Evaluation;
+
+/* Outputs of that many bytes may wait for those of the reference. */
+#define MAX_WAITING ((gsize)64 << 20)
 
 /* How many classes the scores of a sample have: everything but the first axis, of which one may be longer than 1. */
 static gsize
@@ -86,13 +104,13 @@ is_number (HtTensor *scores)
 }
 
 static gboolean
-count_accuracy (Evaluation *self, HtTensor *scores, guint first, guint n_samples, guint n_rows, GError **error)
+count_accuracy (const Evaluation *self, Score *score, HtTensor *scores, GError **error)
 {
   HtTensor *labels = ht_dataset_get_labels (self->dataset);
-  gsize n_classes = count_classes (scores, n_rows);
+  gsize n_classes = count_classes (scores, self->n_rows);
   if (labels == NULL)
     return TRUE;
-  self->n_classes = n_classes;
+  score->n_classes = n_classes;
   if (n_classes < 2 || !is_number (scores))
     {
       g_autofree char *found = ht_tensor_describe (scores);
@@ -102,38 +120,38 @@ count_accuracy (Evaluation *self, HtTensor *scores, guint first, guint n_samples
                    self->outputs[0], found);
       return FALSE;
     }
-  for (guint i = 0; i < n_samples; i++)
+  for (guint i = 0; i < self->n_samples; i++)
     {
-      gint64 label = ht_tensor_get_int64 (labels, first + i);
+      gint64 label = ht_tensor_get_int64 (labels, self->first + i);
       if (label < 0 || (gsize)label >= n_classes)
         {
           g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
                        "label %" G_GINT64_FORMAT
                        " of sample %u is no class of output '%s', expected 0 to %" G_GSIZE_FORMAT
                        "; give the labels of this network's classes",
-                       label, first + i, self->outputs[0], n_classes - 1);
+                       label, self->first + i, self->outputs[0], n_classes - 1);
           return FALSE;
         }
       gsize rank = rank_of ((const float *)ht_tensor_get_data (scores) + i * n_classes, n_classes, (gsize)label);
-      self->n_top1 += rank == 0;
-      self->n_top5 += rank < 5;
+      score->n_top1 += rank == 0;
+      score->n_top5 += rank < 5;
     }
   return TRUE;
 }
 
 static void
-count_agreement (Evaluation *self, HtTensor *scores, HtTensor *expected, guint n_samples, guint n_rows)
+count_agreement (const Evaluation *self, Score *score, HtTensor *scores, HtTensor *expected)
 {
-  gsize n = count_choices (scores, n_rows);
-  if (n < 2 || count_choices (expected, n_rows) != n || !is_number (scores) || !is_number (expected)
+  gsize n = count_choices (scores, self->n_rows);
+  if (n < 2 || count_choices (expected, self->n_rows) != n || !is_number (scores) || !is_number (expected)
       || ht_tensor_get_n_elements (scores) != ht_tensor_get_n_elements (expected)
-      || ht_tensor_get_dim (scores, 0) != (gint64)n_rows)
+      || ht_tensor_get_dim (scores, 0) != (gint64)self->n_rows)
     return;
   const float *a = ht_tensor_get_data (scores), *b = ht_tensor_get_data (expected);
-  gsize n_choices = ht_tensor_get_n_elements (scores) / n_rows * n_samples / n;
+  gsize n_choices = ht_tensor_get_n_elements (scores) / self->n_rows * self->n_samples / n;
   for (gsize i = 0; i < n_choices; i++)
-    self->n_agree += best_class (a + i * n, n) == best_class (b + i * n, n);
-  self->n_classified += n_choices;
+    score->n_agree += best_class (a + i * n, n) == best_class (b + i * n, n);
+  score->n_classified += n_choices;
 }
 
 static gboolean
@@ -168,32 +186,91 @@ add_distance (Distance *sum, const char *name, HtTensor *value, HtTensor *expect
 }
 
 static gboolean
+judge (Evaluation *self, guint index, GHashTable *values, GError **error)
+{
+  Score *score = &self->scores[index];
+  g_autoptr (HtTensor) scores = get_floats (g_hash_table_lookup (values, self->outputs[0]), error);
+  if (scores == NULL || !count_accuracy (self, score, scores, error))
+    return FALSE;
+  if (self->reference == NULL)
+    return TRUE;
+  g_autoptr (HtTensor) wanted = get_floats (g_hash_table_lookup (self->expected, self->outputs[0]), error);
+  if (wanted == NULL)
+    return FALSE;
+  count_agreement (self, score, scores, wanted);
+  for (guint i = 0; i < self->n_outputs; i++)
+    if (!add_distance (&score->distances[i], self->outputs[i], g_hash_table_lookup (values, self->outputs[i]),
+                       g_hash_table_lookup (self->expected, self->outputs[i]), self->n_samples, self->n_rows, error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+take_results (guint index, GHashTable *results, gpointer user_data, GError **error)
+{
+  Evaluation *self = user_data;
+  if (index < self->n_networks && (self->reference == NULL || self->expected != NULL))
+    return judge (self, index, results, error);
+  if (index < self->n_networks)
+    {
+      self->waiting->pdata[index] = g_hash_table_ref (results);
+      return TRUE;
+    }
+  self->expected = g_hash_table_ref (results);
+  for (guint i = 0; i < self->n_networks; i++)
+    {
+      g_autoptr (GHashTable) values = g_steal_pointer (&self->waiting->pdata[i]);
+      if (values != NULL && !judge (self, i, values, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* From the second batch on the reference shares work with the networks, if their outputs may wait for its. */
+static gboolean
+group_reference (Evaluation *self, GError **error)
+{
+  gsize size = 0;
+  GHashTableIter iter;
+  gpointer value;
+  if (self->is_grouped || self->expected == NULL)
+    return TRUE;
+  g_hash_table_iter_init (&iter, self->expected);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    size += ht_tensor_get_size (value);
+  if (size > MAX_WAITING / self->n_networks || !ht_executor_group_can_add (self->group, self->reference))
+    return TRUE;
+  self->is_grouped = TRUE;
+  return ht_executor_group_add (self->group, self->reference, error);
+}
+
+static void
+drop_batch (Evaluation *self)
+{
+  g_clear_pointer (&self->expected, g_hash_table_unref);
+  for (guint i = 0; i < self->n_networks; i++)
+    g_clear_pointer (&self->waiting->pdata[i], g_hash_table_unref);
+}
+
+static gboolean
 evaluate_batch (Evaluation *self, guint first, guint n_samples, GCancellable *cancellable, GError **error)
 {
   g_autoptr (GHashTable) inputs = ht_dataset_get_batch (self->dataset, first, n_samples, error);
   if (inputs == NULL)
     return FALSE;
-  guint n_rows = MAX (n_samples, ht_dataset_get_batch_size (self->dataset, n_samples));
-  g_autoptr (GHashTable) values = ht_executor_run (self->executor, inputs, self->outputs, cancellable, error);
-  if (values == NULL)
-    return FALSE;
-  g_autoptr (HtTensor) scores = get_floats (g_hash_table_lookup (values, self->outputs[0]), error);
-  if (scores == NULL || !count_accuracy (self, scores, first, n_samples, n_rows, error))
-    return FALSE;
-  if (self->reference == NULL)
-    return TRUE;
-  g_autoptr (GHashTable) expected = ht_executor_run (self->reference, inputs, self->outputs, cancellable, error);
-  if (expected == NULL)
-    return FALSE;
-  g_autoptr (HtTensor) wanted = get_floats (g_hash_table_lookup (expected, self->outputs[0]), error);
-  if (wanted == NULL)
-    return FALSE;
-  count_agreement (self, scores, wanted, n_samples, n_rows);
-  for (guint i = 0; self->outputs[i] != NULL; i++)
-    if (!add_distance (&self->distances[i], self->outputs[i], g_hash_table_lookup (values, self->outputs[i]),
-                       g_hash_table_lookup (expected, self->outputs[i]), n_samples, n_rows, error))
-      return FALSE;
-  return TRUE;
+  self->first = first;
+  self->n_samples = n_samples;
+  self->n_rows = MAX (n_samples, ht_dataset_get_batch_size (self->dataset, n_samples));
+  if (self->reference != NULL && !self->is_grouped)
+    {
+      self->expected = ht_executor_run (self->reference, inputs, self->outputs, cancellable, error);
+      if (self->expected == NULL)
+        return FALSE;
+    }
+  gboolean fine = ht_executor_group_run (self->group, inputs, self->outputs, take_results, self, cancellable, error)
+                  && group_reference (self, error);
+  drop_batch (self);
+  return fine;
 }
 
 /* The interval of Wilson (1927) for a share of n, at 95 %. */
@@ -209,7 +286,7 @@ set_accuracy (HtMetrics *metrics, guint64 n_right, guint n)
 }
 
 static void
-set_distances (HtMetrics *metrics, const Evaluation *self, guint n_outputs)
+set_distances (HtMetrics *metrics, const Score *self, guint n_outputs)
 {
   double sqnr = INFINITY, cosine = 1, difference = 0;
   for (guint i = 0; i < n_outputs; i++)
@@ -226,6 +303,104 @@ set_distances (HtMetrics *metrics, const Evaluation *self, guint n_outputs)
   ht_metrics_set (metrics, "max-difference", difference);
   if (self->n_classified > 0)
     ht_metrics_set (metrics, "agreement", (double)self->n_agree / (double)self->n_classified);
+}
+
+static HtMetrics *
+make_metrics (const Evaluation *self, const Score *score)
+{
+  guint n = ht_dataset_get_n_samples (self->dataset);
+  HtMetrics *metrics = ht_metrics_new (n);
+  if (ht_dataset_get_labels (self->dataset) != NULL)
+    {
+      set_accuracy (metrics, score->n_top1, n);
+      if (score->n_classes > 5)
+        ht_metrics_set (metrics, "top5", (double)score->n_top5 / n);
+    }
+  if (self->reference != NULL)
+    set_distances (metrics, score, self->n_outputs);
+  return metrics;
+}
+
+static gboolean
+evaluate_batches (Evaluation *self, guint batch, HtProgressFunc progress, gpointer user_data, GCancellable *cancellable,
+                  GError **error)
+{
+  guint n = ht_dataset_get_n_samples (self->dataset), step = ht_dataset_get_batch_size (self->dataset, batch);
+  for (guint first = 0; first < n; first += step)
+    {
+      if (!evaluate_batch (self, first, MIN (step, n - first), cancellable, error))
+        return FALSE;
+      if (progress != NULL)
+        progress ((double)MIN (first + step, n) / n, "evaluating", user_data);
+    }
+  return TRUE;
+}
+
+static GPtrArray *
+evaluate_group (Evaluation *self, guint batch, HtProgressFunc progress, gpointer user_data, GCancellable *cancellable,
+                GError **error)
+{
+  guint n = ht_dataset_get_n_samples (self->dataset);
+  GPtrArray *list = NULL;
+  self->n_outputs = g_strv_length ((char **)self->outputs);
+  if (n == 0 || self->n_outputs == 0)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA, "nothing to evaluate: the %s",
+                   n == 0 ? "data set is empty" : "network has no outputs");
+      return NULL;
+    }
+  self->scores = g_new0 (Score, self->n_networks);
+  self->waiting = g_ptr_array_new ();
+  g_ptr_array_set_size (self->waiting, (gint)self->n_networks);
+  for (guint i = 0; i < self->n_networks; i++)
+    self->scores[i].distances = g_new0 (Distance, self->n_outputs);
+  if (evaluate_batches (self, batch, progress, user_data, cancellable, error))
+    {
+      list = g_ptr_array_new_with_free_func (g_object_unref);
+      for (guint i = 0; i < self->n_networks; i++)
+        g_ptr_array_add (list, make_metrics (self, &self->scores[i]));
+    }
+  drop_batch (self);
+  g_ptr_array_unref (self->waiting);
+  for (guint i = 0; i < self->n_networks; i++)
+    g_free (self->scores[i].distances);
+  g_free (self->scores);
+  return list;
+}
+
+/**
+ * ht_evaluate_all:
+ * @executors: (element-type HtExecutor): networks to measure, at least one, all of one sealed graph: a simulation with
+ *   different parts switched on, say
+ * @reference: (nullable): the network to compare them with, on the same inputs
+ * @dataset: samples, bound to the network
+ * @batch: samples at a time; a network that fixes its batch gets that; 0 for a default
+ * @progress: (scope call) (nullable) (closure user_data): called as the work goes on
+ * @user_data: for @progress
+ * @cancellable: (nullable): stops the work
+ * @error: return location for an error
+ *
+ * Measures many networks as ht_evaluate() measures each of them, and gets the same figures; work that they have in
+ * common is done once (#HtExecutorGroup).
+ *
+ * Returns: (transfer full) (element-type HtMetrics): what was measured, in the order of @executors, or %NULL with
+ * @error set
+ */
+GPtrArray *
+ht_evaluate_all (GPtrArray *executors, HtExecutor *reference, HtDataset *dataset, guint batch, HtProgressFunc progress,
+                 gpointer user_data, GCancellable *cancellable, GError **error)
+{
+  g_return_val_if_fail (executors != NULL && executors->len > 0 && HT_IS_DATASET (dataset), NULL);
+  g_autoptr (HtExecutorGroup) group = ht_executor_group_new ();
+  for (guint i = 0; i < executors->len; i++)
+    if (!ht_executor_group_add (group, g_ptr_array_index (executors, i), error))
+      return NULL;
+  Evaluation self = { .group = group,
+                      .n_networks = executors->len,
+                      .reference = reference,
+                      .dataset = dataset,
+                      .outputs = ht_graph_get_outputs (ht_executor_get_graph (g_ptr_array_index (executors, 0))) };
+  return evaluate_group (&self, batch, progress, user_data, cancellable, error);
 }
 
 /**
@@ -252,33 +427,9 @@ ht_evaluate (HtExecutor *executor, HtExecutor *reference, HtDataset *dataset, gu
              gpointer user_data, GCancellable *cancellable, GError **error)
 {
   g_return_val_if_fail (HT_IS_EXECUTOR (executor) && HT_IS_DATASET (dataset), NULL);
-  guint n = ht_dataset_get_n_samples (dataset), step = ht_dataset_get_batch_size (dataset, batch);
-  Evaluation self = { .executor = executor, .reference = reference, .dataset = dataset };
-  self.outputs = ht_graph_get_outputs (ht_executor_get_graph (executor));
-  guint n_outputs = g_strv_length ((char **)self.outputs);
-  if (n == 0 || n_outputs == 0)
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA, "nothing to evaluate: the %s",
-                   n == 0 ? "data set is empty" : "network has no outputs");
-      return NULL;
-    }
-  g_autofree Distance *distances = g_new0 (Distance, n_outputs);
-  self.distances = distances;
-  for (guint first = 0; first < n; first += step)
-    {
-      if (!evaluate_batch (&self, first, MIN (step, n - first), cancellable, error))
-        return NULL;
-      if (progress != NULL)
-        progress ((double)MIN (first + step, n) / n, "evaluating", user_data);
-    }
-  HtMetrics *metrics = ht_metrics_new (n);
-  if (ht_dataset_get_labels (dataset) != NULL)
-    {
-      set_accuracy (metrics, self.n_top1, n);
-      if (self.n_classes > 5)
-        ht_metrics_set (metrics, "top5", (double)self.n_top5 / n);
-    }
-  if (reference != NULL)
-    set_distances (metrics, &self, n_outputs);
-  return metrics;
+  g_autoptr (GPtrArray) executors = g_ptr_array_new ();
+  g_ptr_array_add (executors, executor);
+  g_autoptr (GPtrArray) list
+      = ht_evaluate_all (executors, reference, dataset, batch, progress, user_data, cancellable, error);
+  return list != NULL ? g_object_ref (g_ptr_array_index (list, 0)) : NULL;
 }

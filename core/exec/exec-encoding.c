@@ -78,14 +78,19 @@ ht_executor_get_quantized_constant (HtExecutor *self, const char *name, HtTensor
 
   if (encoding == NULL)
     return constant;
-  HtTensor *cached = g_hash_table_lookup (self->quantized, name);
-  if (cached)
-    return cached;
-  const gint64 *dims = ht_tensor_get_dims (constant, &n_dims);
-  g_autoptr (HtTensor) made = ht_tensor_new (ht_tensor_get_data_type (constant), dims, n_dims, error);
-  if (made == NULL || !ht_exec_fake_quantize (name, encoding, constant, ht_tensor_get_writable_data (made), error))
-    return NULL;
-  cached = g_steal_pointer (&made);
-  g_hash_table_replace (self->quantized, g_strdup (name), cached);
-  return cached;
+  HtExecKept *kept = g_hash_table_lookup (self->quantized, name);
+  if (kept)
+    return ht_exec_kept_get (kept);
+  g_autofree char *key = g_strconcat (name, "\x1fquantized", NULL);
+  kept = ht_exec_store_find (self->store, key, encoding);
+  if (kept == NULL)
+    {
+      const gint64 *dims = ht_tensor_get_dims (constant, &n_dims);
+      g_autoptr (HtTensor) made = ht_tensor_new (ht_tensor_get_data_type (constant), dims, n_dims, error);
+      if (made == NULL || !ht_exec_fake_quantize (name, encoding, constant, ht_tensor_get_writable_data (made), error))
+        return NULL;
+      kept = ht_exec_store_keep (self->store, key, encoding, g_steal_pointer (&made), (GDestroyNotify)ht_tensor_unref);
+    }
+  g_hash_table_replace (self->quantized, g_strdup (name), kept);
+  return ht_exec_kept_get (kept);
 }

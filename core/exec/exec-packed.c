@@ -49,20 +49,26 @@ ht_executor_get_packed (HtExecutor *self, const HtExecParam *weight, const char 
                         HtExecPackFunc pack, gconstpointer how, GError **error)
 {
   g_autofree char *key = g_strconcat (weight->name, "\x1f", form, NULL);
-  float *packed = g_hash_table_lookup (self->packed, key);
+  HtEncoding *encoding = g_hash_table_lookup (self->encodings, weight->name);
+  HtExecKept *kept = g_hash_table_lookup (self->packed, key);
 
-  if (packed)
-    return packed;
-  packed = new_floats (weight, n_floats, error);
-  if (packed == NULL)
-    return NULL;
-  if (!pack_weight (self, weight, packed, pack, how, error))
+  if (kept)
+    return ht_exec_kept_get (kept);
+  kept = ht_exec_store_find (self->store, key, encoding);
+  if (kept == NULL)
     {
-      free (packed);
-      return NULL;
+      float *packed = new_floats (weight, n_floats, error);
+      if (packed == NULL)
+        return NULL;
+      if (!pack_weight (self, weight, packed, pack, how, error))
+        {
+          free (packed);
+          return NULL;
+        }
+      kept = ht_exec_store_keep (self->store, key, encoding, packed, free);
     }
-  g_hash_table_insert (self->packed, g_steal_pointer (&key), packed);
-  return packed;
+  g_hash_table_insert (self->packed, g_steal_pointer (&key), kept);
+  return ht_exec_kept_get (kept);
 }
 
 static gboolean

@@ -120,6 +120,7 @@ struct _HtExecPlan
   gsize arena_size;
   gpointer bound;   /* the arena the views point into */
   guint64 prepared; /* the executor's count of changed encodings at the last preparation; 0: never */
+  guint64 serial; /* which of all plans of its executor */
   guint64 last_use;
 };
 

@@ -57,9 +57,8 @@ take_given (HtExecState *state, guint index, GError **error)
          && ht_exec_fake_quantize (value->name, value->encoding, given, ht_tensor_get_writable_data (*tensor), error);
 }
 
-/* What exists before the first step. */
-static gboolean
-enter (HtExecState *state, GError **error)
+gboolean
+ht_exec_state_enter (HtExecState *state, GError **error)
 {
   for (guint i = 0; i < state->plan->entries->len; i++)
     {
@@ -127,8 +126,8 @@ do_step (HtExecState *state, const HtExecStep *step, const HtExecCall *call, GEr
   return TRUE;
 }
 
-static gboolean
-run_step (HtExecState *state, guint index, GError **error)
+gboolean
+ht_exec_state_run_step (HtExecState *state, guint index, GError **error)
 {
   const HtExecStep *step = ht_exec_plan_step (state->plan, index);
   HtTensor *inline_tensors[16];
@@ -164,8 +163,8 @@ run_step (HtExecState *state, guint index, GError **error)
   return TRUE;
 }
 
-static GHashTable *
-collect_results (HtExecState *state, GError **error)
+GHashTable *
+ht_exec_state_collect (HtExecState *state, GError **error)
 {
   g_autoptr (GHashTable) results
       = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_tensor_unref);
@@ -182,6 +181,13 @@ collect_results (HtExecState *state, GError **error)
       g_hash_table_insert (results, g_strdup (value->name), result);
     }
   return g_steal_pointer (&results);
+}
+
+void
+ht_exec_state_leave (HtExecState *state)
+{
+  for (guint i = 0; i < state->plan->values->len; i++)
+    drop_tensor (state, i);
 }
 
 GHashTable *
@@ -202,12 +208,11 @@ ht_executor_run_unchecked (HtExecutor *self, const HtExecRun *run, GError **erro
   if (plan == NULL)
     return NULL;
   HtExecState state = { self, run, plan };
-  gboolean fine = enter (&state, error);
+  gboolean fine = ht_exec_state_enter (&state, error);
   for (guint i = 0; i < plan->steps->len && fine; i++)
-    fine = run_step (&state, i, error);
+    fine = ht_exec_state_run_step (&state, i, error);
   if (fine)
-    results = collect_results (&state, error);
-  for (guint i = 0; i < plan->values->len; i++)
-    drop_tensor (&state, i);
+    results = ht_exec_state_collect (&state, error);
+  ht_exec_state_leave (&state);
   return results;
 }

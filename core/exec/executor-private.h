@@ -2,6 +2,7 @@
 #pragma once
 
 #include "exec/exec-plan.h"
+#include "exec/exec-store.h"
 #include "kernels/blocked.h"
 
 struct _HtExecutor
@@ -15,10 +16,12 @@ struct _HtExecutor
   GHashTable *encodings;    /* name -> HtEncoding; shared with the executors of subgraphs */
   guint64 encoding_changes; /* 1 + how often an encoding changed */
   HtExecMode mode;
-  GHashTable *quantized; /* name -> HtTensor: encoded constants */
+  GHashTable *quantized; /* name -> HtExecKept of an HtTensor: encoded constants */
   GHashTable *packed;    /* of exec-packed.c: constants in the form that a kernel wants */
+  HtExecStore *store;    /* of those two, shared with the executors of a group; NULL: none */
   GPtrArray *plans;      /* the last few signatures */
   guint64 clock;
+  guint64 n_planned; /* plans ever made */
   gpointer arena;
   gsize arena_size;
   GHashTable *captures; /* of a child: the names that it reads from around it; else NULL */
@@ -44,12 +47,23 @@ typedef struct
   HtExecPlan *plan;
 } HtExecState;
 
+/* The parts of a run, in exec-run.c: what exists before the first step; one step; what was wanted (name -> HtTensor);
+ * and, whatever happened before, the end. */
+gboolean ht_exec_state_enter (HtExecState *state, GError **error);
+gboolean ht_exec_state_run_step (HtExecState *state, guint index, GError **error);
+GHashTable *ht_exec_state_collect (HtExecState *state, GError **error);
+void ht_exec_state_leave (HtExecState *state);
+
 /* Do the names exist, and do given tensors fit what the graph declares? */
 gboolean ht_executor_check_request (HtExecutor *self, const HtExecRun *run, GError **error);
 /* Runs a request that was checked. Returns name -> HtTensor. exec-run.c */
 GHashTable *ht_executor_run_unchecked (HtExecutor *self, const HtExecRun *run, GError **error);
 /* The plan for this request, from the last few ones or new, bound to an arena large enough. */
 HtExecPlan *ht_executor_get_plan (HtExecutor *self, const HtExecRun *run, const char *const *taps, GError **error);
+/* The same in two parts: the plan alone; and what a run of it needs, memory first. */
+HtExecPlan *ht_executor_find_plan (HtExecutor *self, const HtExecRun *run, const char *const *taps, GError **error);
+gboolean ht_executor_ready_plan (HtExecutor *self, HtExecPlan *plan, GError **error);
+void ht_executor_free_arena (gpointer arena);
 /* An executor for a subgraph of a node of ours. `constants` (name -> HtTensor) become its initializers. */
 HtExecutor *ht_executor_new_child (HtExecutor *self, HtGraph *subgraph, GHashTable *constants);
 gboolean ht_exec_graph_defines (HtGraph *graph, const char *name);

@@ -36,6 +36,7 @@ ht_executor_dispose (GObject *object)
   g_clear_pointer (&self->plans, g_ptr_array_unref);
   g_clear_pointer (&self->quantized, g_hash_table_unref);
   g_clear_pointer (&self->packed, g_hash_table_unref);
+  g_clear_pointer (&self->store, ht_exec_store_unref);
   g_clear_pointer (&self->encodings, g_hash_table_unref);
   g_clear_object (&self->snapshot);
   g_clear_object (&self->graph);
@@ -64,8 +65,8 @@ ht_executor_init (HtExecutor *self)
   g_mutex_init (&self->lock);
   self->encoding_changes = 1;
   self->encodings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_encoding_unref);
-  self->quantized = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_tensor_unref);
-  self->packed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free);
+  self->quantized = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_exec_kept_unref);
+  self->packed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_exec_kept_unref);
   self->plans = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_exec_plan_free);
   self->children = g_hash_table_new_full (NULL, NULL, g_object_unref, g_object_unref);
 }
@@ -262,6 +263,12 @@ ht_executor_clear_encodings (HtExecutor *self)
   g_mutex_unlock (&self->lock);
 }
 
+void
+ht_executor_free_arena (gpointer arena)
+{
+  free (arena);
+}
+
 static gboolean
 reserve_arena (HtExecutor *self, gsize size, GError **error)
 {
@@ -325,7 +332,7 @@ prepare_plan (HtExecutor *self, HtExecPlan *plan, GError **error)
 }
 
 HtExecPlan *
-ht_executor_get_plan (HtExecutor *self, const HtExecRun *run, const char *const *taps, GError **error)
+ht_executor_find_plan (HtExecutor *self, const HtExecRun *run, const char *const *taps, GError **error)
 {
   HtExecRequest request = { self->snapshot, run->given, run->outputs, taps, self->encodings, self->mode };
   HtExecPlan *plan = NULL;
@@ -338,18 +345,30 @@ ht_executor_get_plan (HtExecutor *self, const HtExecRun *run, const char *const 
       plan = ht_exec_plan_new (&request, error);
       if (plan == NULL)
         return NULL;
+      plan->serial = ++self->n_planned;
       if (self->plans->len >= N_PLANS)
         drop_oldest_plan (self);
       g_ptr_array_add (self->plans, plan);
     }
   plan->last_use = ++self->clock;
+  return plan;
+}
+
+gboolean
+ht_executor_ready_plan (HtExecutor *self, HtExecPlan *plan, GError **error)
+{
   if (!reserve_arena (self, plan->arena_size, error))
-    return NULL;
+    return FALSE;
   if (plan->bound != self->arena)
     ht_exec_plan_bind (plan, self->arena);
-  if (plan->prepared != self->encoding_changes && !prepare_plan (self, plan, error))
-    return NULL;
-  return plan;
+  return plan->prepared == self->encoding_changes || prepare_plan (self, plan, error);
+}
+
+HtExecPlan *
+ht_executor_get_plan (HtExecutor *self, const HtExecRun *run, const char *const *taps, GError **error)
+{
+  HtExecPlan *plan = ht_executor_find_plan (self, run, taps, error);
+  return plan && ht_executor_ready_plan (self, plan, error) ? plan : NULL;
 }
 
 gboolean

@@ -29,5 +29,8 @@ HT_API JsonNode *ht_metrics_to_json (HtMetrics *self);
  * reference outputs: "sqnr" (dB), "cosine", "max-difference", "agreement" (share of equal arg max). */
 HT_API HtMetrics *ht_evaluate (HtExecutor *executor, HtExecutor *reference, HtDataset *dataset, guint batch,
                                HtProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);
+HT_API GPtrArray *ht_evaluate_all (GPtrArray *executors, HtExecutor *reference, HtDataset *dataset, guint batch,
+                                   HtProgressFunc progress, gpointer user_data, GCancellable *cancellable,
+                                   GError **error);
 
 G_END_DECLS

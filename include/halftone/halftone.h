@@ -8,6 +8,7 @@
 #include <halftone/enums.h>
 #include <halftone/error.h>
 #include <halftone/evaluator.h>
+#include <halftone/executor-group.h>
 #include <halftone/executor.h>
 #include <halftone/gradient.h>
 #include <halftone/graph.h>

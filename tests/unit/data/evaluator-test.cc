@@ -219,3 +219,43 @@ TEST (Evaluator, StopsWhenCancelledAndReportsProgress)
   ASSERT_EQ (seen.fractions.size (), 2u);
   EXPECT_DOUBLE_EQ (seen.fractions[0], 1. / 3);
 }
+
+TEST (Evaluator, MeasuresManyAsEachAlone)
+{
+  g_autoptr (GError) error = nullptr;
+  const std::vector<gint64> labels = { 0, 1, 2, 3, 4, 5, 0, 1, 0, 5 };
+  g_autoptr (HtGraph) graph = make_graph ({ -1, 6 }, 1, true);
+  ht_graph_seal (graph);
+  g_autoptr (HtDataset) dataset = make_dataset ({ 10, 6 }, ten_samples (), labels);
+  ASSERT_TRUE (ht_dataset_bind (dataset, graph, &error));
+  g_autoptr (GPtrArray) executors = g_ptr_array_new_with_free_func (g_object_unref);
+  for (double scale : { 0.0, 0.7, 2.5, 4.0 })
+    {
+      HtExecutor *executor = ht_executor_new (graph, &error);
+      const gint64 offset = 0;
+      g_autoptr (HtEncoding) encoding
+          = scale > 0 ? ht_encoding_new (4, FALSE, FALSE, -1, &scale, &offset, 1, &error) : nullptr;
+      ht_executor_set_encoding (executor, "y", encoding);
+      g_ptr_array_add (executors, executor);
+    }
+  g_autoptr (HtExecutor) reference = ht_executor_new (graph, &error);
+  for (HtExecutor *against : { reference, (HtExecutor *)nullptr, (HtExecutor *)g_ptr_array_index (executors, 0) })
+    for (guint batch : { 1u, 3u, 64u })
+      {
+        g_autoptr (GPtrArray) all
+            = ht_evaluate_all (executors, against, dataset, batch, nullptr, nullptr, nullptr, &error);
+        ASSERT_NO_GERROR (error);
+        for (guint i = 0; i < executors->len; i++)
+          {
+            g_autoptr (HtMetrics) alone = ht_evaluate ((HtExecutor *)g_ptr_array_index (executors, i), against, dataset,
+                                                       batch, nullptr, nullptr, nullptr, &error);
+            ASSERT_NO_GERROR (error);
+            g_auto (GStrv) names = ht_metrics_list (alone);
+            auto *together = (HtMetrics *)g_ptr_array_index (all, i);
+            g_auto (GStrv) same = ht_metrics_list (together);
+            EXPECT_TRUE (g_strv_equal (names, same));
+            for (char **name = names; *name; name++)
+              EXPECT_EQ (ht_metrics_get (alone, *name), ht_metrics_get (together, *name)) << *name;
+          }
+      }
+}
