@@ -40,11 +40,14 @@ ht_exec_codes_suit_node (HtExecBuilder *builder, HtNode *node)
          && (bias[0] == '\0' || (bias_encoding && ht_encoding_get_bits (bias_encoding) == 32));
 }
 
-/* Nodes whose steps take codes as they are, where what they make has the grid of what they read. */
+/* Does a node's step take the codes of the tensor as they are, where what it makes has the same grid? */
 static gboolean
-moves_codes (HtNode *node)
+moves_codes (HtNode *node, const char *name)
 {
-  return ht_node_is_op (node, "Pad") || ht_node_is_op (node, "MaxPool");
+  if (ht_node_is_op (node, "Concat"))
+    return TRUE;
+  return strcmp (ht_node_get_input (node, 0), name) == 0
+         && (ht_node_is_op (node, "Pad") || ht_node_is_op (node, "MaxPool"));
 }
 
 gboolean
@@ -55,12 +58,10 @@ ht_exec_codes_suit_tensor (HtExecBuilder *builder, const char *name)
   for (guint i = 0; i < ht_exec_builder_get_n_uses (builder, name); i++)
     {
       HtNode *reader = ht_exec_builder_get_use (builder, name, i);
-      if (strcmp (ht_node_get_input (reader, 0), name) != 0)
-        continue;
-      if (ht_exec_codes_suit_node (builder, reader))
+      if (ht_exec_codes_suit_node (builder, reader) && strcmp (ht_node_get_input (reader, 0), name) == 0)
         return TRUE;
       const char *moved = ht_node_get_output (reader, 0);
-      if (moves_codes (reader) && ht_exec_builder_has_same_encoding (builder, name, moved)
+      if (moves_codes (reader, name) && ht_exec_builder_has_same_encoding (builder, name, moved)
           && ht_exec_codes_suit_tensor (builder, moved))
         return TRUE;
     }

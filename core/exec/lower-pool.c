@@ -33,7 +33,9 @@ pool_prepare (HtExecutor *executor, HtExecPlan *plan, HtExecStep *step, GError *
   if (!ht_exec_chain_prepare (self->chain, executor, error))
     return FALSE;
   if (self->on_codes)
-    self->chain->grid.scale = self->chain->grid.unit = 1.0f;
+    self->chain->grid.scale = 1.0f;
+  if (ht_exec_plan_value (plan, step->outputs[0])->layout == HT_EXEC_LAYOUT_BLOCKED_CODES)
+    self->chain->grid.unit = 1.0f;
   return TRUE;
 }
 
@@ -72,7 +74,7 @@ can_take_codes (HtExecBuilder *builder, HtNode *node, const Pool *pool)
 static gboolean
 add_pool (HtExecBuilder *builder, HtNode *node, const Pool *found, gboolean *taken, GError **error)
 {
-  HtExecLayout layout = found->positions > 0 ? HT_EXEC_LAYOUT_PLAIN : HT_EXEC_LAYOUT_BLOCKED;
+  HtExecLayout layout = found->positions > 0 ? HT_EXEC_LAYOUT_PLAIN : HT_EXEC_LAYOUT_BLOCKED, y_layout = layout;
   HtExecChain *chain = ht_exec_chain_new (builder, ht_node_get_output (node, 0), layout, 1, HT_CHAIN_ALL);
   guint inputs[2], n_inputs = 1;
 
@@ -83,7 +85,9 @@ add_pool (HtExecBuilder *builder, HtNode *node, const Pool *found, gboolean *tak
   ht_exec_chain_extend (chain, builder);
   pool->on_codes = can_take_codes (builder, node, pool);
   if (pool->on_codes)
-    layout = HT_EXEC_LAYOUT_BLOCKED_CODES;
+    y_layout = HT_EXEC_LAYOUT_BLOCKED_CODES;
+  else if (layout == HT_EXEC_LAYOUT_BLOCKED)
+    y_layout = ht_exec_codes_choose_layout (builder, chain->output);
   if (!ht_exec_builder_read (builder, node, ht_node_get_input (node, 0),
                              pool->on_codes ? HT_EXEC_LAYOUT_BLOCKED_CODES : HT_EXEC_LAYOUT_BLOCKED, &inputs[0], error)
       || (chain->residual
@@ -93,7 +97,7 @@ add_pool (HtExecBuilder *builder, HtNode *node, const Pool *found, gboolean *tak
       return FALSE;
     }
   HtExecStep *step
-      = ht_exec_builder_add_step (builder, node, &pool_kind, pool, inputs, n_inputs, chain->output, layout);
+      = ht_exec_builder_add_step (builder, node, &pool_kind, pool, inputs, n_inputs, chain->output, y_layout);
   step->in_place = n_inputs > 1 ? 2 : 0;
   *taken = TRUE;
   return TRUE;

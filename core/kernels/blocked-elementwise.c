@@ -132,8 +132,40 @@ typedef struct
   gsize in_positions, out_positions;
   gboolean keep;
   const float *x;
+  float unit;         /* that x holds multiples of; 0: values */
+  const HtGrid *grid; /* NULL: none */
   float *y;
 } Gather;
+
+/* As gather_lanes() does, with arithmetic on what is gathered: lanes that stay shall not see it. */
+static void
+quantize_lanes (const Gather *work, HtLaneSource source, const float *x_end, float *y)
+{
+  const HtBlockedElementwiseKernels *kernels = work->kernels;
+  HtEpilogue e = { .grid = work->grid };
+  float units[16] __attribute__ ((aligned (64))), buffer[STAGE_RUN * 16] __attribute__ ((aligned (64)));
+  gsize block = work->block, n_positions = work->slice.out[2];
+  HtLaneSource stay = source;
+
+  for (gsize lane = 0; lane < block; lane++)
+    units[lane] = work->unit;
+  source.keep_end = 0;
+  stay.shift = 0;
+  stay.low = NULL;
+  stay.high = buffer;
+  for (gsize position = 0; position < n_positions; position += STAGE_RUN, y += STAGE_RUN * block)
+    {
+      gsize n = MIN (STAGE_RUN, n_positions - position);
+      kernels->gather_lanes (n, &source, 1, work->x, x_end, 1, buffer);
+      if (work->unit != 0.0f)
+        kernels->multiply (n, buffer, units, TRUE, NULL, NULL, NULL, &e, buffer);
+      else
+        kernels->affine (n, buffer, NULL, NULL, NULL, &e, buffer);
+      kernels->gather_lanes (n, &stay, 1, NULL, NULL, 1, y);
+      source.low += source.low ? STAGE_RUN * block : 0;
+      source.high += source.high ? STAGE_RUN * block : 0;
+    }
+}
 
 static void
 run_gather (gsize begin, gsize end, guint worker, gpointer user_data)
@@ -157,12 +189,15 @@ run_gather (gsize begin, gsize end, guint worker, gpointer user_data)
       if (work->keep)
         source.keep_end = MIN (slice->y_channels - index * block, block);
       float *y = work->y + ((image * work->y_blocks + index) * work->out_positions + row * slice->out[2]) * block;
-      work->kernels->gather_lanes (slice->out[2], &source, slice->step[2], work->x, x_end, 1, y);
+      if (work->unit != 0.0f || work->grid)
+        quantize_lanes (work, source, x_end, y);
+      else
+        work->kernels->gather_lanes (slice->out[2], &source, slice->step[2], work->x, x_end, 1, y);
     }
 }
 
 static void
-gather (const HtBlockedSlice *slice, gboolean keep, const float *x, float *y)
+gather (const HtBlockedSlice *slice, gboolean keep, const float *x, float unit, const HtGrid *grid, float *y)
 {
   gsize block = ht_isa_get_block ();
   Gather work = { .kernels = HT_ISA_PICK (ht_blocked_elementwise_kernels),
@@ -174,6 +209,8 @@ gather (const HtBlockedSlice *slice, gboolean keep, const float *x, float *y)
                   .out_positions = ht_conv_volume (slice->out),
                   .keep = keep,
                   .x = x,
+                  .unit = unit,
+                  .grid = grid,
                   .y = y };
 
   if (slice->channels == 0 && keep)
@@ -187,7 +224,7 @@ gather (const HtBlockedSlice *slice, gboolean keep, const float *x, float *y)
 void
 ht_blocked_slice (const HtBlockedSlice *slice, const float *x, float *y)
 {
-  gather (slice, FALSE, x, y);
+  gather (slice, FALSE, x, 0.0f, NULL, y);
 }
 
 static HtBlockedSlice
@@ -206,8 +243,15 @@ void
 ht_blocked_copy_channels (gsize batch, gsize channels, gsize positions, const float *x, gsize first, gsize y_channels,
                           float *y)
 {
+  ht_blocked_quantize_channels (batch, channels, positions, x, 0.0f, NULL, first, y_channels, y);
+}
+
+void
+ht_blocked_quantize_channels (gsize batch, gsize channels, gsize positions, const float *x, float unit,
+                              const HtGrid *grid, gsize first, gsize y_channels, float *y)
+{
   HtBlockedSlice slice = whole_positions (batch, channels, positions, first, y_channels);
-  gather (&slice, TRUE, x, y);
+  gather (&slice, TRUE, x, unit, grid, y);
 }
 
 /* What block `block_index` of a tensor of `channels` channels takes from those of dy from `first` on. */

@@ -119,6 +119,9 @@ void ht_blocked_multiply (gsize batch, gsize channels, gsize positions, const fl
  * of these. `first` need not be at a block's edge. */
 void ht_blocked_copy_channels (gsize batch, gsize channels, gsize positions, const float *x, gsize first,
                                gsize y_channels, float *y);
+/* The same through a grid (NULL: none); x holds multiples of `unit` (0: it holds values). */
+void ht_blocked_quantize_channels (gsize batch, gsize channels, gsize positions, const float *x, float unit,
+                                   const HtGrid *grid, gsize first, gsize y_channels, float *y);
 /* Nearest enlargement by whole factors of the last two axes. */
 void ht_blocked_upsample_nearest (gsize batch, gsize channels, const gsize in[2], const gsize factor[2], const float *x,
                                   float *y);

@@ -176,7 +176,7 @@ TEST (LowerCodes, MaxPoolsTakeTheLargestCode)
   EXPECT_EQ (net.kinds (), (Kinds{ "reorder", "convert*", "*conv*", "*pool*", "*conv", "reorder" }));
   net.encode ("p", b_grid);
   EXPECT_EQ (merged, net.run (in, "y"));
-  EXPECT_EQ (net.kinds (), (Kinds{ "reorder", "convert*", "*conv", "pool", "convert*", "*conv", "reorder" }));
+  EXPECT_EQ (net.kinds (), (Kinds{ "reorder", "convert*", "*conv", "pool*", "*conv", "reorder" }));
 }
 
 // What a batch norm that cannot be folded, and the arithmetic around it, look like: a grid behind every node.
@@ -269,6 +269,56 @@ TEST (LowerCodes, AdditionsReadAndLeaveCodes)
   EXPECT_EQ (net.run (in, "e"), to_values (e.run (sum, sum_grid.scale, c_grid, -131), c_grid.scale));
   EXPECT_EQ (net.kinds (), (Kinds{ "reorder", "convert*", "*conv*", "*conv*", "*conv", "reorder", "*elementwise*",
                                    "*conv", "reorder" }));
+}
+
+// Blocks that two tensors share; tensors of values and of codes; grids that differ and one for all.
+TEST (LowerCodes, ConcatenationsRoundWhatTheyMove)
+{
+  Layer a (20, 24, 1, 1), d (20, 19, 1, 5), f (24, 20, 1, 7), c (63, 20, 1, 3);
+  Network net;
+  net.b.input ("x", { 2, 20, 6, 6 });
+  net.layer (a, "a", "x", "a", x_grid.scale, 1);
+  net.layer (d, "d", "x", "d", x_grid.scale, 1);
+  net.layer (f, "f", "a", "f", a_grid.scale, 1);
+  HtNode *concat = net.b.node ("Concat", { "a", "d", "f" }, { "all" });
+  ht_graph_set_int (net.b.graph (), concat, "axis", 1);
+  net.layer (c, "c", "all", "y", b_grid.scale, 1);
+  net.b.output ("y");
+  net.start ();
+  net.encode ("x", x_grid);
+  net.encode ("a", a_grid);
+  net.encode ("d", c_grid);
+  net.encode ("f", a_grid);
+  net.encode ("all", b_grid);
+  net.encode ("y", c_grid);
+  Table in;
+  in.add ("x", floats ({ 2, 20, 6, 6 }, wave (2 * 20 * 36)));
+  std::vector<float> merged = net.run (in, "y");
+  EXPECT_EQ (net.kinds (),
+             (Kinds{ "reorder", "convert*", "*conv*", "*conv", "*conv", "*concat*", "*conv", "reorder" }));
+
+  // The parts, and what rounding makes of them.
+  const char *const names[] = { "a", "d", "f", "all", nullptr };
+  Table parts (ht_executor_run (net.executor, in, names, nullptr, nullptr));
+  std::vector<float> expected;
+  for (gsize image = 0; image < 2; image++)
+    for (const char *name : { "a", "d", "f" })
+      {
+        std::vector<float> part = values (parts[name]);
+        gsize size = part.size () / 2;
+        expected.insert (expected.end (), part.begin () + (gssize)(image * size),
+                         part.begin () + (gssize)((image + 1) * size));
+      }
+  EXPECT_EQ (values (parts["all"]), to_values (to_codes (expected, b_grid), b_grid.scale));
+
+  net.encode ({ "a", "d", "f", "all" }, encoding (b_grid));
+  std::vector<float> shared = net.run (in, "y");
+  EXPECT_EQ (net.kinds (),
+             (Kinds{ "reorder", "convert*", "*conv*", "*conv*", "*conv*", "*concat*", "*conv", "reorder" }));
+  for (const char *name : { "a", "d", "f", "all" })
+    net.encode (name, b_grid);
+  EXPECT_EQ (shared, net.run (in, "y"));
+  EXPECT_NE (shared, merged);
 }
 
 }
