@@ -26,7 +26,11 @@ compare_places (gconstpointer a, gconstpointer b)
   HtDiagnostic *second = *(HtDiagnostic *const *) b;
   guint line_a = ht_diagnostic_get_line (first), line_b = ht_diagnostic_get_line (second);
   guint column_a = ht_diagnostic_get_column (first), column_b = ht_diagnostic_get_column (second);
+  /* A text may name another one that is read along. */
+  gint files = g_strcmp0 (ht_diagnostic_get_file (first), ht_diagnostic_get_file (second));
 
+  if (files != 0)
+    return files;
   if (line_a != line_b)
     return line_a < line_b ? -1 : 1;
   if (column_a != column_b)

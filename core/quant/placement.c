@@ -1,299 +1,211 @@
 /* SPDX-License-Identifier: MIT */
-/* The `default` target. Network inputs and the outputs of nodes are quantized, with these exceptions: what stays inside
- * a supergroup, what only moves values of one grid, what is not float32, and what only shape arithmetic asks for. */
-#include "quant/placement.h"
+/* Which tensors of a network get a quantizer: network inputs, outputs of nodes and constants, as the target has it,
+ * with these exceptions: what stays inside a group, what only moves values of one grid, what is not float32, and what
+ * only shape arithmetic asks for. */
+#include "quant/placement-private.h"
 
 #include "graph/graph-private.h"
 #include "graph/operator.h"
-#include "quant/operand.h"
 #include "quant/quantizer.h"
-#include "quant/supergroup.h"
 
 #include <string.h>
 
-typedef struct
+static char *
+format_text (const char *format, va_list args)
 {
-  HtGraph *graph;
-  HtQuantizationConfig *config;
-  HtPlacement *result;
-  GHashTable *groups;    /* HtNode -> GPtrArray of HtNode: the chain that the node is in */
-  GHashTable *functions; /* those of the chains that are a written-out function */
-  GHashTable *interior;  /* names of tensors inside a chain */
-  GHashTable *placed;    /* tensor -> HtQuantizer */
-  GHashTable *shielded;  /* names of constants that some node needs in floating point */
-  GHashTable *listed;    /* names of constants that were listed already */
-} Context;
+  return g_strdup_vprintf (format, args);
+}
 
-static void list_tensor (Context *context, const char *tensor, const char *format, ...) G_GNUC_PRINTF (3, 4);
-static void list_node (Context *context, HtNode *node, const char *format, ...) G_GNUC_PRINTF (3, 4);
+void
+ht_placing_say (HtPlacing *self, const char *tensor, const char *format, ...)
+{
+  va_list args;
 
-static void
-list_tensor (Context *context, const char *tensor, const char *format, ...)
+  if (g_hash_table_contains (self->result->reasons, tensor))
+    return;
+  va_start (args, format);
+  g_hash_table_insert (self->result->reasons, g_strdup (tensor), format_text (format, args));
+  va_end (args);
+}
+
+void
+ht_placing_list_tensor (HtPlacing *self, const char *tensor, const char *format, ...)
 {
   g_autofree char *text = NULL;
   va_list args;
 
-  if (!g_hash_table_add (context->listed, g_strdup (tensor)))
+  if (!g_hash_table_add (self->listed, g_strdup (tensor)))
     return;
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  text = format_text (format, args);
   va_end (args);
-  g_ptr_array_add (context->result->skipped, g_strdup_printf ("tensor '%s': %s", tensor, text));
+  g_ptr_array_add (self->result->skipped, g_strdup_printf ("tensor '%s': %s", tensor, text));
+  ht_placing_say (self, tensor, "%s", text);
 }
 
-static void
-list_node (Context *context, HtNode *node, const char *format, ...)
+void
+ht_placing_list_node (HtPlacing *self, HtNode *node, const char *format, ...)
 {
   g_autofree char *text = NULL, *where = NULL;
   va_list args;
 
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  text = format_text (format, args);
   va_end (args);
   where = ht_node_label (node);
-  g_ptr_array_add (context->result->skipped, g_strdup_printf ("%s: %s", where, text));
+  g_ptr_array_add (self->result->skipped, g_strdup_printf ("%s: %s", where, text));
 }
 
-static gboolean
-place (Context *context, const char *tensor, HtOperandKind kind, gboolean is_constant, gint axis, HtNode *const *nodes,
-       gsize n_nodes, const char *reason, GError **error)
-{
-  g_autoptr (HtQuantizerSettings) settings = NULL;
-  gboolean is_weight = kind == HT_OPERAND_WEIGHT;
-  HtQuantizer *quantizer;
-
-  settings = ht_quantization_config_resolve (context->config, nodes, n_nodes, is_weight, error);
-  if (!settings)
-    return FALSE;
-  quantizer = ht_quantizer_new (tensor, is_weight, is_constant, axis, settings, reason);
-  g_ptr_array_add (context->result->quantizers, quantizer);
-  g_hash_table_insert (context->placed, g_strdup (tensor), quantizer);
-  g_hash_table_insert (context->result->grids, g_strdup (tensor), g_strdup (tensor));
-  return TRUE;
-}
-
-/* Makes a group of those of the nodes, up to the first one that is in a group already. */
 static void
-add_group (Context *context, GPtrArray *chain)
+draft_free (gpointer data)
 {
-  for (guint k = 0; k < chain->len; k++)
-    if (g_hash_table_contains (context->groups, g_ptr_array_index (chain, k)))
-      {
-        g_ptr_array_set_size (chain, (gint)k);
-        break;
-      }
-  for (guint k = 0; k < chain->len; k++)
-    {
-      HtNode *member = g_ptr_array_index (chain, k);
+  HtDraft *self = data;
 
-      g_hash_table_insert (context->groups, member, g_ptr_array_ref (chain));
-      if (k + 1 < chain->len)
-        g_hash_table_add (context->interior, g_strdup (ht_node_get_output (member, 0)));
-    }
+  g_free (self->tensor);
+  g_ptr_array_unref (self->nodes);
+  g_ptr_array_unref (self->exceptions);
+  g_free (self->reason);
+  g_free (self);
 }
 
-static gboolean
-is_free (Context *context, GPtrArray *chain)
+HtDraft *
+ht_placing_add (HtPlacing *self, const char *tensor, const char *op_type, HtNode *const *nodes, gsize n_nodes,
+                const char *reason)
 {
-  for (guint k = 0; k < chain->len; k++)
-    if (g_hash_table_contains (context->groups, g_ptr_array_index (chain, k)))
-      return FALSE;
-  return TRUE;
+  HtDraft *draft = g_new0 (HtDraft, 1);
+
+  draft->tensor = g_strdup (tensor);
+  draft->axis = -1;
+  draft->op_type = op_type;
+  draft->nodes = g_ptr_array_new ();
+  for (gsize i = 0; i < n_nodes; i++)
+    g_ptr_array_add (draft->nodes, nodes[i]);
+  draft->exceptions = g_ptr_array_new_with_free_func (ht_setting_exception_free);
+  draft->reason = g_strdup (reason);
+  draft->shared = draft;
+  g_ptr_array_add (self->drafts, draft);
+  g_hash_table_insert (self->by_tensor, draft->tensor, draft);
+  g_hash_table_insert (self->result->grids, g_strdup (tensor), g_strdup (tensor));
+  return draft;
 }
 
-/* Written-out functions first: the other groups would take their nodes one by one. */
-static void
-find_groups (Context *context)
+HtDraft *
+ht_placing_find (HtPlacing *self, const char *tensor)
 {
-  for (guint i = 0; i < ht_graph_get_n_nodes (context->graph); i++)
-    {
-      g_autoptr (GPtrArray) chain
-          = ht_supergroup_collect_function (context->graph, ht_graph_get_node (context->graph, i));
-
-      if (!chain || !is_free (context, chain))
-        continue;
-      add_group (context, chain);
-      g_hash_table_add (context->functions, chain);
-    }
-  for (guint i = 0; i < ht_graph_get_n_nodes (context->graph); i++)
-    {
-      HtNode *node = ht_graph_get_node (context->graph, i);
-      g_autoptr (GPtrArray) chain = NULL;
-
-      if (g_hash_table_contains (context->groups, node))
-        continue;
-      chain = ht_supergroup_collect (context->graph, node);
-      add_group (context, chain);
-    }
+  return g_hash_table_lookup (self->by_tensor, tensor);
 }
 
-/* Constants that a group adds or multiplies inside are its bias and its parameters, not data. */
-static HtOperandKind
-classify (Context *context, HtNode *node, guint index, gint *axis)
+HtDraft *
+ht_placing_find_grid (HtPlacing *self, const char *tensor)
 {
-  HtOperandKind kind = ht_operand_classify (context->graph, node, index, axis);
-  GPtrArray *chain = g_hash_table_lookup (context->groups, node);
+  const char *grid = g_hash_table_lookup (self->result->grids, tensor);
 
-  if (kind != HT_OPERAND_ACTIVATION || !chain
-      || !ht_graph_is_constant (context->graph, ht_node_get_input (node, index)))
-    return kind;
-  if (g_hash_table_contains (context->functions, chain))
-    return HT_OPERAND_PARAMETER;
-  return g_ptr_array_index (chain, 0) == node ? kind : HT_OPERAND_BIAS;
+  return grid ? ht_placing_find (self, grid) : NULL;
 }
 
-/* A node that only makes a constant (a Transpose of a weight) is no place for quantizers: its result's uses are. */
-static gboolean
-makes_constant (Context *context, HtNode *node)
+const char *
+ht_placing_get_op_type (HtPlacing *self, HtNode *node)
 {
-  return ht_node_get_n_outputs (node) > 0 && ht_graph_is_constant (context->graph, ht_node_get_output (node, 0));
+  const char *op_type = g_hash_table_lookup (self->op_types, node);
+
+  return op_type ? op_type : ht_node_get_op_type (node);
 }
 
-/* A constant has one value for all its uses: where one of them needs it in floating point, it stays so. */
-static void
-find_shielded (Context *context)
+gboolean
+ht_placing_keeps_grid (HtPlacing *self, HtNode *node)
 {
-  for (guint i = 0; i < ht_graph_get_n_nodes (context->graph); i++)
-    {
-      HtNode *node = ht_graph_get_node (context->graph, i);
+  char **list = self->target->switches.grid_preserving;
 
-      for (guint k = 0; !makes_constant (context, node) && k < ht_node_get_n_inputs (node); k++)
-        {
-          const char *input = ht_node_get_input (node, k);
-          HtOperandKind kind;
-
-          if (input[0] == '\0' || !ht_graph_is_constant (context->graph, input))
-            continue;
-          kind = classify (context, node, k, NULL);
-          if (kind == HT_OPERAND_BIAS || kind == HT_OPERAND_PARAMETER || kind == HT_OPERAND_ARGUMENT)
-            g_hash_table_add (context->shielded, g_strdup (input));
-        }
-    }
+  if (!list)
+    return ht_node_keeps_grid (self->graph, node);
+  if (ht_node_is_op (node, "Cast"))
+    return ht_graph_get_data_type (self->graph, ht_node_get_input (node, 0)) == HT_DATA_TYPE_FLOAT;
+  return g_strv_contains ((const char *const *)list, ht_node_get_op_type (node));
 }
 
-/* Which quantizer a weight that several nodes share gets; the later ones only add what contradicts it. */
-static void
-check_shared (Context *context, HtNode *node, HtQuantizer *quantizer, gboolean is_weight, gint axis)
+gboolean
+ht_placing_makes_constant (HtPlacing *self, HtNode *node)
 {
-  if (ht_quantizer_is_weight (quantizer) == is_weight
-      && (ht_quantizer_get_axis (quantizer) < 0 || ht_quantizer_get_channel_axis (quantizer) == axis))
-    return;
-  list_node (context, node,
-             "the constant '%s' is shared with another node that asks for another grid; it has that of %s",
-             ht_quantizer_get_tensor (quantizer), ht_quantizer_get_reason (quantizer));
-}
-
-static gboolean
-place_constant (Context *context, HtNode *node, guint index, gboolean with_output, GError **error)
-{
-  const char *tensor = ht_node_get_input (node, index);
-  g_autofree char *where = ht_node_label (node);
-  g_autofree char *reason = NULL;
-  HtQuantizer *present = g_hash_table_lookup (context->placed, tensor);
-  GPtrArray *chain = g_hash_table_lookup (context->groups, node);
-  gint axis;
-  HtOperandKind kind = classify (context, node, index, &axis);
-  g_autoptr (HtTensor) value = NULL;
-
-  if (ht_graph_get_data_type (context->graph, tensor) != HT_DATA_TYPE_FLOAT)
-    {
-      if (kind == HT_OPERAND_WEIGHT)
-        list_node (context, node, "its weight '%s' is not float32", tensor);
-      return TRUE;
-    }
-  if (kind != HT_OPERAND_WEIGHT && (kind != HT_OPERAND_ACTIVATION || !with_output))
-    return TRUE;
-  if (present)
-    {
-      check_shared (context, node, present, kind == HT_OPERAND_WEIGHT, axis);
-      return TRUE;
-    }
-  if (kind == HT_OPERAND_ACTIVATION && g_hash_table_contains (context->shielded, tensor))
-    {
-      list_tensor (context, tensor, "left in floating point: %s uses it as data, another node as a bias or a parameter",
-                   where);
-      return TRUE;
-    }
-  value = ht_graph_get_constant (context->graph, tensor);
-  if (value && ht_tensor_get_n_elements (value) == 0)
-    return TRUE;
-  if (kind == HT_OPERAND_ACTIVATION && value && !ht_tensor_is_finite (value))
-    {
-      list_tensor (context, tensor, "left in floating point: a constant of %s with infinite values", where);
-      return TRUE;
-    }
-  reason = g_strdup_printf ("%s of %s", kind == HT_OPERAND_WEIGHT ? "weight" : "constant operand", where);
-  if (kind == HT_OPERAND_WEIGHT)
-    return place (context, tensor, kind, TRUE, axis, &node, 1, reason, error);
-  return place (context, tensor, kind, TRUE, -1, (HtNode *const *)chain->pdata, chain->len, reason, error);
-}
-
-/* The parameters of a node that this target has no quantizers for, on one line. */
-static void
-list_parameters (Context *context, HtNode *node)
-{
-  g_autoptr (GString) names = g_string_new (NULL);
-
-  for (guint i = 0; i < ht_node_get_n_inputs (node); i++)
-    {
-      const char *input = ht_node_get_input (node, i);
-
-      if (input[0] != '\0' && classify (context, node, i, NULL) == HT_OPERAND_PARAMETER
-          && ht_graph_is_constant (context->graph, input)
-          && ht_graph_get_data_type (context->graph, input) == HT_DATA_TYPE_FLOAT)
-        g_string_append_printf (names, "%s'%s'", names->len > 0 ? ", " : "", input);
-    }
-  if (names->len > 0)
-    list_node (context, node, "its parameters %s stay in floating point: this target has no quantizers for them",
-               names->str);
+  return ht_node_get_n_outputs (node) > 0 && ht_graph_is_constant (self->graph, ht_node_get_output (node, 0));
 }
 
 /* A grid that nobody reads serves nothing: rules leave every reader of the tensor in floating point. */
 static gboolean
-readers_are_skipped (Context *context, const char *tensor)
+readers_are_skipped (HtPlacing *self, const char *tensor)
 {
-  g_autoptr (GPtrArray) consumers = ht_graph_list_consumers (context->graph, tensor);
+  g_autoptr (GPtrArray) consumers = ht_graph_list_consumers (self->graph, tensor);
 
   for (guint i = 0; i < consumers->len; i++)
-    if (!ht_quantization_config_is_skipped (context->config, g_ptr_array_index (consumers, i)))
+    if (!ht_quantization_config_is_skipped (self->config, g_ptr_array_index (consumers, i)))
       return FALSE;
   return consumers->len > 0;
 }
 
-static gboolean
-place_inputs (Context *context, GError **error)
+/* Somebody wants the tensor quantized, so somebody wants that quantized which its values come from. */
+static void
+request (HtPlacing *self, const char *tensor)
 {
-  const char *const *inputs = ht_graph_get_inputs (context->graph);
+  HtNode *producer;
+
+  if (ht_graph_get_data_type (self->graph, tensor) != HT_DATA_TYPE_FLOAT || ht_graph_is_constant (self->graph, tensor)
+      || !g_hash_table_add (self->requested, g_strdup (tensor)))
+    return;
+  producer = ht_graph_get_producer (self->graph, tensor);
+  for (guint i = 0; producer && ht_placing_keeps_grid (self, producer) && i < ht_node_get_n_inputs (producer); i++)
+    if (ht_node_get_input (producer, i)[0] && ht_placing_classify (self, producer, i, NULL) == HT_OPERAND_ACTIVATION)
+      request (self, ht_node_get_input (producer, i));
+}
+
+static void
+find_requested (HtPlacing *self)
+{
+  for (guint i = 0; i < ht_graph_get_n_nodes (self->graph); i++)
+    {
+      HtNode *node = ht_graph_get_node (self->graph, i);
+      HtTargetOp *op = ht_target_find_op (self->target, ht_placing_get_op_type (self, node));
+
+      if (!op || op->input_quantized.value != TRUE || ht_quantization_config_is_skipped (self->config, node))
+        continue;
+      for (guint k = 0; k < ht_node_get_n_inputs (node); k++)
+        if (ht_node_get_input (node, k)[0] && ht_placing_classify (self, node, k, NULL) == HT_OPERAND_ACTIVATION)
+          request (self, ht_node_get_input (node, k));
+    }
+}
+
+static void
+place_inputs (HtPlacing *self)
+{
+  const char *const *inputs = ht_graph_get_inputs (self->graph);
 
   for (guint i = 0; inputs[i]; i++)
     {
-      HtDataType type = ht_graph_get_data_type (context->graph, inputs[i]);
+      HtDataType type = ht_graph_get_data_type (self->graph, inputs[i]);
 
-      if (ht_graph_is_constant (context->graph, inputs[i]))
+      if (ht_graph_is_constant (self->graph, inputs[i]))
         continue;
       if (type != HT_DATA_TYPE_FLOAT)
         {
           if (ht_data_type_is_float (type))
-            list_tensor (context, inputs[i], "left in floating point: a network input of type %s, not float32",
-                         ht_data_type_get_name (type));
+            ht_placing_list_tensor (self, inputs[i], "left in floating point: a network input of type %s, not float32",
+                                    ht_data_type_get_name (type));
           continue;
         }
-      if (ht_graph_count_uses (context->graph, inputs[i]) == 0 || ht_tensor_is_shape_only (context->graph, inputs[i]))
-        continue;
-      if (readers_are_skipped (context, inputs[i]))
-        {
-          list_tensor (context, inputs[i], "left in floating point: rules leave all that reads it so");
-          continue;
-        }
-      if (!place (context, inputs[i], HT_OPERAND_ACTIVATION, FALSE, -1, NULL, 0, "network input", error))
-        return FALSE;
+      if (ht_graph_count_uses (self->graph, inputs[i]) == 0 || ht_tensor_is_shape_only (self->graph, inputs[i]))
+        ht_placing_say (self, inputs[i], "nothing reads its values");
+      else if (self->target->model_input.value != TRUE && !g_hash_table_contains (self->requested, inputs[i]))
+        ht_placing_say (self, inputs[i],
+                        "target '%s' does not quantize network inputs that no quantized operator reads",
+                        ht_target_get_name (self->target));
+      else if (readers_are_skipped (self, inputs[i]))
+        ht_placing_list_tensor (self, inputs[i], "left in floating point: rules leave all that reads it so");
+      else
+        ht_placing_add (self, inputs[i], NULL, NULL, 0, "network input");
     }
-  return TRUE;
 }
 
 /* The grid that all data inputs of a node share: NULL when they have none; `mixed` when they differ. */
 static const char *
-find_shared_grid (Context *context, HtNode *node, gboolean *mixed)
+find_shared_grid (HtPlacing *self, HtNode *node, gboolean *mixed)
 {
   const char *shared = NULL;
   gboolean first = TRUE;
@@ -304,10 +216,12 @@ find_shared_grid (Context *context, HtNode *node, gboolean *mixed)
       const char *input = ht_node_get_input (node, i);
       const char *grid;
 
-      if (input[0] == '\0' || ht_graph_get_data_type (context->graph, input) != HT_DATA_TYPE_FLOAT
-          || classify (context, node, i, NULL) != HT_OPERAND_ACTIVATION)
+      if (i > 0 && self->target->switches.grid_preserving)
+        break;
+      if (input[0] == '\0' || ht_graph_get_data_type (self->graph, input) != HT_DATA_TYPE_FLOAT
+          || ht_placing_classify (self, node, i, NULL) != HT_OPERAND_ACTIVATION)
         continue;
-      grid = g_hash_table_lookup (context->result->grids, input);
+      grid = g_hash_table_lookup (self->result->grids, input);
       if (!first && g_strcmp0 (grid, shared) != 0)
         *mixed = TRUE;
       shared = grid;
@@ -330,33 +244,70 @@ describe_chain (GPtrArray *chain)
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
+/* Whether the target quantizes what the node makes; if not, says so. */
 static gboolean
-place_output (Context *context, HtNode *node, const char *tensor, GPtrArray *chain, GError **error)
+is_output_quantized (HtPlacing *self, HtNode *node, const char *tensor)
 {
-  HtDataType type = ht_graph_get_data_type (context->graph, tensor);
+  const char *op_type = ht_placing_get_op_type (self, node);
+  HtTargetOp *op = ht_target_find_op (self->target, op_type);
+  HtTargetWord *word = &self->target->ops.output_quantized;
+  g_autofree char *origin = NULL;
+
+  if (g_hash_table_contains (self->requested, tensor)
+      || (self->target->model_output.value == TRUE && ht_graph_is_output (self->graph, tensor)))
+    return TRUE;
+  if (op && op->output_quantized.value >= 0)
+    word = &op->output_quantized;
+  if (word->value == TRUE)
+    return TRUE;
+  if (word->value < 0)
+    origin = g_strdup_printf ("target '%s' does not quantize what a %s makes, and no operator wants it quantized",
+                              ht_target_get_name (self->target), op_type);
+  else
+    origin = ht_target_describe_word (self->target, word->line, word->column, "%s%s.is_output_quantized is False",
+                                      word == &self->target->ops.output_quantized ? "defaults.ops" : "op_type.",
+                                      word == &self->target->ops.output_quantized ? "" : op_type);
+  ht_placing_say (self, tensor, "%s", origin);
+  return FALSE;
+}
+
+static void
+place_output (HtPlacing *self, HtNode *node, const char *tensor, GPtrArray *chain)
+{
+  HtDataType type = ht_graph_get_data_type (self->graph, tensor);
   g_autofree char *reason = NULL;
+  const char *op_type = ht_placing_get_op_type (self, node);
+  HtTargetOp *op = ht_target_find_op (self->target, op_type);
+  HtDraft *draft;
 
   if (type == HT_DATA_TYPE_UNDEFINED)
     {
-      list_node (context, node, "the element type of its output '%s' is not known", tensor);
-      return TRUE;
+      ht_placing_list_node (self, node, "the element type of its output '%s' is not known", tensor);
+      return;
     }
   if (type != HT_DATA_TYPE_FLOAT)
     {
       if (ht_data_type_is_float (type))
-        list_node (context, node, "its output '%s' is %s, not float32", tensor, ht_data_type_get_name (type));
-      return TRUE;
+        ht_placing_list_node (self, node, "its output '%s' is %s, not float32", tensor, ht_data_type_get_name (type));
+      ht_placing_say (self, tensor, "it is %s, not float32", ht_data_type_get_name (type));
+      return;
     }
-  if (!ht_graph_is_output (context->graph, tensor)
-      && (ht_graph_count_uses (context->graph, tensor) == 0 || ht_tensor_is_shape_only (context->graph, tensor)))
-    return TRUE;
+  if (!ht_graph_is_output (self->graph, tensor)
+      && (ht_graph_count_uses (self->graph, tensor) == 0 || ht_tensor_is_shape_only (self->graph, tensor)))
+    {
+      ht_placing_say (self, tensor, "nothing reads its values");
+      return;
+    }
+  if (!is_output_quantized (self, node, tensor))
+    return;
   reason = describe_chain (chain);
-  return place (context, tensor, HT_OPERAND_ACTIVATION, FALSE, -1, (HtNode *const *)chain->pdata, chain->len, reason,
-                error);
+  draft = ht_placing_add (self, tensor, op_type, (HtNode *const *)chain->pdata, chain->len, reason);
+  if (op)
+    draft->range = op->range;
 }
 
 static void
-list_subgraphs (Context *context, HtNode *node)
+list_subgraphs (HtPlacing *self, HtNode *node)
 {
   g_auto (GStrv) attributes = ht_node_list_attributes (node);
 
@@ -365,110 +316,179 @@ list_subgraphs (Context *context, HtNode *node)
       HtAttributeType type = ht_node_get_attribute_type (node, attributes[i]);
 
       if (type == HT_ATTRIBUTE_GRAPH || type == HT_ATTRIBUTE_GRAPHS)
-        list_node (context, node, "its subgraph '%s' is left in floating point", attributes[i]);
+        ht_placing_list_node (self, node, "its subgraph '%s' is left in floating point", attributes[i]);
     }
 }
 
-/* The node of a chain that a rule leaves in floating point, or NULL. */
-static HtNode *
-find_skipped_member (Context *context, GPtrArray *chain)
+HtNode *
+ht_placing_find_skipped (HtPlacing *self, GPtrArray *chain)
 {
   for (guint i = 0; i < chain->len; i++)
-    if (ht_quantization_config_is_skipped (context->config, g_ptr_array_index (chain, i)))
+    if (ht_quantization_config_is_skipped (self->config, g_ptr_array_index (chain, i)))
       return g_ptr_array_index (chain, i);
   return NULL;
 }
 
+/* Where the list of operators that keep a grid is the target's, it may still name one of them on its own. */
 static gboolean
-place_node_outputs (Context *context, HtNode *node, GPtrArray *chain, GError **error)
+wants_own_grid (HtPlacing *self, HtNode *node)
 {
+  HtTargetOp *op = ht_target_find_op (self->target, ht_node_get_op_type (node));
+
+  return self->target->switches.grid_preserving && op && op->output_quantized.value == TRUE;
+}
+
+static void
+say_skipped (HtPlacing *self, const char *tensor, HtNode *member)
+{
+  g_autofree char *rule = ht_quantization_config_find_skip (self->config, member);
+  g_autofree char *where = ht_node_label (member);
+
+  ht_placing_say (self, tensor, "%s leaves %s in floating point", rule, where);
+}
+
+static void
+place_node_outputs (HtPlacing *self, HtNode *node, GPtrArray *chain)
+{
+  HtNode *left_out = ht_placing_find_skipped (self, chain);
+
   for (guint i = 0; i < ht_node_get_n_outputs (node); i++)
     {
       const char *output = ht_node_get_output (node, i);
       const char *grid = NULL;
       gboolean mixed = TRUE;
 
-      if (output[0] == '\0' || g_hash_table_contains (context->interior, output)
-          || ht_graph_is_constant (context->graph, output))
+      if (output[0] == '\0' || g_hash_table_contains (self->interior, output)
+          || ht_graph_is_constant (self->graph, output))
         continue;
-      if (ht_node_keeps_grid (context->graph, node))
-        grid = find_shared_grid (context, node, &mixed);
-      if (grid)
-        g_hash_table_insert (context->result->grids, g_strdup (output), g_strdup (grid));
-      else if (mixed && !find_skipped_member (context, chain) && !place_output (context, node, output, chain, error))
+      if (ht_placing_keeps_grid (self, node) && !wants_own_grid (self, node))
+        grid = find_shared_grid (self, node, &mixed);
+      if (grid && strcmp (grid, output) != 0)
+        {
+          ht_placing_say (self, output, "%s only moves values, and they keep the grid of '%s'",
+                          ht_node_get_op_type (node), grid);
+          g_hash_table_insert (self->result->grids, g_strdup (output), g_strdup (grid));
+        }
+      else if (!mixed)
+        ht_placing_say (self, output, "%s only moves values, and those it reads have no grid",
+                        ht_node_get_op_type (node));
+      else if (left_out)
+        say_skipped (self, output, left_out);
+      else
+        place_output (self, node, output, chain);
+    }
+}
+
+static void
+place_node (HtPlacing *self, HtNode *node)
+{
+  GPtrArray *chain = g_hash_table_lookup (self->groups, node);
+  const char *domain = ht_node_get_domain (node);
+  HtNode *left_out = ht_placing_find_skipped (self, chain);
+  g_autofree char *label = left_out ? ht_node_label (left_out) : NULL;
+
+  list_subgraphs (self, node);
+  if (ht_placing_makes_constant (self, node))
+    return;
+  if (!ht_operator_find (domain, ht_node_get_op_type (node), ht_graph_get_opset (self->graph, domain)))
+    {
+      ht_placing_list_node (self, node, "an operator that Halftone does not know");
+      return;
+    }
+  if (ht_quantization_config_is_skipped (self->config, node))
+    ht_placing_list_node (self, node, "a rule leaves it in floating point");
+  else if (left_out && node == g_ptr_array_index (chain, chain->len - 1))
+    ht_placing_list_node (
+        self, node, "its output stays in floating point, as a rule has it for %s, which it is quantized with", label);
+  ht_placing_place_constants (self, node);
+  place_node_outputs (self, node, chain);
+}
+
+/* From drafts to quantizers. */
+static gboolean
+finish (HtPlacing *self, GError **error)
+{
+  for (guint i = 0; i < self->drafts->len; i++)
+    {
+      HtDraft *draft = g_ptr_array_index (self->drafts, i);
+      g_autoptr (GHashTable) origins = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+      g_autoptr (HtQuantizerSettings) settings = ht_placing_resolve (self, draft->shared, origins, error);
+      HtQuantizer *quantizer;
+
+      if (!settings)
         return FALSE;
+      quantizer = ht_quantizer_new (draft->tensor, draft->is_weight, draft->is_constant, draft->axis, settings,
+                                    draft->reason);
+      ht_quantizer_set_origins (quantizer, origins);
+      ht_quantizer_set_shared (quantizer, draft->shared->tensor);
+      if (draft->shared->range.has_min)
+        ht_quantizer_set_range (quantizer, draft->shared->range.min,
+                                draft->shared->range.has_max ? draft->shared->range.max : G_MAXDOUBLE);
+      g_ptr_array_add (self->result->quantizers, quantizer);
     }
   return TRUE;
 }
 
-static gboolean
-place_node (Context *context, HtNode *node, GError **error)
+static GHashTable *
+new_name_table (GDestroyNotify free_value)
 {
-  GPtrArray *chain = g_hash_table_lookup (context->groups, node);
-  const char *domain = ht_node_get_domain (node);
-  HtNode *left_out = find_skipped_member (context, chain);
-  g_autofree char *label = left_out ? ht_node_label (left_out) : NULL;
-
-  list_subgraphs (context, node);
-  if (makes_constant (context, node))
-    return TRUE;
-  if (!ht_operator_find (domain, ht_node_get_op_type (node), ht_graph_get_opset (context->graph, domain)))
-    {
-      list_node (context, node, "an operator that Halftone does not know");
-      return TRUE;
-    }
-  if (ht_quantization_config_is_skipped (context->config, node))
-    list_node (context, node, "a rule leaves it in floating point");
-  else if (left_out && node == g_ptr_array_index (chain, chain->len - 1))
-    list_node (context, node, "its output stays in floating point, as a rule has it for %s, which it is quantized with",
-               label);
-  list_parameters (context, node);
-  for (guint i = 0; i < ht_node_get_n_inputs (node); i++)
-    {
-      const char *input = ht_node_get_input (node, i);
-
-      if (input[0] == '\0' || !ht_graph_is_constant (context->graph, input)
-          || ht_quantization_config_is_skipped (context->config, node))
-        continue;
-      if (!place_constant (context, node, i, left_out == NULL, error))
-        return FALSE;
-    }
-  return place_node_outputs (context, node, chain, error);
+  return g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_value);
 }
 
 static void
-context_clear (Context *context)
+placing_init (HtPlacing *self, HtGraph *graph, HtQuantizationConfig *config, HtPlacement *result)
 {
-  g_hash_table_unref (context->functions);
-  g_hash_table_unref (context->groups);
-  g_hash_table_unref (context->interior);
-  g_hash_table_unref (context->placed);
-  g_hash_table_unref (context->shielded);
-  g_hash_table_unref (context->listed);
+  self->graph = graph;
+  self->config = config;
+  self->target = ht_quantization_config_get_target_object (config);
+  self->result = result;
+  self->drafts = g_ptr_array_new_with_free_func (draft_free);
+  self->by_tensor = g_hash_table_new (g_str_hash, g_str_equal);
+  self->groups = result->groups;
+  self->functions = g_hash_table_new (NULL, NULL);
+  self->op_types = g_hash_table_new (NULL, NULL);
+  self->roles = new_name_table (NULL);
+  self->interior = new_name_table (NULL);
+  self->requested = new_name_table (NULL);
+  self->shielded = new_name_table (NULL);
+  self->listed = new_name_table (NULL);
+}
+
+static void
+placing_clear (HtPlacing *self)
+{
+  g_hash_table_unref (self->by_tensor);
+  g_ptr_array_unref (self->drafts);
+  g_hash_table_unref (self->functions);
+  g_hash_table_unref (self->op_types);
+  g_hash_table_unref (self->roles);
+  g_hash_table_unref (self->interior);
+  g_hash_table_unref (self->requested);
+  g_hash_table_unref (self->shielded);
+  g_hash_table_unref (self->listed);
 }
 
 HtPlacement *
 ht_placement_new (HtGraph *graph, HtQuantizationConfig *config, GError **error)
 {
   g_autoptr (HtPlacement) self = g_new0 (HtPlacement, 1);
-  Context context = { .graph = graph, .config = config, .result = self };
+  HtPlacing placing = { 0 };
   gboolean ok;
 
   self->quantizers = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_quantizer_unref);
-  self->grids = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->grids = new_name_table (g_free);
   self->skipped = g_ptr_array_new_with_free_func (g_free);
-  context.groups = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
-  context.functions = g_hash_table_new (NULL, NULL);
-  context.interior = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  context.placed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  context.shielded = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  context.listed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  find_groups (&context);
-  find_shielded (&context);
-  ok = place_inputs (&context, error);
-  for (guint i = 0; ok && i < ht_graph_get_n_nodes (graph); i++)
-    ok = place_node (&context, ht_graph_get_node (graph, i), error);
-  context_clear (&context);
+  self->groups = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
+  self->reasons = new_name_table (g_free);
+  placing_init (&placing, graph, config, self);
+  ht_placing_find_groups (&placing);
+  ht_placing_find_shielded (&placing);
+  find_requested (&placing);
+  place_inputs (&placing);
+  for (guint i = 0; i < ht_graph_get_n_nodes (graph); i++)
+    place_node (&placing, ht_graph_get_node (graph, i));
+  ok = ht_placing_add_exceptions (&placing, error) && ht_placing_tie (&placing, error) && finish (&placing, error);
+  placing_clear (&placing);
   return ok ? g_steal_pointer (&self) : NULL;
 }
 
@@ -478,5 +498,7 @@ ht_placement_free (HtPlacement *self)
   g_ptr_array_unref (self->quantizers);
   g_hash_table_unref (self->grids);
   g_ptr_array_unref (self->skipped);
+  g_hash_table_unref (self->groups);
+  g_hash_table_unref (self->reasons);
   g_free (self);
 }

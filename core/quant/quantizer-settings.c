@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The settings of weights and of activations: GObject properties, defaults and ranges in their GParamSpecs only. */
+#include "quant/quantizer-settings.h"
+
 #include <halftone/enums.h>
 #include <halftone/error.h>
-#include <halftone/quantization.h>
 
 /**
  * HtQuantizerSettings:
@@ -15,8 +16,10 @@ typedef struct
   guint bits;
   gboolean symmetric;
   gboolean strict;
+  gboolean unsigned_symmetric;
   HtGranularity granularity;
   gint calibrator;
+  guint64 explicit; /* bit id of each property that somebody has set */
 } HtQuantizerSettingsPrivate;
 
 /**
@@ -54,6 +57,7 @@ enum
   PROP_BITS = 1,
   PROP_SYMMETRIC,
   PROP_STRICT,
+  PROP_UNSIGNED_SYMMETRIC,
   PROP_GRANULARITY,
   PROP_CALIBRATOR,
   N_PROPS
@@ -120,6 +124,9 @@ ht_quantizer_settings_get_property (GObject *object, guint id, GValue *value, GP
     case PROP_STRICT:
       g_value_set_boolean (value, priv->strict);
       break;
+    case PROP_UNSIGNED_SYMMETRIC:
+      g_value_set_boolean (value, priv->unsigned_symmetric);
+      break;
     case PROP_GRANULARITY:
       g_value_set_enum (value, (gint) priv->granularity);
       break;
@@ -147,6 +154,9 @@ ht_quantizer_settings_set_property (GObject *object, guint id, const GValue *val
     case PROP_STRICT:
       priv->strict = g_value_get_boolean (value);
       break;
+    case PROP_UNSIGNED_SYMMETRIC:
+      priv->unsigned_symmetric = g_value_get_boolean (value);
+      break;
     case PROP_GRANULARITY:
       priv->granularity = (HtGranularity) g_value_get_enum (value);
       break;
@@ -157,12 +167,22 @@ ht_quantizer_settings_set_property (GObject *object, guint id, const GValue *val
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       return;
     }
+  priv->explicit |= G_GUINT64_CONSTANT (1) << id;
   g_object_notify_by_pspec (object, pspec);
+}
+
+/* The defaults of the properties are nobody's words. */
+static void
+ht_quantizer_settings_constructed (GObject *object)
+{
+  G_OBJECT_CLASS (ht_quantizer_settings_parent_class)->constructed (object);
+  get_private (HT_QUANTIZER_SETTINGS (object))->explicit = 0;
 }
 
 static void
 ht_quantizer_settings_class_init (HtQuantizerSettingsClass *klass)
 {
+  G_OBJECT_CLASS (klass)->constructed = ht_quantizer_settings_constructed;
 }
 
 static void
@@ -179,6 +199,11 @@ install_common (GObjectClass *klass)
   g_object_class_install_property (
       klass, PROP_STRICT,
       g_param_spec_boolean ("strict", "Strict", "Whether a symmetric grid leaves out its lowest code", FALSE,
+                            HT_PARAM_RW));
+  g_object_class_install_property (
+      klass, PROP_UNSIGNED_SYMMETRIC,
+      g_param_spec_boolean ("unsigned-symmetric", "Unsigned symmetric",
+                            "Whether a symmetric grid of values that are never negative spends all codes on them", FALSE,
                             HT_PARAM_RW));
   g_object_class_install_property (
       klass, PROP_CALIBRATOR,
@@ -329,6 +354,60 @@ ht_quantizer_settings_get_strict (HtQuantizerSettings *self)
 }
 
 /**
+ * ht_quantizer_settings_get_unsigned_symmetric:
+ * @self: settings
+ *
+ * Tells whether a symmetric grid of values that are never negative begins at zero.
+ *
+ * Returns: whether it does
+ */
+gboolean
+ht_quantizer_settings_get_unsigned_symmetric (HtQuantizerSettings *self)
+{
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), FALSE);
+
+  return get_private (self)->unsigned_symmetric;
+}
+
+static guint
+find_property_id (HtQuantizerSettings *self, const char *key)
+{
+  GParamSpec *pspec = g_object_class_find_property (G_OBJECT_GET_CLASS (self), key);
+
+  return pspec ? pspec->param_id : 0;
+}
+
+/**
+ * ht_quantizer_settings_is_explicit:
+ * @self: settings
+ * @key: the name of a setting
+ *
+ * Tells whether somebody has set a key, though it were to its default. What nobody has set is the target's to say.
+ *
+ * Returns: whether the key was set
+ */
+gboolean
+ht_quantizer_settings_is_explicit (HtQuantizerSettings *self, const char *key)
+{
+  guint id;
+
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self) && key != NULL, FALSE);
+
+  id = find_property_id (self, key);
+  return id > 0 && (get_private (self)->explicit >> id & 1) != 0;
+}
+
+gboolean
+ht_quantizer_settings_set_default (HtQuantizerSettings *self, const char *key, JsonNode *value, GError **error)
+{
+  guint64 before = get_private (self)->explicit;
+  gboolean ok = ht_object_set_param (G_OBJECT (self), key, value, error);
+
+  get_private (self)->explicit = before;
+  return ok;
+}
+
+/**
  * ht_quantizer_settings_get_granularity:
  * @self: settings
  *
@@ -383,7 +462,7 @@ ht_quantizer_settings_verify (HtQuantizerSettings *self, GError **error)
 
   priv = get_private (self);
   kind = HT_IS_WEIGHT_SETTINGS (self) ? "weights" : "activations";
-  if (priv->strict && !priv->symmetric)
+  if (priv->strict && !priv->symmetric && ht_quantizer_settings_is_explicit (self, "strict"))
     {
       g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT,
                    "checking the settings of %s: found 'strict' without 'symmetric'; only a symmetric grid can leave out "

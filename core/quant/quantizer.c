@@ -16,6 +16,10 @@ struct _HtQuantizer
   gint channel_axis; /* whatever the granularity; -1 where there is none */
   HtQuantizerSettings *settings;
   char *reason;
+  GHashTable *origins; /* name of a setting -> who had the last word */
+  char *shared;        /* the tensor whose quantizer this is; NULL: its own */
+  gboolean has_range;
+  double minimum, maximum;
 };
 
 G_DEFINE_BOXED_TYPE (HtQuantizer, ht_quantizer, ht_quantizer_ref, ht_quantizer_unref)
@@ -34,6 +38,42 @@ ht_quantizer_new (const char *tensor, gboolean is_weight, gboolean is_constant, 
   self->settings = g_object_ref (settings);
   self->reason = g_strdup (reason);
   return self;
+}
+
+void
+ht_quantizer_set_origins (HtQuantizer *self, GHashTable *origins)
+{
+  g_clear_pointer (&self->origins, g_hash_table_unref);
+  self->origins = g_hash_table_ref (origins);
+}
+
+void
+ht_quantizer_set_shared (HtQuantizer *self, const char *tensor)
+{
+  g_free (self->shared);
+  self->shared = g_strdup (tensor);
+}
+
+const char *
+ht_quantizer_get_shared (HtQuantizer *self)
+{
+  return self->shared ? self->shared : self->tensor;
+}
+
+void
+ht_quantizer_set_range (HtQuantizer *self, double minimum, double maximum)
+{
+  self->has_range = TRUE;
+  self->minimum = minimum;
+  self->maximum = maximum;
+}
+
+gboolean
+ht_quantizer_get_range (HtQuantizer *self, double *minimum, double *maximum)
+{
+  *minimum = self->minimum;
+  *maximum = self->maximum;
+  return self->has_range;
 }
 
 gboolean
@@ -81,6 +121,8 @@ ht_quantizer_unref (HtQuantizer *self)
   g_free (self->tensor);
   g_object_unref (self->settings);
   g_free (self->reason);
+  g_free (self->shared);
+  g_clear_pointer (&self->origins, g_hash_table_unref);
   g_free (self);
 }
 
@@ -162,4 +204,38 @@ ht_quantizer_get_reason (HtQuantizer *self)
   g_return_val_if_fail (self != NULL, NULL);
 
   return self->reason;
+}
+
+/**
+ * ht_quantizer_get_origin:
+ * @self: a quantizer
+ * @key: the name of a setting, such as `bits`
+ *
+ * Tells who had the last word on a setting: the target, with the place in its file, a key of the recipe or one of its
+ * rules.
+ *
+ * Returns: (transfer none) (nullable): a line of text, or %NULL when nobody spoke of it, so that its default holds
+ */
+const char *
+ht_quantizer_get_origin (HtQuantizer *self, const char *key)
+{
+  g_return_val_if_fail (self != NULL && key != NULL, NULL);
+
+  return self->origins ? g_hash_table_lookup (self->origins, key) : NULL;
+}
+
+/**
+ * ht_quantizer_get_tie:
+ * @self: a quantizer
+ *
+ * Tells whether the tensor shares its grid with others, as some targets want it.
+ *
+ * Returns: (transfer none) (nullable): the tensor whose settings hold, or %NULL when it is the tensor itself
+ */
+const char *
+ht_quantizer_get_tie (HtQuantizer *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->shared && !g_str_equal (self->shared, self->tensor) ? self->shared : NULL;
 }

@@ -4,7 +4,6 @@
 
 #include "quant/bias-grid.h"
 #include "quant/simulation-private.h"
-#include "quant/supergroup.h"
 
 #include <halftone/error.h>
 #include <string.h>
@@ -213,7 +212,7 @@ add_name (HtSimulation *self, const char *tensor, HtQuantizerKinds kinds, GPtrAr
  * @error: return location for an error
  *
  * Lists the quantized tensors of one layer: the constants that it reads, and what it gives to others. A layer is a node
- * with what is quantized together with it: its bias, a batch norm, the activation that follows.
+ * with what the target quantizes together with it: its bias, a batch norm, the activation that follows.
  *
  * Returns: (transfer full) (array zero-terminated=1) (nullable): the names of the tensors, none where the layer has no
  *   quantizer of these kinds; %NULL with %HT_ERROR_NOT_FOUND when there is no such layer
@@ -221,20 +220,19 @@ add_name (HtSimulation *self, const char *tensor, HtQuantizerKinds kinds, GPtrAr
 char **
 ht_simulation_list_layer_quantizers (HtSimulation *self, const char *layer, HtQuantizerKinds kinds, GError **error)
 {
-  g_autoptr (GPtrArray) nodes = NULL;
-  GPtrArray *names;
+  GPtrArray *nodes, *names;
   HtNode *head;
+  guint first = 0;
 
   g_return_val_if_fail (HT_IS_SIMULATION (self) && layer != NULL, NULL);
 
   head = find_layer (self, layer, error);
   if (!head)
     return NULL;
-  nodes = ht_supergroup_collect_function (self->graph, head);
-  if (!nodes)
-    nodes = ht_supergroup_collect (self->graph, head);
+  nodes = g_hash_table_lookup (self->placement->groups, head);
+  g_ptr_array_find (nodes, head, &first);
   names = g_ptr_array_new ();
-  for (guint i = 0; i < nodes->len; i++)
+  for (guint i = first; i < nodes->len; i++)
     {
       HtNode *node = g_ptr_array_index (nodes, i);
 

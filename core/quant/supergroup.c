@@ -95,16 +95,6 @@ is_bias_add (HtGraph *graph, HtNode *node, const char *data, HtNode *layer)
 }
 
 GPtrArray *
-ht_supergroup_collect_function (HtGraph *graph, HtNode *anchor)
-{
-  HtLayerNorm norm;
-
-  if (!ht_node_is_op (anchor, "ReduceMean"))
-    return ht_gelu_collect (graph, anchor, NULL, NULL);
-  return ht_layer_norm_find (graph, anchor, &norm) ? norm.nodes : NULL;
-}
-
-GPtrArray *
 ht_supergroup_collect (HtGraph *graph, HtNode *head)
 {
   GPtrArray *nodes = g_ptr_array_new ();

@@ -36,7 +36,7 @@ source_to_json (const HtRecipeSource *source)
 {
   JsonObject *object = json_object_new ();
 
-  if (source->paths->len == 1 && *(const char *) g_ptr_array_index (source->inputs, 0) == '\0')
+  if (source->paths->len == 1 && *(const char *)g_ptr_array_index (source->inputs, 0) == '\0')
     json_object_set_string_member (object, "path", g_ptr_array_index (source->paths, 0));
   else
     {
@@ -86,6 +86,22 @@ data_to_json (HtRecipe *self)
   return take_object (object);
 }
 
+/* What is left to the target stays so. */
+static JsonNode *
+settings_to_json (HtQuantizerSettings *settings)
+{
+  JsonNode *node = params_to_json (settings);
+  JsonObject *members = json_node_get_object (node);
+  g_autoptr (GList) names = json_object_get_members (members);
+
+  for (GList *item = names; item != NULL; item = item->next)
+    {
+      if (!ht_quantizer_settings_is_explicit (settings, item->data))
+        json_object_remove_member (members, item->data);
+    }
+  return node;
+}
+
 static JsonNode *
 quantization_to_json (HtRecipe *self)
 {
@@ -93,8 +109,8 @@ quantization_to_json (HtRecipe *self)
   JsonObject *object = json_object_new ();
 
   json_object_set_string_member (object, "target", ht_quantization_config_get_target (config));
-  json_object_set_member (object, "weights", params_to_json (ht_quantization_config_get_weights (config)));
-  json_object_set_member (object, "activations", params_to_json (ht_quantization_config_get_activations (config)));
+  json_object_set_member (object, "weights", settings_to_json (ht_quantization_config_get_weights (config)));
+  json_object_set_member (object, "activations", settings_to_json (ht_quantization_config_get_activations (config)));
   json_object_set_member (object, "rules",
                           self->rules != NULL ? json_node_copy (self->rules) : take_array (json_array_new ()));
   return take_object (object);
@@ -126,7 +142,8 @@ pipeline_to_json (HtRecipe *self)
  * @self: a recipe
  *
  * Writes the effective recipe: what the text says and every default that holds where it says nothing, in a fixed order,
- * with paths as the text has them. The result is a recipe again, with the same meaning.
+ * with paths as the text has them. Settings of weights and activations that the text leaves to the target are left out.
+ * The result is a recipe again, with the same meaning.
  *
  * Returns: (transfer full): a JSON object
  */
@@ -142,7 +159,7 @@ ht_recipe_to_json (HtRecipe *self)
   json_object_set_string_member (object, "name", self->name);
   if (self->model != NULL)
     json_object_set_string_member (object, "model", self->model);
-  json_object_set_int_member (object, "seed", (gint64) self->seed);
+  json_object_set_int_member (object, "seed", (gint64)self->seed);
   json_object_set_member (object, "data", data_to_json (self));
   json_object_set_member (object, "quantization", quantization_to_json (self));
   json_object_set_member (object, "pipeline", pipeline_to_json (self));

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The section `quantization`. */
+#include "quant/quantization-config.h"
 #include "recipe/recipe-private.h"
+
+#include <halftone/enums.h>
+#include <string.h>
 
 /* A rule under way. */
 typedef struct
@@ -10,6 +14,8 @@ typedef struct
   HtLocatedNode *activations;
   const char *op;
   const char *name;
+  char **pattern;
+  HtRulePosition position;
   gboolean has_skip;
   gboolean skip;
   /* Where a setting goes. */
@@ -18,14 +24,42 @@ typedef struct
   gboolean is_weights;
 } Rule;
 
+/* Relative to the recipe, like every path of it. What is wrong with a target's file is told with the rest. */
 static void
 read_target (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
-  const char *target = ht_recipe_read_text (reader, value);
+  const char *word = ht_recipe_read_text (reader, value);
+  g_autoptr (HtTarget) target = NULL;
   GError *error = NULL;
 
-  if (target != NULL && !ht_quantization_config_set_target (reader->recipe->quantization, target, &error))
+  if (word == NULL)
+    return;
+  target = ht_target_open (word, reader->recipe->folder, reader->problems, &error);
+  if (target != NULL)
+    ht_quantization_config_take_target (reader->recipe->quantization, word, target);
+  else if (error != NULL)
     ht_located_node_report_error (value, reader->problems, HT_RECIPE_ERROR_UNKNOWN_VALUE, error);
+}
+
+static char *
+describe_place (HtRecipeReader *reader, HtLocatedNode *node)
+{
+  return g_strdup_printf ("%s:%u:%u", reader->recipe->path, ht_located_node_get_line (node),
+                          ht_located_node_get_column (node));
+}
+
+static void
+keep_places (HtRecipeReader *reader, HtLocatedNode *node, gboolean weights)
+{
+  guint n_keys = ht_located_node_get_kind (node) == HT_LOCATED_MAPPING ? ht_located_node_get_n_children (node) : 0;
+
+  for (guint i = 0; i < n_keys; i++)
+    {
+      g_autofree char *place = describe_place (reader, ht_located_node_get_key_node (node, i));
+
+      ht_quantization_config_set_place (reader->recipe->quantization, weights, ht_located_node_get_key (node, i),
+                                        place);
+    }
 }
 
 static void
@@ -44,24 +78,71 @@ static void
 read_weights (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
   read_settings (reader, value, "weights: ", ht_quantization_config_get_weights (reader->recipe->quantization));
+  keep_places (reader, value, TRUE);
 }
 
 static void
 read_activations (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
   read_settings (reader, value, "activations: ", ht_quantization_config_get_activations (reader->recipe->quantization));
+  keep_places (reader, value, FALSE);
 }
 
 static void
 read_match_op (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
-  ((Rule *) section)->op = ht_recipe_read_text (reader, value);
+  ((Rule *)section)->op = ht_recipe_read_text (reader, value);
 }
 
 static void
 read_match_name (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
-  ((Rule *) section)->name = ht_recipe_read_text (reader, value);
+  ((Rule *)section)->name = ht_recipe_read_text (reader, value);
+}
+
+static void
+read_match_pattern (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  GError *error = NULL;
+  Rule *rule = section;
+
+  if (!ht_located_node_check_kind (value, HT_LOCATED_SEQUENCE, &error))
+    {
+      ht_located_node_report_error (value, reader->problems, HT_RECIPE_ERROR_WRONG_TYPE, error);
+      return;
+    }
+  if (ht_located_node_get_n_children (value) == 0)
+    {
+      ht_located_node_report (value, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_OUT_OF_RANGE,
+                              "'pattern' is empty: name the operators of a chain, as in pattern: [Conv, Relu]");
+      return;
+    }
+  for (guint i = 0; i < ht_located_node_get_n_children (value); i++)
+    {
+      const char *op_type = ht_recipe_read_text (reader, ht_located_node_get_child (value, i));
+
+      if (op_type == NULL)
+        return;
+      g_strv_builder_add (builder, op_type);
+    }
+  rule->pattern = g_strv_builder_end (builder);
+}
+
+static void
+read_match_layer (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  static const char *const known[] = { "first", "last", NULL };
+  const char *word = ht_recipe_read_text (reader, value);
+
+  if (word == NULL)
+    return;
+  if (strcmp (word, "first") == 0)
+    ((Rule *)section)->position = HT_RULE_POSITION_FIRST;
+  else if (strcmp (word, "last") == 0)
+    ((Rule *)section)->position = HT_RULE_POSITION_LAST;
+  else
+    ht_recipe_report_unknown (reader, value, HT_RECIPE_ERROR_UNKNOWN_VALUE, "'layer' is", word, known);
 }
 
 static void
@@ -70,13 +151,15 @@ read_match (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
   static const HtRecipeKey keys[] = {
     { "op", read_match_op },
     { "name", read_match_name },
+    { "pattern", read_match_pattern },
+    { "layer", read_match_layer },
     { NULL, NULL },
   };
 
-  ((Rule *) section)->match = value;
+  ((Rule *)section)->match = value;
   if (ht_recipe_read_mapping (reader, value, "'match'", keys, section) && ht_located_node_get_n_children (value) == 0)
     ht_located_node_report (value, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_MISSING_KEY,
-                            "'match' is empty: give 'op', 'name' or both");
+                            "'match' is empty: give 'op', 'name', 'pattern' or 'layer'");
 }
 
 static void
@@ -91,13 +174,13 @@ read_skip (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 static void
 read_rule_weights (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
-  ((Rule *) section)->weights = value;
+  ((Rule *)section)->weights = value;
 }
 
 static void
 read_rule_activations (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
-  ((Rule *) section)->activations = value;
+  ((Rule *)section)->activations = value;
 }
 
 static gboolean
@@ -132,6 +215,7 @@ read_rule (HtRecipeReader *reader, HtLocatedNode *node)
     { NULL, NULL },
   };
   Rule rule = { .config = reader->recipe->quantization };
+  g_autofree char *place = describe_place (reader, node);
 
   if (!ht_recipe_read_mapping (reader, node, "a rule", keys, &rule))
     return;
@@ -142,6 +226,11 @@ read_rule (HtRecipeReader *reader, HtLocatedNode *node)
     ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_MISSING_KEY,
                             "this rule changes nothing: give 'skip', 'weights' or 'activations'");
   rule.number = ht_quantization_config_add_rule (rule.config, rule.op, rule.name, rule.skip);
+  ht_quantization_config_set_rule_place (rule.config, rule.number, place);
+  ht_quantization_config_set_rule_position (rule.config, rule.number, rule.position);
+  if (rule.pattern != NULL)
+    ht_quantization_config_set_rule_pattern (rule.config, rule.number, (const char *const *)rule.pattern);
+  g_strfreev (rule.pattern);
   read_rule_settings (reader, &rule, rule.weights, TRUE);
   read_rule_settings (reader, &rule, rule.activations, FALSE);
 }
@@ -167,12 +256,8 @@ void
 ht_recipe_read_quantization (HtRecipeReader *reader, HtLocatedNode *node, gpointer section)
 {
   static const HtRecipeKey keys[] = {
-    { "target", read_target },
-    { "weights", read_weights },
-    { "activations", read_activations },
-    { "rules", read_rules },
-    { "encodings", NULL },
-    { NULL, NULL },
+    { "target", read_target }, { "weights", read_weights }, { "activations", read_activations },
+    { "rules", read_rules },   { "encodings", NULL },       { NULL, NULL },
   };
   guint n_before = reader->problems->len;
 

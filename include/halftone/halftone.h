@@ -31,6 +31,7 @@
 #include <halftone/schedule.h>
 #include <halftone/simulation-parts.h>
 #include <halftone/simulation.h>
+#include <halftone/target.h>
 #include <halftone/tensor.h>
 #include <halftone/validation.h>
 #include <halftone/version.h>

@@ -4,6 +4,7 @@
 #include <halftone/encoding.h>
 #include <halftone/graph.h>
 #include <halftone/param.h>
+#include <halftone/target.h>
 
 G_BEGIN_DECLS
 
@@ -19,7 +20,7 @@ typedef enum
 } HtGranularity;
 
 /* The settings of one kind of tensor. The GObject properties of the two kinds, HtWeightSettings and HtActivationSettings,
- * are the only place that names, ranges and defaults come from: bits, symmetric, strict, granularity, calibrator. */
+ * are the only place that names, ranges and defaults come from: bits, symmetric, strict, unsigned-symmetric, granularity, calibrator. */
 #define HT_TYPE_QUANTIZER_SETTINGS (ht_quantizer_settings_get_type ())
 HT_API
 G_DECLARE_DERIVABLE_TYPE (HtQuantizerSettings, ht_quantizer_settings, HT, QUANTIZER_SETTINGS, GObject)
@@ -46,10 +47,27 @@ HT_API HtQuantizerSettings *ht_quantizer_settings_copy (HtQuantizerSettings *sel
 HT_API guint ht_quantizer_settings_get_bits (HtQuantizerSettings *self);
 HT_API gboolean ht_quantizer_settings_get_symmetric (HtQuantizerSettings *self);
 HT_API gboolean ht_quantizer_settings_get_strict (HtQuantizerSettings *self);
+HT_API gboolean ht_quantizer_settings_get_unsigned_symmetric (HtQuantizerSettings *self);
+HT_API gboolean ht_quantizer_settings_is_explicit (HtQuantizerSettings *self, const char *key);
 HT_API HtGranularity ht_quantizer_settings_get_granularity (HtQuantizerSettings *self);
 HT_API const char *ht_quantizer_settings_get_calibrator (HtQuantizerSettings *self);
 /* What no single property can say: strict needs symmetric, a calibrator this version has. */
 HT_API gboolean ht_quantizer_settings_verify (HtQuantizerSettings *self, GError **error);
+
+/**
+ * HtRulePosition:
+ * @HT_RULE_POSITION_ANY: wherever it stands
+ * @HT_RULE_POSITION_FIRST: the first layer in execution order
+ * @HT_RULE_POSITION_LAST: the last layer in execution order
+ *
+ * Which layer of a network a rule is for.
+ */
+typedef enum
+{
+  HT_RULE_POSITION_ANY,
+  HT_RULE_POSITION_FIRST,
+  HT_RULE_POSITION_LAST,
+} HtRulePosition;
 
 /* What a recipe's `quantization` section says: target, weight and activation settings, ordered rules. */
 #define HT_TYPE_QUANTIZATION_CONFIG (ht_quantization_config_get_type ())
@@ -59,6 +77,8 @@ G_DECLARE_FINAL_TYPE (HtQuantizationConfig, ht_quantization_config, HT, QUANTIZA
 HT_API HtQuantizationConfig *ht_quantization_config_new (void);
 HT_API const char *ht_quantization_config_get_target (HtQuantizationConfig *self);
 HT_API gboolean ht_quantization_config_set_target (HtQuantizationConfig *self, const char *target, GError **error);
+HT_API HtTarget *ht_quantization_config_get_target_object (HtQuantizationConfig *self);
+HT_API void ht_quantization_config_set_target_object (HtQuantizationConfig *self, HtTarget *target);
 HT_API HtQuantizerSettings *ht_quantization_config_get_weights (HtQuantizationConfig *self);
 HT_API HtQuantizerSettings *ht_quantization_config_get_activations (HtQuantizationConfig *self);
 /* Rules: match by operator type and name glob (either may be NULL); skip, or override single keys ("bits", …). */
@@ -66,6 +86,10 @@ HT_API guint ht_quantization_config_add_rule (HtQuantizationConfig *self, const 
                                               gboolean skip);
 HT_API gboolean ht_quantization_config_set_rule_value (HtQuantizationConfig *self, guint rule, gboolean weights,
                                                        const char *key, JsonNode *value, GError **error);
+HT_API void ht_quantization_config_set_rule_pattern (HtQuantizationConfig *self, guint rule,
+                                                     const char *const *op_types);
+HT_API void ht_quantization_config_set_rule_position (HtQuantizationConfig *self, guint rule, HtRulePosition position);
+HT_API void ht_quantization_config_set_rule_place (HtQuantizationConfig *self, guint rule, const char *place);
 HT_API guint ht_quantization_config_get_n_rules (HtQuantizationConfig *self);
 HT_API gboolean ht_quantization_config_is_skipped (HtQuantizationConfig *self, HtNode *node);
 HT_API HtQuantizerSettings *ht_quantization_config_resolve (HtQuantizationConfig *self, HtNode *const *nodes,
@@ -85,6 +109,8 @@ HT_API gboolean ht_quantizer_is_weight (HtQuantizer *self);
 HT_API gint ht_quantizer_get_axis (HtQuantizer *self);
 HT_API HtQuantizerSettings *ht_quantizer_get_settings (HtQuantizer *self);
 HT_API const char *ht_quantizer_get_reason (HtQuantizer *self);
+HT_API const char *ht_quantizer_get_origin (HtQuantizer *self, const char *key);
+HT_API const char *ht_quantizer_get_tie (HtQuantizer *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HtQuantizer, ht_quantizer_unref)
 

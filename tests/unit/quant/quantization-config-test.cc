@@ -93,7 +93,7 @@ TEST (QuantizerSettings, RefuseWhatCannotBeCarriedOut)
   EXPECT_FALSE (ht_quantization_config_verify (config, &error));
   EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, "not yet supported here: calibrator 'percentile'");
   EXPECT_FALSE (ht_quantization_config_set_target (config, "htp_v73", &error));
-  EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_FOUND, "expected one of: default");
+  EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_FOUND, "there is no 'htp_v73'; expected the path of a file or one of: aimet-default");
 }
 
 TEST (QuantizationConfig, LaterRulesOverrideKeyByKey)
