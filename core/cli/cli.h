@@ -30,6 +30,7 @@ int cli_eval (int argc, char **argv);
 int cli_infer (int argc, char **argv);
 int cli_export (int argc, char **argv);
 int cli_validate (int argc, char **argv);
+int cli_verify (int argc, char **argv);
 int cli_plugins (int argc, char **argv);
 
 /* Parses a verb's options; `n_arguments` others must stay. Returns the exit code to leave with, or -1 to go on. */
@@ -46,6 +47,10 @@ int cli_read_memory (const char *verb, const char *text, guint64 *bytes);
  * whatever their first dimension. 0: an error. */
 guint cli_choose_batch (HtExecutor *executor, GHashTable *sample, guint wanted, guint64 budget, const char *const *taps,
                         GError **error);
+/* One option for each preprocessing parameter, with the parameter's own text; they set it. */
+GOptionGroup *cli_preprocess_group (HtPreprocess *preprocess);
+/* Adds the files of --data: FILE or INPUT=FILE. */
+gboolean cli_add_data (HtDataset *dataset, char **files, GError **error);
 /* Cancelled when the user interrupts the command. */
 GCancellable *cli_watch_interrupts (void);
 HtPassRegistry *cli_load_registry (void);

@@ -3,49 +3,6 @@
 
 #include <string.h>
 
-typedef struct
-{
-  HtPreprocess *preprocess;
-} PreprocessOptions;
-
-static gboolean
-take_option (const char *option, const char *value, gpointer data, GError **error)
-{
-  PreprocessOptions *options = data;
-  const char *name = option + strspn (option, "-");
-  return ht_object_set_param_string (G_OBJECT (options->preprocess), name, value, error);
-}
-
-/* One option for each preprocessing parameter, with the parameter's own text. */
-static GOptionGroup *
-make_group (PreprocessOptions *options)
-{
-  g_autoptr (GPtrArray) params = ht_object_list_params (G_OBJECT_GET_CLASS (options->preprocess));
-  GOptionGroup *group = g_option_group_new ("preprocess", "Preprocessing:", "Preprocessing", options, NULL);
-  for (guint i = 0; i < params->len; i++)
-    {
-      GParamSpec *pspec = g_ptr_array_index (params, i);
-      GOptionEntry entries[] = { { g_param_spec_get_name (pspec), 0, 0, G_OPTION_ARG_CALLBACK, (gpointer)take_option,
-                                   g_param_spec_get_blurb (pspec), "VALUE" },
-                                 { NULL } };
-      g_option_group_add_entries (group, entries);
-    }
-  return group;
-}
-
-static gboolean
-add_data (HtDataset *dataset, char **files, GError **error)
-{
-  for (char **file = files; file != NULL && *file != NULL; file++)
-    {
-      const char *equals = strchr (*file, '=');
-      g_autofree char *input = equals != NULL ? g_strndup (*file, (gsize)(equals - *file)) : NULL;
-      if (!ht_dataset_add_file (dataset, input, equals != NULL ? equals + 1 : *file, error))
-        return FALSE;
-    }
-  return TRUE;
-}
-
 /* A figure from weights that are no numbers would be a figure of nothing. */
 static gboolean
 check_parameters (HtGraph *graph, GError **error)
@@ -156,7 +113,6 @@ cli_eval (int argc, char **argv)
   gboolean json = FALSE;
   int batch = 0, samples = 0, threads = 0;
   g_autoptr (HtPreprocess) preprocess = ht_preprocess_new ();
-  PreprocessOptions options = { preprocess };
   GOptionEntry entries[]
       = { { "data", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &data, "Samples, for one input or for INPUT", "[INPUT=]FILE" },
           { "labels", 'l', 0, G_OPTION_ARG_FILENAME, &labels, "The class of each sample", "FILE" },
@@ -171,7 +127,7 @@ cli_eval (int argc, char **argv)
           { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the metrics as JSON", NULL },
           { NULL } };
   int code = cli_parse (&argc, &argv, "eval", "MODEL", "measure a network or its simulation on data", entries,
-                        make_group (&options), 1);
+                        cli_preprocess_group (preprocess), 1);
   if (code < 0)
     code = cli_set_threads ("eval", threads);
   if (code < 0)
@@ -190,7 +146,8 @@ cli_eval (int argc, char **argv)
   g_autoptr (HtDataset) dataset = ht_dataset_new ();
   ht_dataset_set_preprocess (dataset, preprocess);
   ht_dataset_set_limit (dataset, (guint)samples);
-  if (!add_data (dataset, data, &error) || (labels != NULL && !ht_dataset_set_labels_file (dataset, labels, &error)))
+  if (!cli_add_data (dataset, data, &error)
+      || (labels != NULL && !ht_dataset_set_labels_file (dataset, labels, &error)))
     return cli_fail (error);
   g_autoptr (HtMetrics) metrics = measure (argv[1], encodings, parts, dataset, (guint)batch, budget, &error);
   if (metrics == NULL)

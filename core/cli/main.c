@@ -12,6 +12,7 @@ static const CliVerb verbs[] = {
   { "eval", "MODEL", "measure a network or its simulation on data", cli_eval },
   { "infer", "MODEL", "run a network or its simulation on arrays", cli_infer },
   { "export", "MODEL", "write a network in another format", cli_export },
+  { "verify", "OUT", "run an exported file and compare it with the simulation, layer by layer", cli_verify },
   { "validate", "MODEL", "say whether a model is fit for quantization, and repair it", cli_validate },
   { "plugins", "list", "list the plugins and what they provide", cli_plugins },
 };

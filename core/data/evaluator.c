@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs networks over a data set: accuracy where there are labels, distances where there is a reference. */
+#include "data/choices.h"
 #include "data/metrics.h"
 
 #include <halftone/error.h>
@@ -40,41 +41,6 @@ typedef struct
 /* Outputs of that many bytes may wait for those of the reference. */
 #define MAX_WAITING ((gsize)64 << 20)
 
-/* How many classes the scores of a sample have: everything but the first axis, of which one may be longer than 1. */
-static gsize
-count_classes (HtTensor *scores, guint batch)
-{
-  guint n_dims;
-  const gint64 *dims = ht_tensor_get_dims (scores, &n_dims);
-  guint n_long = 0;
-  if (n_dims < 2 || dims[0] != (gint64)batch)
-    return 0;
-  for (guint i = 1; i < n_dims; i++)
-    n_long += dims[i] > 1;
-  return n_long <= 1 ? ht_tensor_get_n_elements (scores) / batch : 0;
-}
-
-/* The scores that an arg max is taken of: the classes of a sample, or the last axis where there are more axes (anchors,
- * positions). 0: none. */
-static gsize
-count_choices (HtTensor *scores, guint batch)
-{
-  guint n_dims = ht_tensor_get_n_dims (scores);
-  gsize n_classes = count_classes (scores, batch);
-  return n_classes > 0 || n_dims < 2 ? n_classes : (gsize)ht_tensor_get_dim (scores, n_dims - 1);
-}
-
-/* The first of the largest, as argmax does; NaN is never the largest. */
-static gsize
-best_class (const float *scores, gsize n)
-{
-  gsize best = 0;
-  for (gsize i = 1; i < n; i++)
-    if (scores[i] > scores[best] || (isnan (scores[best]) && !isnan (scores[i])))
-      best = i;
-  return best;
-}
-
 /* How many classes come before this one. */
 static gsize
 rank_of (const float *scores, gsize n, gsize class)
@@ -107,7 +73,7 @@ static gboolean
 count_accuracy (const Evaluation *self, Score *score, HtTensor *scores, GError **error)
 {
   HtTensor *labels = ht_dataset_get_labels (self->dataset);
-  gsize n_classes = count_classes (scores, self->n_rows);
+  gsize n_classes = ht_count_classes (scores, self->n_rows);
   if (labels == NULL)
     return TRUE;
   score->n_classes = n_classes;
@@ -142,15 +108,15 @@ count_accuracy (const Evaluation *self, Score *score, HtTensor *scores, GError *
 static void
 count_agreement (const Evaluation *self, Score *score, HtTensor *scores, HtTensor *expected)
 {
-  gsize n = count_choices (scores, self->n_rows);
-  if (n < 2 || count_choices (expected, self->n_rows) != n || !is_number (scores) || !is_number (expected)
+  gsize n = ht_count_choices (scores, self->n_rows);
+  if (n < 2 || ht_count_choices (expected, self->n_rows) != n || !is_number (scores) || !is_number (expected)
       || ht_tensor_get_n_elements (scores) != ht_tensor_get_n_elements (expected)
       || ht_tensor_get_dim (scores, 0) != (gint64)self->n_rows)
     return;
   const float *a = ht_tensor_get_data (scores), *b = ht_tensor_get_data (expected);
   gsize n_choices = ht_tensor_get_n_elements (scores) / self->n_rows * self->n_samples / n;
   for (gsize i = 0; i < n_choices; i++)
-    score->n_agree += best_class (a + i * n, n) == best_class (b + i * n, n);
+    score->n_agree += ht_find_best_class (a + i * n, n) == ht_find_best_class (b + i * n, n);
   score->n_classified += n_choices;
 }
 

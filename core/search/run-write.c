@@ -217,6 +217,16 @@ add_results (HtRun *self, JsonObject *report, const char *folder, GError **error
   return TRUE;
 }
 
+/* What the paths of the recipe are relative to. */
+static void
+add_recipe_folder (HtRun *self, JsonObject *report)
+{
+  const char *path = ht_recipe_get_path (self->recipe);
+  g_autofree char *absolute = path != NULL ? g_canonicalize_filename (path, NULL) : NULL;
+  g_autofree char *folder = absolute != NULL ? g_path_get_dirname (absolute) : g_get_current_dir ();
+  json_object_set_string_member (report, "recipe-folder", folder);
+}
+
 static JsonNode *
 build_report (HtRun *self, const char *folder, GError **error)
 {
@@ -224,6 +234,7 @@ build_report (HtRun *self, const char *folder, GError **error)
   json_object_set_string_member (report, "report", "1.0");
   json_object_set_member (report, "environment", ht_report_environment ());
   json_object_set_member (report, "recipe", ht_recipe_to_json (self->recipe));
+  add_recipe_folder (self, report);
   if (!add_inputs (self, report, error) || !add_results (self, report, folder, error))
     return NULL;
   json_object_set_object_member (report, "timings", json_object_ref (self->timings));

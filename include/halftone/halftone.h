@@ -27,6 +27,7 @@
 #include <halftone/plugin.h>
 #include <halftone/quantization.h>
 #include <halftone/recipe.h>
+#include <halftone/run-output.h>
 #include <halftone/run.h>
 #include <halftone/schedule.h>
 #include <halftone/simulation-parts.h>
@@ -34,4 +35,5 @@
 #include <halftone/target.h>
 #include <halftone/tensor.h>
 #include <halftone/validation.h>
+#include <halftone/verification.h>
 #include <halftone/version.h>
