@@ -314,13 +314,21 @@ find_source (HtExecBuilder *self, const char *name, HtExecLayout layout)
   switch (layout)
     {
     case HT_EXEC_LAYOUT_PLAIN:
-      return ht_exec_builder_is_blocked (self, name) ? HT_EXEC_LAYOUT_BLOCKED : HT_EXEC_LAYOUT_PLAIN;
+      if (ht_exec_builder_is_blocked (self, name))
+        return HT_EXEC_LAYOUT_BLOCKED;
+      return ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_PLAIN_CODES) ? HT_EXEC_LAYOUT_PLAIN_CODES
+                                                                          : HT_EXEC_LAYOUT_PLAIN;
     case HT_EXEC_LAYOUT_BLOCKED:
       return ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_BLOCKED_CODES) ? HT_EXEC_LAYOUT_BLOCKED_CODES
                                                                             : HT_EXEC_LAYOUT_PLAIN;
     case HT_EXEC_LAYOUT_BLOCKED_CODES:
-      return HT_EXEC_LAYOUT_BLOCKED;
+      return !ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_BLOCKED)
+                     && ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_PLAIN_CODES)
+                 ? HT_EXEC_LAYOUT_PLAIN_CODES
+                 : HT_EXEC_LAYOUT_BLOCKED;
     case HT_EXEC_LAYOUT_PLAIN_CODES:
+      return ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_BLOCKED_CODES) ? HT_EXEC_LAYOUT_BLOCKED_CODES
+                                                                            : HT_EXEC_LAYOUT_PLAIN;
     case HT_EXEC_N_LAYOUTS:
       break;
     }

@@ -2,6 +2,7 @@
 #include "exec/exec-codes.h"
 
 #include "exec/executor-private.h"
+#include "exec/lower.h"
 #include "kernels/isa.h"
 
 #include <math.h>
@@ -40,14 +41,17 @@ ht_exec_codes_suit_node (HtExecBuilder *builder, HtNode *node)
          && (bias[0] == '\0' || (bias_encoding && ht_encoding_get_bits (bias_encoding) == 32));
 }
 
-/* Does a node's step take the codes of the tensor as they are, where what it makes has the same grid? */
-static gboolean
-moves_codes (HtNode *node, const char *name)
+/* What a node's step makes by moving the codes of the tensor as they are, if both have one grid; NULL: it does not. */
+static const char *
+find_moved (HtExecBuilder *builder, HtNode *node, const char *name)
 {
   if (ht_node_is_op (node, "Concat"))
-    return TRUE;
-  return strcmp (ht_node_get_input (node, 0), name) == 0
-         && (ht_node_is_op (node, "Pad") || ht_node_is_op (node, "MaxPool"));
+    return ht_node_get_output (node, 0);
+  if (strcmp (ht_node_get_input (node, 0), name) != 0)
+    return NULL;
+  if (ht_node_is_op (node, "Reshape"))
+    return ht_exec_find_shuffled (builder, node);
+  return ht_node_is_op (node, "Pad") || ht_node_is_op (node, "MaxPool") ? ht_node_get_output (node, 0) : NULL;
 }
 
 gboolean
@@ -60,8 +64,8 @@ ht_exec_codes_suit_tensor (HtExecBuilder *builder, const char *name)
       HtNode *reader = ht_exec_builder_get_use (builder, name, i);
       if (ht_exec_codes_suit_node (builder, reader) && strcmp (ht_node_get_input (reader, 0), name) == 0)
         return TRUE;
-      const char *moved = ht_node_get_output (reader, 0);
-      if (moves_codes (reader, name) && ht_exec_builder_has_same_encoding (builder, name, moved)
+      const char *moved = find_moved (builder, reader, name);
+      if (moved && ht_exec_builder_has_same_encoding (builder, name, moved)
           && ht_exec_codes_suit_tensor (builder, moved))
         return TRUE;
     }
@@ -141,7 +145,7 @@ ht_exec_codes_prepare (HtExecChain *chain, HtExecutor *executor, HtExecPlan *pla
   HtEpilogue *e = &chain->epilogue;
   HtGrid *first = chain->inner ? &chain->inner_grid : &chain->grid;
   HtGrid input = ht_exec_read_grid (ht_exec_plan_value (plan, step->inputs[0])->encoding), output = *first;
-  gboolean leaves_codes = ht_exec_plan_value (plan, step->outputs[0])->layout == HT_EXEC_LAYOUT_BLOCKED_CODES;
+  gboolean leaves_codes = ht_exec_plan_value (plan, step->outputs[0])->layout >= HT_EXEC_LAYOUT_PLAIN_CODES;
 
   set_factors (chain, &input, g_hash_table_lookup (executor->encodings, weight->name), &output);
   first->unit = first->scale;

@@ -24,7 +24,7 @@ reorder (const HtExecCall *call, GError **error)
   gsize batch = (gsize)to->dims[0], channels = (gsize)to->dims[1], positions = count_positions (to);
   const float *x = ht_tensor_get_data (call->inputs[0]);
 
-  if (to->layout == HT_EXEC_LAYOUT_BLOCKED)
+  if (to->layout == HT_EXEC_LAYOUT_BLOCKED || to->layout == HT_EXEC_LAYOUT_BLOCKED_CODES)
     ht_blocked_from_plain (batch, channels, positions, x, call->outputs[0]->data, NULL);
   else
     ht_blocked_to_plain (batch, channels, positions, x, call->outputs[0]->data, NULL);
@@ -41,7 +41,7 @@ convert (const HtExecCall *call, GError **error)
   HtGrid grid = ht_exec_read_grid (to->encoding);
   HtEpilogue epilogue = { .grid = &grid };
 
-  if (to->layout == HT_EXEC_LAYOUT_BLOCKED)
+  if (to->layout == HT_EXEC_LAYOUT_BLOCKED || to->layout == HT_EXEC_LAYOUT_PLAIN)
     {
       grid.unit = grid.scale;
       grid.scale = 1.0f;
@@ -52,6 +52,8 @@ convert (const HtExecCall *call, GError **error)
     }
   if (to->layout == HT_EXEC_LAYOUT_PLAIN_CODES)
     ht_kernel_quantize_float (x, y, to->size / sizeof (float), grid.scale, grid.offset, grid.n_steps);
+  else if (to->layout == HT_EXEC_LAYOUT_PLAIN)
+    ht_plain_affine ((gsize)to->dims[0], (gsize)to->dims[1], count_positions (to), x, &epilogue, y);
   else
     ht_blocked_affine ((gsize)to->dims[0], (gsize)to->dims[1], count_positions (to), x, &epilogue, y);
   return TRUE;
@@ -64,7 +66,7 @@ static const HtExecKind convert_kind = { .name = "convert", .forward = convert, 
 const HtExecKind *
 ht_exec_choose_conversion (HtExecLayout from, HtExecLayout to)
 {
-  gboolean codes = from >= HT_EXEC_LAYOUT_PLAIN_CODES || to >= HT_EXEC_LAYOUT_PLAIN_CODES;
+  gboolean from_codes = from >= HT_EXEC_LAYOUT_PLAIN_CODES, to_codes = to >= HT_EXEC_LAYOUT_PLAIN_CODES;
 
-  return codes ? &convert_kind : &reorder_kind;
+  return from_codes != to_codes ? &convert_kind : &reorder_kind;
 }

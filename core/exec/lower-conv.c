@@ -209,9 +209,10 @@ lower (HtExecBuilder *builder, HtNode *node, const char *source, const gint64 *p
   guint inputs[2], n_inputs;
 
   self->source = source;
-  if (!read_geometry (builder, node, &self->geometry) || !crop_input (builder, source, pads, &self->geometry)
-      || !choose_input (builder, self))
+  if (!read_geometry (builder, node, &self->geometry) || !crop_input (builder, source, pads, &self->geometry))
     return TRUE;
+  if (!choose_input (builder, self))
+    return pads || ht_exec_lower_plain_conv (builder, node, &self->geometry, taken, error);
   self->chain = ht_exec_chain_new (builder, ht_node_get_output (node, 0), HT_EXEC_LAYOUT_BLOCKED, 1,
                                    HT_CHAIN_ALL | HT_CHAIN_NEXT);
   if (self->chain == NULL)

@@ -4,6 +4,7 @@
 #include "exec/lower.h"
 
 #include "graph/tensor-private.h"
+#include "kernels/isa.h"
 #include "ops/pool.h"
 
 #include <string.h>
@@ -103,6 +104,19 @@ add_pool (HtExecBuilder *builder, HtNode *node, const Pool *found, gboolean *tak
   return TRUE;
 }
 
+/* The operator takes the average of plain tensors position by position: a change of layout costs less. */
+static gboolean
+is_worth_blocking (HtExecBuilder *builder, HtNode *node)
+{
+  const char *x = ht_node_get_input (node, 0);
+  gint64 dims[HT_TENSOR_MAX_DIMS];
+  guint n_dims;
+
+  return builder->request->mode == HT_EXEC_FUSED && ht_node_is_op (node, "AveragePool")
+         && ht_exec_builder_is_made (builder, x) && ht_exec_builder_can_block (builder, x)
+         && ht_exec_builder_get_float_dims (builder, x, dims, &n_dims) && dims[1] >= (gint64)ht_isa_get_block ();
+}
+
 gboolean
 ht_exec_lower_pool (HtExecBuilder *builder, HtNode *node, gboolean *taken, GError **error)
 {
@@ -110,7 +124,7 @@ ht_exec_lower_pool (HtExecBuilder *builder, HtNode *node, gboolean *taken, GErro
   gint64 dims[HT_TENSOR_MAX_DIMS];
   guint n_dims;
 
-  if (!ht_exec_builder_is_blocked (builder, ht_node_get_input (node, 0))
+  if ((!ht_exec_builder_is_blocked (builder, ht_node_get_input (node, 0)) && !is_worth_blocking (builder, node))
       || (ht_node_get_n_outputs (node) > 1 && ht_node_get_output (node, 1)[0])
       || !ht_exec_builder_get_float_dims (builder, ht_node_get_input (node, 0), dims, &n_dims))
     return TRUE;

@@ -29,6 +29,7 @@ static const HtExecRule rules[] = {
   { "Pad", ht_exec_lower_pad },
   { "ReduceMean", ht_exec_lower_layer_norm },
   { "Relu", ht_exec_lower_elementwise },
+  { "Reshape", ht_exec_lower_shuffle },
   { "Sigmoid", ht_exec_lower_elementwise },
   { "Slice", ht_exec_lower_slice },
   { "Sub", ht_exec_lower_elementwise },

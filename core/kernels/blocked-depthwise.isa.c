@@ -35,8 +35,11 @@ static void __attribute__ ((noinline)) finish (const HtDepthwiseBlock *b, float 
 {
   static const HtEpilogue none;
 
-  ht_block_finish_all (sums, HT_ISA_BLOCK, columns, b->scale, b->scale ? b->shift : NULL,
-                       b->residual ? b->residual + y : NULL, b->e ? b->e : &none, b->y + y, HT_ISA_BLOCK);
+  if (b->e && ht_epilogue_is_of_codes (b->e))
+    ht_block_finish_codes (sums, HT_ISA_BLOCK, columns, b->scale, b->shift, b->e->grid, b->y + y, HT_ISA_BLOCK);
+  else
+    ht_block_finish_all (sums, HT_ISA_BLOCK, columns, b->scale, b->scale ? b->shift : NULL,
+                         b->residual ? b->residual + y : NULL, b->e ? b->e : &none, b->y + y, HT_ISA_BLOCK);
 }
 
 HT_ALWAYS_INLINE HtBlock

@@ -146,6 +146,7 @@ quantize_lanes (const Gather *work, HtLaneSource source, const float *x_end, flo
   float units[16] __attribute__ ((aligned (64))), buffer[STAGE_RUN * 16] __attribute__ ((aligned (64)));
   gsize block = work->block, n_positions = work->slice.out[2];
   HtLaneSource stay = source;
+  gboolean whole = source.shift == 0 && source.first_lane == 0 && source.end_lane == block && source.high;
 
   for (gsize lane = 0; lane < block; lane++)
     units[lane] = work->unit;
@@ -156,12 +157,16 @@ quantize_lanes (const Gather *work, HtLaneSource source, const float *x_end, flo
   for (gsize position = 0; position < n_positions; position += STAGE_RUN, y += STAGE_RUN * block)
     {
       gsize n = MIN (STAGE_RUN, n_positions - position);
-      kernels->gather_lanes (n, &source, 1, work->x, x_end, 1, buffer);
+      const float *from = whole ? source.high : buffer;
+      float *to = whole ? y : buffer;
+      if (!whole)
+        kernels->gather_lanes (n, &source, 1, work->x, x_end, 1, buffer);
       if (work->unit != 0.0f)
-        kernels->multiply (n, buffer, units, TRUE, NULL, NULL, NULL, &e, buffer);
+        kernels->multiply (n, from, units, TRUE, NULL, NULL, NULL, &e, to);
       else
-        kernels->affine (n, buffer, NULL, NULL, NULL, &e, buffer);
-      kernels->gather_lanes (n, &stay, 1, NULL, NULL, 1, y);
+        kernels->affine (n, from, NULL, NULL, NULL, &e, to);
+      if (!whole)
+        kernels->gather_lanes (n, &stay, 1, NULL, NULL, 1, y);
       source.low += source.low ? STAGE_RUN * block : 0;
       source.high += source.high ? STAGE_RUN * block : 0;
     }

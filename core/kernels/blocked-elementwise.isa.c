@@ -16,6 +16,9 @@ store (float *y, HtBlock v)
   *(HtBlock *)(gpointer)y = v;
 }
 
+/* Positions that are rounded at a time. */
+#define ROUND_RUN 32
+
 /* Calls BODY with a copy of the epilogue `e` that the compiler knows more of, for the usual ones. */
 #define SPECIALIZE(e, BODY)                                                                                            \
   do                                                                                                                   \
@@ -59,11 +62,41 @@ affine_body (gsize n, const float *x, const float *scale, const float *shift, co
       store (y + p * N, finish (load (x + p * N), &s, &t, NULL, e));
 }
 
+/* The sums of some positions at a time, then what a loop over floats does best. */
+#define ROUND_LATER(e, BODY)                                                                                           \
+  do                                                                                                                   \
+    {                                                                                                                  \
+      HtRounding rounding = ht_rounding_new (e);                                                                       \
+      HtEpilogue known = { .residual_unit = e->residual_unit };                                                        \
+      for (gsize p = 0; p < n; p += ROUND_RUN)                                                                         \
+        {                                                                                                              \
+          gsize n_run = MIN (n - p, ROUND_RUN);                                                                        \
+          BODY;                                                                                                        \
+          ht_round_all (y + p * N, y + p * N, n_run * N, &rounding);                                                   \
+        }                                                                                                              \
+    }                                                                                                                  \
+  while (0)
+
+static gboolean
+can_round_later (const HtEpilogue *e)
+{
+  return e && ht_epilogue_can_round (e) && e->inner_grid == NULL && !e->shift_first;
+}
+
 static void
 affine (gsize n, const float *x, const float *scale, const float *shift, const float *residual, const HtEpilogue *e,
         float *y)
 {
-  SPECIALIZE (e, affine_body (n, x, scale, shift, residual, &known, y));
+  if (can_round_later (e) && scale == NULL && shift == NULL && residual == NULL)
+    {
+      HtRounding rounding = ht_rounding_new (e);
+      ht_round_all (x, y, n * N, &rounding);
+    }
+  else if (can_round_later (e))
+    ROUND_LATER (e,
+                 affine_body (n_run, x + p * N, scale, shift, residual ? residual + p * N : NULL, &known, y + p * N));
+  else
+    SPECIALIZE (e, affine_body (n, x, scale, shift, residual, &known, y));
 }
 
 HT_ALWAYS_INLINE void
@@ -89,7 +122,10 @@ multiply (gsize n, const float *a, const float *b, gboolean b_per_channel, const
 {
   if (n == 0)
     return;
-  if (scale == NULL && shift == NULL && residual == NULL)
+  if (can_round_later (e))
+    ROUND_LATER (e, multiply_body (n_run, a + p * N, b_per_channel ? b : b + p * N, b_per_channel, scale, shift,
+                                   residual ? residual + p * N : NULL, &known, y + p * N));
+  else if (scale == NULL && shift == NULL && residual == NULL)
     {
       if (b_per_channel)
         SPECIALIZE (e, multiply_body (n, a, b, TRUE, NULL, NULL, NULL, &known, y));

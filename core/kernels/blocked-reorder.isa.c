@@ -154,4 +154,23 @@ to_plain (gsize n_channels, gsize positions, gsize begin, gsize end, const float
       square_to_plain (n_channels, positions, x + p * N, y + p, grid);
 }
 
-const HtBlockedReorderKernels HT_ISA_NAME (ht_blocked_reorder_kernels) = { from_plain, to_plain };
+static void
+from_rows (const float *const *rows, gsize begin, gsize end, float *y)
+{
+  gsize p = begin;
+
+  for (; end - begin < N && p < end; p++)
+    for (gsize c = 0; c < N; c++)
+      y[p * N + c] = rows[c] ? rows[c][p] : 0.0f;
+  for (; p < end; p = next_square (p, end))
+    {
+      HtBlock r[N];
+      for (gsize c = 0; c < N; c++)
+        r[c] = rows[c] ? (HtBlock) * (const HtBlockUnaligned *)(gconstpointer)(rows[c] + p) : (HtBlock){ 0.0f };
+      transpose (r);
+      for (gsize i = 0; i < N; i++)
+        *(HtBlock *)(gpointer)(y + (p + i) * N) = r[i];
+    }
+}
+
+const HtBlockedReorderKernels HT_ISA_NAME (ht_blocked_reorder_kernels) = { from_plain, to_plain, from_rows };

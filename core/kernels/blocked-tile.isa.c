@@ -51,6 +51,11 @@ static void __attribute__ ((noinline)) finish (const HtTile *tile, float *sums, 
       const float *residual = tile->residual ? tile->residual + b * tile->y_block : NULL;
       float *y = tile->y + b * tile->y_block;
       gsize lanes = b + 1 < blocks ? HT_ISA_BLOCK : tile->y_last_lanes, step = blocks * HT_ISA_BLOCK;
+      if (lanes == HT_ISA_BLOCK && ht_epilogue_is_of_codes (e))
+        {
+          ht_block_finish_codes (sums, step, columns, scale, shift, e->grid, y, tile->y_column);
+          continue;
+        }
       if (lanes == HT_ISA_BLOCK)
         {
           ht_block_finish_all (sums, step, columns, scale, shift, residual, e, y, tile->y_column);

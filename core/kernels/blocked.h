@@ -35,7 +35,6 @@ typedef enum
 /* What happens to an element on its way from the accumulator to memory, in this order:
  * y = quantize (activate (inner_quantize (scale[c] * sum + shift[c]) + residual)). Quantization has the bits of
  * ht_kernel_fake_quantize(). */
-typedef struct _HtEpilogue HtEpilogue;
 struct _HtEpilogue
 {
   const float *scale;       /* for each channel, filled up to whole blocks; NULL: 1 */
@@ -62,6 +61,11 @@ ht_blocked_floats (gsize batch, gsize channels, gsize positions, gsize block)
 void ht_blocked_from_plain (gsize batch, gsize channels, gsize positions, const float *x, float *y,
                             const HtEpilogue *e);
 void ht_blocked_to_plain (gsize batch, gsize channels, gsize positions, const float *x, float *y, const HtEpilogue *e);
+
+/* From plain to blocked with the channels of `groups` groups taken in turn: channel i * groups + j of y is channel
+ * j * (channels / groups) + i of x. */
+void ht_blocked_shuffle_from_plain (gsize batch, gsize channels, gsize positions, gsize groups, const float *x,
+                                    float *y);
 
 /* Convolutions: blocked-conv.c. x is blocked, or plain NC(D)(H)W where `plain_input` (few input channels). Groups are
  * supported where the channels of a group are whole blocks, and depthwise (groups = in_channels = out_channels). e may

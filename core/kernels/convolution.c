@@ -6,6 +6,7 @@
 #include "base/thread-pool.h"
 #include "kernels/gemm.h"
 #include "kernels/im2col.h"
+#include "kernels/plain-affine.h"
 #include "kernels/vectorize.h"
 
 #include <string.h>
@@ -113,10 +114,22 @@ typedef struct
   const HtConvGeometry *geometry;
   Cut cut;
   const float *x, *w, *bias;
+  const HtEpilogue *e; /* nullable */
   float *y;
   char *scratch;
   gsize slice;
 } Work;
+
+/* `n` elements of each of some channels of y, which begin `at` floats into it; the sums lie x_step apart. */
+static void
+finish (const Work *work, gsize at, gsize channel, gsize n_channels, gsize n, const float *x, gsize x_step)
+{
+  const float *residual = work->e->residual;
+
+  HT_ISA_PICK (ht_plain_affine_kernels)
+      ->rows (channel, n_channels, n, x, x_step, work->e, residual ? residual + at : NULL, work->y + at,
+              work->cut.positions);
+}
 
 static void
 fill_rows (float *rows, gsize n_rows, gsize n, gsize ld, const float *bias)
@@ -135,7 +148,8 @@ run_part (const Work *work, gsize image, gsize group, gsize tile, gsize channel,
   gsize begin = tile * cut->tile, n = MIN (cut->tile, cut->positions - begin);
   gsize group_channels = g->in_channels / g->groups;
   const float *x = work->x + (image * g->in_channels + group * group_channels) * ht_conv_volume (g->in);
-  float *y = work->y + (image * g->out_channels + channel) * cut->positions + begin;
+  gsize at = (image * g->out_channels + channel) * cut->positions + begin;
+  float *y = work->y + at;
   HtGemmShape shape = { .m = n_channels,
                         .n = n,
                         .k = cut->depth,
@@ -157,6 +171,8 @@ run_part (const Work *work, gsize image, gsize group, gsize tile, gsize channel,
   if (work->bias)
     fill_rows (y, n_channels, n, cut->positions, work->bias + channel);
   ht_kernel_gemm (&shape, work->w + channel * cut->depth, columns, y);
+  if (work->e)
+    finish (work, at, channel, n_channels, n, y, cut->positions);
 }
 
 /* Several small images side by side: the product goes to scratch memory and is dealt out. */
@@ -186,9 +202,15 @@ run_merged (const Work *work, gsize first, gsize group, gsize channel, gsize n_c
     fill_rows (result, n_channels, n, n, work->bias + channel);
   ht_kernel_gemm (&shape, work->w + channel * cut->depth, columns, result);
   for (gsize i = 0; i < n_images; i++)
-    for (gsize c = 0; c < n_channels; c++)
-      memcpy (work->y + ((first + i) * g->out_channels + channel + c) * cut->positions,
-              result + c * n + i * cut->positions, cut->positions * sizeof (float));
+    {
+      gsize at = ((first + i) * g->out_channels + channel) * cut->positions;
+      const float *from = result + i * cut->positions;
+      if (work->e)
+        finish (work, at, channel, n_channels, cut->positions, from, n);
+      else
+        for (gsize c = 0; c < n_channels; c++)
+          memcpy (work->y + at + c * cut->positions, from + c * n, cut->positions * sizeof (float));
+    }
 }
 
 static void
@@ -216,23 +238,46 @@ run_tiles (gsize begin, gsize end, guint worker, gpointer user_data)
     }
 }
 
+static gboolean
+is_empty (const HtConvGeometry *g)
+{
+  return ht_conv_volume (g->out) == 0 || g->batch == 0 || g->out_channels == 0;
+}
+
+static void
+run (Work *work, guint n_slices)
+{
+  const HtConvGeometry *g = work->geometry;
+
+  work->cut = cut_of (g);
+  work->slice = ht_kernel_conv_slice (g);
+  const Cut *cut = &work->cut;
+  gsize n_items = cut->n_images * g->groups * cut->n_tiles * cut->n_channels;
+  double flops = 2.0 * (double)(cut->images * cut->tile * cut->depth * cut->channels);
+  gsize grain = (gsize)CLAMP (1e6 / MAX (flops, 1.0), 1.0, 1e6);
+  ht_parallel_for_limited (n_items, grain, work->slice ? MAX (n_slices, 1) : HT_THREAD_POOL_MAX_SIZE, run_tiles, work);
+}
+
 void
 ht_kernel_conv (const HtConvGeometry *g, const float *x, const float *w, const float *bias, float *y, gpointer scratch,
                 guint n_slices)
 {
   Work work = { .geometry = g, .x = x, .w = w, .bias = bias, .y = y, .scratch = scratch };
 
-  if (ht_conv_volume (g->out) == 0 || g->batch == 0 || g->out_channels == 0)
+  if (is_empty (g))
     return;
   if (is_depthwise (g))
-    {
-      ht_kernel_depthwise (g, x, w, bias, y, scratch, n_slices);
-      return;
-    }
-  work.cut = cut_of (g);
-  work.slice = ht_kernel_conv_slice (g);
-  gsize n_items = work.cut.n_images * g->groups * work.cut.n_tiles * work.cut.n_channels;
-  double flops = 2.0 * (double)(work.cut.images * work.cut.tile * work.cut.depth * work.cut.channels);
-  gsize grain = (gsize)CLAMP (1e6 / MAX (flops, 1.0), 1.0, 1e6);
-  ht_parallel_for_limited (n_items, grain, work.slice ? MAX (n_slices, 1) : HT_THREAD_POOL_MAX_SIZE, run_tiles, &work);
+    ht_kernel_depthwise (g, x, w, bias, y, scratch, n_slices);
+  else
+    run (&work, n_slices);
+}
+
+void
+ht_kernel_conv_with_epilogue (const HtConvGeometry *g, const float *x, const float *w, const HtEpilogue *e, float *y,
+                              gpointer scratch, guint n_slices)
+{
+  Work work = { .geometry = g, .x = x, .w = w, .e = e, .y = y, .scratch = scratch };
+
+  if (!is_empty (g))
+    run (&work, n_slices);
 }

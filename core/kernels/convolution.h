@@ -7,6 +7,8 @@
 
 #define HT_CONV_AXES 3
 
+typedef struct _HtEpilogue HtEpilogue;
+
 /* One and two spatial axes are three with 1 in front. */
 typedef struct
 {
@@ -23,6 +25,10 @@ gsize ht_kernel_conv_slice (const HtConvGeometry *geometry);
  */
 void ht_kernel_conv (const HtConvGeometry *geometry, const float *x, const float *w, const float *bias, float *y,
                      gpointer scratch, guint n_slices);
+/* The same without a bias and with an epilogue (blocked.h) whose residual, in the layout of y, may not be y itself. Not
+ * for one input channel in each group. */
+void ht_kernel_conv_with_epilogue (const HtConvGeometry *geometry, const float *x, const float *w, const HtEpilogue *e,
+                                   float *y, gpointer scratch, guint n_slices);
 
 /* The transposed operation: `in` and `in_channels` are those of x, w is [in_channels][out_channels / groups][kernel].
  */

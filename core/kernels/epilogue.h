@@ -232,6 +232,78 @@ ht_block_finish (HtBlock sum, const float *scale, const float *shift, const floa
   return e->grid ? ht_block_quantize (sum, e->grid) : sum;
 }
 
+/* A clamp (of an activation, or from -inf to inf) and a grid for a loop over many floats: what they ask for, worked out
+ * once. */
+typedef struct
+{
+  float low, high, first, last, scale, inverse, unit;
+} HtRounding;
+
+/* Is there a way without division, exact with fused multiply-adds where nothing under- or overflows, for the grid that
+ * ends the epilogue after no more than a clamp? */
+HT_ALWAYS_INLINE gboolean
+ht_epilogue_can_round (const HtEpilogue *e)
+{
+#if defined(__FMA__)
+  return e->grid && e->activation <= HT_ACTIVATION_CLAMP && e->grid->scale > 0x1p-100f && e->grid->scale < 0x1p100f;
+#else
+  return FALSE;
+#endif
+}
+
+HT_ALWAYS_INLINE HtRounding
+ht_rounding_new (const HtEpilogue *e)
+{
+  const HtGrid *grid = e->grid;
+  gboolean clamp = e->activation == HT_ACTIVATION_CLAMP;
+
+  return (HtRounding){ clamp ? e->low : -INFINITY,
+                       clamp ? e->high : INFINITY,
+                       grid->offset * grid->scale,
+                       (grid->offset + grid->n_steps) * grid->scale,
+                       grid->scale,
+                       1.0f / grid->scale,
+                       grid->unit != 0.0f ? grid->unit : grid->scale };
+}
+
+/* The clamp and ht_block_quantize() from x to y, which may be the same. It is a loop over floats because that is where
+ * the compiler finds the instructions for maximum and minimum. The ends of the grid, as values, divide to themselves,
+ * so their clamp may come first. The inverse is rounded to nearest: then the product with it is within two units in the
+ * last place of the quotient, one correction by the remainder within one, and the second one gives the quotient rounded
+ * to nearest (Markstein 1990, theorem 7). */
+HT_ALWAYS_INLINE void
+ht_round_all (const float *x, float *y, gsize n, const HtRounding *rounding)
+{
+  const HtRounding r = *rounding;
+  const float magic = 12582912.0f;
+  /* NaN goes to the first value of the grid, so the clamps are one only where that is the lower end of both. */
+  gboolean one_clamp = r.low <= r.first;
+  float first = r.first, last = r.last;
+
+  if (one_clamp)
+    last = MAX (MIN (last, r.high), first);
+  else
+    {
+      _Pragma ("GCC ivdep") for (gsize i = 0; i < n; i++)
+      {
+        float value = x[i];
+        value = value < r.low ? r.low : value;
+        y[i] = value > r.high ? r.high : value;
+      }
+      x = y;
+    }
+  _Pragma ("GCC ivdep") for (gsize i = 0; i < n; i++)
+  {
+    float value = x[i];
+    value = first < value ? value : first;
+    value = value > last ? last : value;
+    float q = value * r.inverse;
+    q = __builtin_fmaf (__builtin_fmaf (-q, r.scale, value), r.inverse, q);
+    q = __builtin_fmaf (__builtin_fmaf (-q, r.scale, value), r.inverse, q);
+    y[i] = ((q + magic) - magic) * r.unit;
+  }
+}
+
 /* ht_block_finish() for n blocks of sums, `step` floats apart, which it spoils; y's are `y_step` apart. Clamps and
  * grids go in loops over floats because that is where the compiler finds the instructions for maximum and minimum. */
 HT_ALWAYS_INLINE void
@@ -264,8 +336,26 @@ ht_block_finish_all (float *restrict sums, gsize step, gsize n, const float *sca
           }
       return;
     }
-  /* As ht_block_quantize() does it. */
-  const float magic = 12582912.0f, divisor = e->grid->scale, unit = e->grid->unit != 0.0f ? e->grid->unit : divisor;
+  /* As ht_block_quantize() does it, or ht_round_all(). */
+  const float magic = 12582912.0f, divisor = e->grid->scale;
+  HtRounding r = ht_rounding_new (e);
+  if (divisor != 1.0f && ht_epilogue_can_round (e))
+    {
+      for (gsize i = 0; i < n; i++, sums += step, y += y_step)
+        for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
+          {
+            float value = sums[lane];
+            value = value < low ? low : value;
+            value = value > high ? high : value;
+            value = r.first < value ? value : r.first;
+            value = value > r.last ? r.last : value;
+            float q = value * r.inverse;
+            q = __builtin_fmaf (__builtin_fmaf (-q, r.scale, value), r.inverse, q);
+            q = __builtin_fmaf (__builtin_fmaf (-q, r.scale, value), r.inverse, q);
+            y[lane] = ((q + magic) - magic) * r.unit;
+          }
+      return;
+    }
   float first = e->grid->offset, last = e->grid->offset + e->grid->n_steps;
   if (clamp || divisor != 1.0f) /* neither for codes: divisions are dear */
     for (gsize i = 0; i < n; i++)
@@ -282,8 +372,37 @@ ht_block_finish_all (float *restrict sums, gsize step, gsize n, const float *sca
         float value = sums[lane];
         value = first < value ? value : first;
         value = value > last ? last : value;
+        y[lane] = ((value + magic) - magic) * r.unit;
+      }
+}
+
+/* ht_block_finish_all() for sums of codes that become codes, or their values: scale[c] * (sum + shift[c]) and a grid of
+ * steps of 1. */
+HT_ALWAYS_INLINE void
+ht_block_finish_codes (const float *restrict sums, gsize step, gsize n, const float *scale, const float *shift,
+                       const HtGrid *grid, float *restrict y, gsize y_step)
+{
+  static const float zero[HT_ISA_BLOCK];
+  const float magic = 12582912.0f, first = grid->offset, last = grid->offset + grid->n_steps;
+  const float unit = grid->unit != 0.0f ? grid->unit : 1.0f;
+
+  shift = shift ? shift : zero;
+  for (gsize i = 0; i < n; i++, sums += step, y += y_step)
+    for (int lane = 0; lane < HT_ISA_BLOCK; lane++)
+      {
+        float value = (sums[lane] + shift[lane]) * scale[lane];
+        value = first < value ? value : first;
+        value = value > last ? last : value;
         y[lane] = ((value + magic) - magic) * unit;
       }
+}
+
+/* Is it what ht_block_finish_codes() does? */
+HT_ALWAYS_INLINE gboolean
+ht_epilogue_is_of_codes (const HtEpilogue *e)
+{
+  return e->shift_first && e->scale && e->grid && e->grid->scale == 1.0f && !e->inner_grid && !e->residual
+         && e->activation == HT_ACTIVATION_NONE;
 }
 
 /* What remains of the quickest epilogues when sums begin with the shift; they go from registers to memory. */

@@ -17,8 +17,12 @@ static void
 run_rows (gsize begin, gsize end, guint worker, gpointer user_data)
 {
   const Work *work = user_data;
+  const float *residual = work->e->residual;
+  gsize n = work->positions;
 
-  work->kernels->rows (work->channels, work->positions, begin, end, work->x, work->e, work->y);
+  for (gsize row = begin; row < end; row++)
+    work->kernels->rows (row % work->channels, 1, n, work->x + row * n, n, work->e,
+                         residual ? residual + row * n : NULL, work->y + row * n, n);
 }
 
 void

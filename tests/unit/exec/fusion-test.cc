@@ -256,8 +256,8 @@ TEST (Fusion, HoldsEveryAffineAndClamp)
     }
 }
 
-// Groups of three channels have no place in blocks: what follows such a convolution is one step in the plain layout.
-TEST (Fusion, NormalizesPlainTensorsInOneStep)
+// Groups of three channels have no place in blocks: such a convolution stays plain, with what follows it.
+TEST (Fusion, PlainConvolutionsHaveEpilogues)
 {
   Builder b;
   b.input ("x", { 2, 9, 5, 7 });
@@ -273,9 +273,36 @@ TEST (Fusion, NormalizesPlainTensorsInOneStep)
   in.add ("x", integers ({ 2, 9, 5, 7 }, -3, 3));
   sides.same (in);
   auto *plan = static_cast<HtExecPlan *> (g_ptr_array_index (sides.fused ()->plans, 0));
-  EXPECT_EQ (plan->steps->len, 4u) << "two convolutions and a step behind each";
+  EXPECT_EQ (plan->steps->len, 2u);
   sides.same (in, { "n", "s" });
   for (const char *name : { "c", "n", "r", "m", "s", "y" })
+    {
+      sides.set (name, grid (8, 2.0));
+      sides.same (in);
+    }
+}
+
+TEST (Fusion, NormalizesPlainTensorsInOneStep)
+{
+  Builder b;
+  b.input ("x", { 2, 6, 5, 7 }).input ("z", { 2, 6, 5, 7 });
+  b.constant ("scale", floats ({ 6 }, { 1, 2, -1, 3, 1, 2 })).constant ("shift", floats ({ 6 }, { 0, 1, 2, -3, 4, 1 }));
+  b.constant ("mean", floats ({ 6 }, { 1, 0, -1, 2, 1, 1 }))
+      .constant ("variance", floats ({ 6 }, { 1, 1, 1, 1, 1, 1 }));
+  HtNode *node = b.node ("BatchNormalization", { "x", "scale", "shift", "mean", "variance" }, { "n" });
+  ht_graph_set_float (b.graph (), node, "epsilon", 0.0);
+  b.node ("Add", { "n", "z" }, { "s" });
+  b.constant ("high", floats ({}, { 9.0f })).constant ("low", floats ({}, { 0.0f }));
+  b.node ("Clip", { "s", "low", "high" }, { "y" });
+  b.output ("y");
+  Sides sides (b.graph ());
+  Table in;
+  in.add ("x", integers ({ 2, 6, 5, 7 }, -3, 3)).add ("z", integers ({ 2, 6, 5, 7 }, -4, 4));
+  sides.same (in);
+  auto *plan = static_cast<HtExecPlan *> (g_ptr_array_index (sides.fused ()->plans, 0));
+  EXPECT_EQ (plan->steps->len, 1u);
+  sides.same (in, { "n", "s" });
+  for (const char *name : { "n", "s", "y" })
     {
       sides.set (name, grid (8, 2.0));
       sides.same (in);

@@ -321,4 +321,57 @@ TEST (LowerCodes, ConcatenationsRoundWhatTheyMove)
   EXPECT_NE (shared, merged);
 }
 
+// Groups that do not fill blocks, and channels taken from them in turn, as ShuffleNet has them.
+TEST (LowerCodes, ShufflesOfGroupsMoveCodes)
+{
+  Layer a (24, 36, 4, 1), d (36, 36, 36, 5), e (36, 24, 4, 3), f (24, 20, 4, 7);
+  Network net;
+  net.b.input ("x", { 2, 24, 6, 6 });
+  const gint64 split[] = { 2, 4, 9, 6, 6 }, whole[] = { 2, 36, 6, 6 }, perm[] = { 0, 2, 1, 3, 4 };
+  net.b.constant ("split", ht_tensor_new_int64s (split, 5)).constant ("whole", ht_tensor_new_int64s (whole, 4));
+  net.layer (a, "a", "x", "a", x_grid.scale, 1);
+  net.b.node ("Relu", { "a" }, { "ra" });
+  net.b.node ("Reshape", { "ra", "split" }, { "s" });
+  HtNode *transpose = net.b.node ("Transpose", { "s" }, { "t" });
+  ht_graph_set_ints (net.b.graph (), transpose, "perm", perm, 5);
+  net.b.node ("Reshape", { "t", "whole" }, { "u" });
+  net.layer (d, "d", "u", "d", a_grid.scale, 1);
+  net.layer (e, "e", "d", "e", b_grid.scale, 1);
+  net.b.node ("Add", { "e", "x" }, { "sum" });
+  net.b.node ("Relu", { "sum" }, { "rs" });
+  net.layer (f, "f", "rs", "f", a_grid.scale, 1);
+  net.b.output ("f");
+  net.start ();
+  net.encode ("x", x_grid);
+  net.encode ({ "ra", "u" }, encoding (a_grid));
+  net.encode ("d", b_grid);
+  net.encode ("e", c_grid);
+  net.encode ("sum", b_grid);
+  net.encode ("rs", a_grid);
+  net.encode ("f", c_grid);
+  Table in;
+  in.add ("x", floats ({ 2, 24, 6, 6 }, wave (2 * 24 * 36)));
+  std::vector<float> merged = net.run (in, "f");
+  EXPECT_EQ (net.kinds (),
+             (Kinds{ "convert*", "*plain conv*", "*shuffle*", "*conv*", "*reorder*", "*plain conv*", "*plain conv" }));
+  for (guint n_threads : { 1u, 2u, 3u })
+    {
+      ht_set_n_threads (n_threads);
+      EXPECT_EQ (merged, net.run (in, "f"));
+    }
+  ht_set_n_threads (0);
+  EXPECT_EQ (merged, net.run (in, "f", { "s", "e", "sum" }));
+  EXPECT_GT (net.kinds ().size (), 10u) << "what is tapped must exist";
+
+  // By integers: the first image's groups and channels.
+  const char *const names[] = { "ra", "u", nullptr };
+  Table parts (ht_executor_run (net.executor, in, names, nullptr, nullptr));
+  std::vector<float> first (wave (24 * 36)), ra = values (parts["ra"]), u = values (parts["u"]);
+  std::vector<float> expected = to_values (a.run (to_codes (first, x_grid), x_grid.scale, a_grid, 0), a_grid.scale);
+  ra.resize (expected.size ());
+  EXPECT_EQ (ra, expected);
+  for (gsize i = 0; i < expected.size (); i++)
+    EXPECT_EQ (u[i], expected[(i / 36 % 4 * 9 + i / 36 / 4) * 36 + i % 36]);
+}
+
 }

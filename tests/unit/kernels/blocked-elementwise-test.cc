@@ -7,6 +7,8 @@ extern "C"
 }
 
 #include <cmath>
+#include <limits>
+#include <random>
 
 namespace
 {
@@ -61,6 +63,102 @@ TEST (BlockedElementwise, QuantizesLikeTheKernel)
   ht_blocked_affine (batch, channels, positions, y.data (), &e, y.data ());
   ht_kernel_fake_quantize (x.data (), expected.data (), n, grid.scale, grid.offset, grid.n_steps);
   EXPECT_EQ (to_plain (batch, channels, positions, y), expected);
+}
+
+// The blocked kernels do not divide. Values that lie in the middle of two codes, and the floats next to them, show
+// whether what they do instead is the quotient, rounded.
+TEST (BlockedElementwise, QuantizesLikeADivision)
+{
+  const float infinity = std::numeric_limits<float>::infinity (), nan = std::numeric_limits<float>::quiet_NaN ();
+  std::mt19937 random (5);
+  std::uniform_real_distribution<float> mantissa (1.0f, 2.0f);
+  for (int round = 0; round < 2000; round++)
+    {
+      HtGrid grid = { std::ldexp (mantissa (random), (int)(random () % 222) - 120), 0.0f, 255.0f, 0.0f };
+      if (round % 3 == 0)
+        grid.n_steps = 4194303.0f;
+      grid.offset = -std::floor (grid.n_steps * (float)(random () % 5) / 4.0f);
+      std::vector<float> x = { infinity, -infinity, nan, 0.0f, -0.0f, 3e38f, -3e38f, 1e-38f };
+      for (int i = 0; i < 150; i++)
+        {
+          float code = grid.offset + (float)(random () % (unsigned)grid.n_steps) + 0.5f * (float)(random () % 2);
+          x.push_back (code * grid.scale);
+          for (int k = 0; k < 3; k++)
+            x.push_back (std::nextafter (x.back (), random () % 2 ? infinity : -infinity));
+        }
+      x.push_back (grid.scale);
+      std::vector<float> expected (x.size ());
+      HtEpilogue e = {};
+      e.grid = &grid;
+      if (round % 2)
+        {
+          e.activation = HT_ACTIVATION_CLAMP;
+          e.low = grid.scale * (float)((int)(random () % 5) - 2);
+          e.high = grid.scale * 120.0f;
+        }
+      for (gsize i = 0; i < x.size (); i++)
+        {
+          float value = x[i];
+          value = e.activation && value < e.low ? e.low : value;
+          expected[i] = e.activation && value > e.high ? e.high : value;
+        }
+      ht_kernel_fake_quantize (expected.data (), expected.data (), x.size (), grid.scale, grid.offset, grid.n_steps);
+      Aligned y = to_blocked (1, 1, x.size (), x);
+      ht_blocked_affine (1, 1, x.size (), y.data (), &e, y.data ());
+      ASSERT_EQ (to_plain (1, 1, x.size (), y), expected) << grid.scale << " " << grid.offset << " " << e.low;
+      ht_plain_affine (1, 1, x.size (), x.data (), &e, x.data ());
+      ASSERT_EQ (x, expected) << grid.scale << " " << grid.offset << " " << e.low;
+    }
+}
+
+// One epilogue after the other, in the cache, is what separate passes are.
+TEST (BlockedElementwise, FollowsTheList)
+{
+  const gsize batch = 2, channels = 19, positions = 150, n = batch * channels * positions;
+  std::vector<float> x = random_floats (n, 1);
+  Aligned scale = per_channel (channels, 3), shift = per_channel (channels, 4);
+  HtGrid grids[] = { { 0.031f, -100.0f, 255.0f, 0.0f }, { 0.07f, -30.0f, 60.0f, 0.0f }, { 0.05f, 0.0f, 255.0f, 1.0f } };
+  HtEpilogue e[3] = {};
+  for (int i = 0; i < 3; i++)
+    {
+      e[i].grid = &grids[i];
+      e[i].scale = i == 1 ? nullptr : scale.data ();
+      e[i].shift = i == 0 ? nullptr : shift.data ();
+    }
+  e[1].activation = HT_ACTIVATION_TANH;
+  Aligned apart = to_blocked (batch, channels, positions, x), together = to_blocked (batch, channels, positions, x);
+  std::vector<float> plain_apart = x, plain_together = x;
+  for (int i = 0; i < 3; i++)
+    {
+      ht_blocked_affine (batch, channels, positions, apart.data (), &e[i], apart.data ());
+      ht_plain_affine (batch, channels, positions, plain_apart.data (), &e[i], plain_apart.data ());
+    }
+  e[0].next = &e[1];
+  e[1].next = &e[2];
+  ht_blocked_affine (batch, channels, positions, together.data (), &e[0], together.data ());
+  ht_plain_affine (batch, channels, positions, plain_together.data (), &e[0], plain_together.data ());
+  EXPECT_EQ (to_plain (batch, channels, positions, together), to_plain (batch, channels, positions, apart));
+  EXPECT_EQ (plain_together, plain_apart);
+}
+
+TEST (BlockedElementwise, Codes)
+{
+  const gsize batch = 2, channels = 19, positions = 77, n = batch * channels * positions;
+  std::vector<float> codes (n), values (n);
+  for (gsize i = 0; i < n; i++)
+    {
+      codes[i] = (float)((gint64)(i * 7919 % 256) - 128);
+      values[i] = codes[i] * 0.031f;
+    }
+  Aligned shift = per_channel (channels, 4);
+  HtGrid grid = { 0.07f, -100.0f, 255.0f, 0.0f };
+  HtEpilogue e = {};
+  e.shift = shift.data ();
+  e.grid = &grid;
+  Aligned x = to_blocked (batch, channels, positions, codes), y = to_blocked (batch, channels, positions, values);
+  ht_blocked_affine_of_codes (batch, channels, positions, x.data (), 0.031f, &e, x.data ());
+  ht_blocked_affine (batch, channels, positions, y.data (), &e, y.data ());
+  EXPECT_EQ (to_plain (batch, channels, positions, x), to_plain (batch, channels, positions, y));
 }
 
 TEST (BlockedElementwise, Multiply)
