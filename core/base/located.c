@@ -8,8 +8,9 @@
 
 #include "base/yaml-scan.h"
 
-/* A node takes some 100 bytes. Block lists and mappings are no values to the scan, hence the factor. */
-#define MAX_NODES (2 * HT_YAML_MAX_VALUES)
+/* Nodes for each value that the source may have. A node takes some 100 bytes. Block lists and mappings are no values to
+ * the scan, hence the factor. */
+#define NODES_PER_VALUE 2u
 /* From this many keys on a mapping has a hash table. */
 #define MANY_KEYS 12
 
@@ -269,8 +270,13 @@ handle_event (Builder *self, struct fy_event *event)
 
   if (self->problems->len >= HT_SOURCE_MAX_PROBLEMS)
     return FALSE;
-  if (self->document->nodes->len >= MAX_NODES)
-    return refuse_at (self, self->last, 1, HT_RECIPE_ERROR_OUT_OF_RANGE, "the text has more than 2000000 values, lists and mappings");
+  if (self->document->nodes->len / NODES_PER_VALUE >= self->document->source->max_values)
+    {
+      g_autofree char *message = g_strdup_printf ("the text has more than %u values, lists and mappings",
+                                                  NODES_PER_VALUE * self->document->source->max_values);
+
+      return refuse_at (self, self->last, 1, HT_RECIPE_ERROR_OUT_OF_RANGE, message);
+    }
   if (fy_event_get_anchor_token (event) != NULL || event->type == FYET_ALIAS)
     return refuse_at (self, self->last, 1, HT_RECIPE_ERROR_SYNTAX, "anchors and aliases ('&', '*') are not supported");
   if (fy_event_get_tag_token (event) != NULL)
@@ -365,13 +371,13 @@ parse_source (HtLocatedDocument *document, GPtrArray *problems)
   return good;
 }
 
-HtLocatedDocument *
-ht_located_document_parse (const char *text, gssize length, const char *file, GPtrArray *problems)
+static HtLocatedDocument *
+parse (const char *text, gsize length, const char *file, const HtSourceLimits *limits, GPtrArray *problems)
 {
   g_autoptr (HtLocatedDocument) document = NULL;
   HtSourceText *source;
 
-  source = ht_source_text_new (text, length < 0 ? strlen (text) : (gsize) length, file, problems);
+  source = ht_source_text_new (text, length, file, limits, problems);
   if (source == NULL)
     return NULL;
   document = document_new (source);
@@ -385,9 +391,15 @@ ht_located_document_parse (const char *text, gssize length, const char *file, GP
   return g_steal_pointer (&document);
 }
 
-/* At most one byte more than the limit, so that a device without end is refused and not read. */
+HtLocatedDocument *
+ht_located_document_parse (const char *text, gssize length, const char *file, GPtrArray *problems)
+{
+  return parse (text, length < 0 ? strlen (text) : (gsize) length, file, &ht_source_limits_written, problems);
+}
+
+/* At most one block more than the limit, so that a device without end is refused and not read. */
 static gboolean
-read_file (const char *path, GByteArray *bytes, GError **error)
+read_file (const char *path, gsize max_bytes, GByteArray *bytes, GError **error)
 {
   g_autoptr (GFile) file = g_file_new_for_path (path);
   g_autoptr (GFileInputStream) stream = g_file_read (file, NULL, error);
@@ -403,17 +415,17 @@ read_file (const char *path, GByteArray *bytes, GError **error)
         return FALSE;
       g_byte_array_append (bytes, block, (guint) n_read);
     }
-  while (n_read > 0 && bytes->len <= HT_SOURCE_MAX_BYTES);
+  while (n_read > 0 && bytes->len <= max_bytes);
   return TRUE;
 }
 
-HtLocatedDocument *
-ht_located_document_load (const char *path, GPtrArray *problems, GError **error)
+static HtLocatedDocument *
+load (const char *path, const HtSourceLimits *limits, GPtrArray *problems, GError **error)
 {
   g_autoptr (GByteArray) bytes = g_byte_array_new ();
   g_autoptr (GError) local = NULL;
 
-  if (!read_file (path, bytes, &local))
+  if (!read_file (path, limits->max_bytes, bytes, &local))
     {
       gboolean missing = g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
 
@@ -426,5 +438,17 @@ ht_located_document_load (const char *path, GPtrArray *problems, GError **error)
                             : local->message);
       return NULL;
     }
-  return ht_located_document_parse (bytes->len > 0 ? (const char *) bytes->data : "", bytes->len, path, problems);
+  return parse (bytes->len > 0 ? (const char *) bytes->data : "", bytes->len, path, limits, problems);
+}
+
+HtLocatedDocument *
+ht_located_document_load (const char *path, GPtrArray *problems, GError **error)
+{
+  return load (path, &ht_source_limits_written, problems, error);
+}
+
+HtLocatedDocument *
+ht_located_document_load_generated (const char *path, GPtrArray *problems, GError **error)
+{
+  return load (path, &ht_source_limits_generated, problems, error);
 }

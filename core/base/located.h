@@ -35,6 +35,8 @@ typedef enum
 /* Reads a file. A file that cannot be read is a GError; what is wrong with its text is added to `problems`. NULL where no
  * tree could be made; check `problems` even if there is one. `error` is set in the former case only. */
 HtLocatedDocument *ht_located_document_load (const char *path, GPtrArray *problems, GError **error);
+/* The same with the limits for files that programs write: 128 MiB, four million values. */
+HtLocatedDocument *ht_located_document_load_generated (const char *path, GPtrArray *problems, GError **error);
 HtLocatedDocument *ht_located_document_parse (const char *text, gssize length, const char *file, GPtrArray *problems);
 HtLocatedDocument *ht_located_document_ref (HtLocatedDocument *self);
 void ht_located_document_unref (HtLocatedDocument *self);

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+const HtSourceLimits ht_source_limits_written = { .max_bytes = 16u * 1024u * 1024u, .max_values = 1000000u };
+const HtSourceLimits ht_source_limits_generated = { .max_bytes = 128u * 1024u * 1024u, .max_values = 4000000u };
+
 /* A longer line is not shown. */
 #define MAX_LINE 65536
 
@@ -63,17 +66,19 @@ check_characters (HtSourceText *self, GPtrArray *problems)
 }
 
 HtSourceText *
-ht_source_text_new (const char *text, gsize length, const char *file, GPtrArray *problems)
+ht_source_text_new (const char *text, gsize length, const char *file, const HtSourceLimits *limits,
+                    GPtrArray *problems)
 {
   g_autoptr (HtSourceText) self = NULL;
   const char *end = NULL;
   gboolean valid;
 
-  if (length > HT_SOURCE_MAX_BYTES)
+  if (length > limits->max_bytes)
     {
       ht_source_report_file (problems, file, HT_RECIPE_ERROR_OUT_OF_RANGE,
-                             "the text has %" G_GSIZE_FORMAT " bytes, at most %u are read", length,
-                             HT_SOURCE_MAX_BYTES);
+                             "the text has %" G_GSIZE_FORMAT " bytes, at most %" G_GSIZE_FORMAT
+                             " are read",
+                             length, limits->max_bytes);
       return NULL;
     }
   if (length >= 3 && memcmp (text, "\xef\xbb\xbf", 3) == 0)
@@ -83,6 +88,7 @@ ht_source_text_new (const char *text, gsize length, const char *file, GPtrArray 
     }
   self = g_new0 (HtSourceText, 1);
   self->file = g_strdup (file);
+  self->max_values = limits->max_values;
   valid = length == 0 || g_utf8_validate_len (text, length, &end);
   self->length = valid ? length : (gsize) (end - text);
   self->text = g_strndup (text, self->length);

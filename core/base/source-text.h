@@ -6,8 +6,17 @@
 
 G_BEGIN_DECLS
 
-/* Recipes, target configurations and encodings beyond this are refused. */
-#define HT_SOURCE_MAX_BYTES (16u * 1024u * 1024u)
+/* What is beyond these limits is refused. */
+typedef struct
+{
+  gsize max_bytes;
+  guint max_values; /* values and brackets together; libfyaml holds some 400 bytes for each of a long line */
+} HtSourceLimits;
+
+/* For what people write: recipes, target configurations. */
+extern const HtSourceLimits ht_source_limits_written;
+/* For what programs write: encodings have numbers for each channel of each layer. */
+extern const HtSourceLimits ht_source_limits_generated;
 
 typedef struct
 {
@@ -15,6 +24,7 @@ typedef struct
   char *text; /* UTF-8, without byte order mark, followed by a NUL */
   gsize length;
   GArray *line_starts; /* of gsize */
+  guint max_values;
   /* The place that was located last: the next one is often near, and a line may be megabytes long. */
   gsize last_offset;
   guint last_column;
@@ -26,7 +36,8 @@ typedef struct
 /* Characters that no text of a user needs, not even as an escape: they look like nothing, and some like a line end. */
 gboolean ht_source_is_unwanted (gunichar c);
 /* Copies the text. NULL, with a problem added, where it is too large, not UTF-8 or holds control characters. */
-HtSourceText *ht_source_text_new (const char *text, gsize length, const char *file, GPtrArray *problems);
+HtSourceText *ht_source_text_new (const char *text, gsize length, const char *file, const HtSourceLimits *limits,
+                                  GPtrArray *problems);
 void ht_source_text_free (HtSourceText *self);
 /* Line and column of a byte, both from 1, columns in characters. */
 void ht_source_text_locate (HtSourceText *self, gsize offset, guint *line, guint *column);

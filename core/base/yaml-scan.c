@@ -212,8 +212,12 @@ scan_token (Scan *self)
       self->separator = *self->p++;
       return TRUE;
     }
-  if (++self->n_values > HT_YAML_MAX_VALUES)
-    return refuse (self, self->p, 1, HT_RECIPE_ERROR_OUT_OF_RANGE, "the text has more than 1000000 values");
+  if (++self->n_values > self->source->max_values)
+    {
+      g_autofree char *message = g_strdup_printf ("the text has more than %u values", self->source->max_values);
+
+      return refuse (self, self->p, 1, HT_RECIPE_ERROR_OUT_OF_RANGE, message);
+    }
   refusal = find_refusal (self);
   if (refusal != NULL)
     return refuse (self, self->p, 1, HT_RECIPE_ERROR_SYNTAX, refusal);

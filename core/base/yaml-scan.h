@@ -10,9 +10,6 @@ G_BEGIN_DECLS
 /* Nesting of lists and mappings. */
 #define HT_YAML_MAX_DEPTH 64
 
-/* Values and brackets together. libfyaml holds some 400 bytes for each of a long line. */
-#define HT_YAML_MAX_VALUES 1000000u
-
 gboolean ht_yaml_scan (HtSourceText *source, GPtrArray *problems);
 
 G_END_DECLS

@@ -465,7 +465,7 @@ ht_simulation_load_encodings (HtSimulation *self, const char *path, gboolean par
       = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) ht_encoding_unref);
   reader.extra = extra = g_ptr_array_new_with_free_func (g_free);
   reader.notes = notes = g_ptr_array_new_with_free_func (g_free);
-  document = ht_located_document_load (path, problems, error);
+  document = ht_located_document_load_generated (path, problems, error);
   if (!document && !ht_diagnostic_list_has_errors (problems))
     return FALSE;
   if (document)
