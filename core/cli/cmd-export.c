@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const char *const formats[] = { "onnx", "onnx-qdq", "encodings-1.0.0", NULL };
+static const char *const formats[] = { "onnx", "onnx-qdq", "encodings-0.6.1", "encodings-1.0.0", "encodings-2.0.0", NULL };
 
 static gboolean
 export (const char *model, const char *encodings, const char *format, const char *output, GError **error)
@@ -31,7 +31,7 @@ cli_export (int argc, char **argv)
   g_autofree char *encodings = NULL, *format = NULL, *output = NULL;
   GOptionEntry entries[]
       = { { "encodings", 'e', 0, G_OPTION_ARG_FILENAME, &encodings, "The encodings of the simulation", "FILE" },
-          { "format", 'f', 0, G_OPTION_ARG_STRING, &format, "onnx, onnx-qdq or encodings-1.0.0", "FORMAT" },
+          { "format", 'f', 0, G_OPTION_ARG_STRING, &format, "onnx, onnx-qdq, encodings-0.6.1, encodings-1.0.0 or encodings-2.0.0", "FORMAT" },
           { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "The file to write", "FILE" },
           { NULL } };
   int code = cli_parse (&argc, &argv, "export", "MODEL", "write a network in another format", entries, NULL, 1);

@@ -38,5 +38,6 @@ gboolean ht_simulation_check_encoding (HtSimulation *self, HtQuantizer *quantize
 void ht_simulation_take_encoding (HtSimulation *self, const char *tensor, HtEncoding *encoding,
                                   HtEncodingOrigin origin);
 /* A quantizer that the target does not ask for but a file does. */
-HtQuantizer *ht_simulation_add_quantizer (HtSimulation *self, const char *tensor, const char *reason);
+HtQuantizer *ht_simulation_add_quantizer (HtSimulation *self, const char *tensor, gboolean is_weight,
+                                          const char *reason);
 void ht_simulation_note (HtSimulation *self, const char *format, ...) G_GNUC_PRINTF (2, 3);

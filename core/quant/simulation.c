@@ -239,12 +239,13 @@ ht_simulation_note (HtSimulation *self, const char *format, ...)
 }
 
 HtQuantizer *
-ht_simulation_add_quantizer (HtSimulation *self, const char *tensor, const char *reason)
+ht_simulation_add_quantizer (HtSimulation *self, const char *tensor, gboolean is_weight, const char *reason)
 {
   g_autoptr (HtQuantizerSettings) settings
-      = ht_quantizer_settings_copy (ht_quantization_config_get_activations (self->config));
+      = ht_quantizer_settings_copy (is_weight ? ht_quantization_config_get_weights (self->config)
+                                              : ht_quantization_config_get_activations (self->config));
   HtQuantizer *quantizer
-      = ht_quantizer_new (tensor, FALSE, ht_graph_is_constant (self->graph, tensor), -1, settings, reason);
+      = ht_quantizer_new (tensor, is_weight, ht_graph_is_constant (self->graph, tensor), -1, settings, reason);
 
   g_ptr_array_add (self->placement->quantizers, quantizer);
   g_hash_table_insert (self->by_name, (gpointer) ht_quantizer_get_tensor (quantizer), quantizer);
@@ -258,10 +259,10 @@ ht_simulation_check_encoding (HtSimulation *self, HtQuantizer *quantizer, HtEnco
   const char *tensor = ht_quantizer_get_tensor (quantizer);
   gint axis = ht_encoding_get_axis (encoding);
   g_autoptr (HtTensor) value = NULL;
-  gsize n_grids;
+  const gint64 *dims = NULL;
+  guint n_dims = 0;
 
-  ht_encoding_get_scales (encoding, &n_grids);
-  if (axis < 0)
+  if (axis < 0 && ht_encoding_get_block_axis (encoding) < 0)
     return TRUE;
   if (!ht_quantizer_is_constant (quantizer))
     {
@@ -272,14 +273,18 @@ ht_simulation_check_encoding (HtSimulation *self, HtQuantizer *quantizer, HtEnco
       return FALSE;
     }
   value = ht_graph_get_constant (self->graph, tensor);
-  if (!value || (guint) axis >= ht_tensor_get_n_dims (value) || (gsize) ht_tensor_get_dim (value, axis) != n_grids)
+  if (value)
+    dims = ht_tensor_get_dims (value, &n_dims);
+  if (!value || !ht_encoding_fits (encoding, dims, n_dims))
     {
       g_autofree char *found = value ? ht_tensor_describe (value) : g_strdup ("no value");
 
       g_set_error (error, HT_ERROR, HT_ERROR_SHAPE,
-                   "giving tensor '%s' an encoding of %" G_GSIZE_FORMAT " channels along axis %d: found %s; expected the "
-                   "axis to have as many indices",
-                   tensor, n_grids, axis, found);
+                   "giving tensor '%s' an encoding of %" G_GSIZE_FORMAT " channels along axis %d%s: found %s; expected the "
+                   "axis to have as many indices%s",
+                   tensor, ht_encoding_get_n_channels (encoding), axis,
+                   ht_encoding_get_block_axis (encoding) >= 0 ? " in blocks" : "", found,
+                   ht_encoding_get_block_axis (encoding) >= 0 ? ", and as many blocks in another one" : "");
       return FALSE;
     }
   return TRUE;

@@ -123,7 +123,7 @@ read_directory (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 static void
 read_formats (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
-  static const char *const known[] = { "onnx", "onnx-qdq", "encodings-1.0.0", NULL };
+  static const char *const known[] = { "onnx", "onnx-qdq", "encodings-0.6.1", "encodings-1.0.0", "encodings-2.0.0", NULL };
   static const char *const later[] = { NULL };
   char **words = read_words (reader, value, "output format", known, later);
 

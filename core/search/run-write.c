@@ -37,12 +37,30 @@ ht_run_check_folder (HtRun *self, GError **error)
 gboolean
 ht_run_check_formats (HtRun *self, HtSimulation *simulation, GError **error)
 {
-  if (!g_strv_contains (ht_recipe_get_output_formats (self->recipe), "onnx-qdq"))
+  const char *const *formats = ht_recipe_get_output_formats (self->recipe);
+  for (const char *const *format = formats; *format != NULL; format++)
+    if (g_str_has_prefix (*format, "encodings-")
+        && !ht_simulation_check_encodings_version (simulation, *format + strlen ("encodings-"), error))
+      {
+        g_prefix_error (error, "the output format '%s' cannot hold these settings: ", *format);
+        return FALSE;
+      }
+  if (!g_strv_contains (formats, "onnx-qdq"))
     return TRUE;
   g_autoptr (HtGraph) qdq = ht_simulation_to_qdq (simulation, error);
   if (qdq == NULL)
     g_prefix_error (error, "the output format 'onnx-qdq' cannot hold these settings: ");
   return qdq != NULL;
+}
+
+/* One version goes by the name alone. */
+static char *
+name_encodings (HtRun *self, const char *stem, const char *version)
+{
+  guint n = 0;
+  for (const char *const *format = ht_recipe_get_output_formats (self->recipe); *format != NULL; format++)
+    n += g_str_has_prefix (*format, "encodings-");
+  return n > 1 ? g_strconcat (stem, "-", version, ".encodings", NULL) : g_strconcat (stem, ".encodings", NULL);
 }
 
 static gboolean
@@ -63,8 +81,9 @@ write_format (HtRun *self, const char *format, const char *folder, GError **erro
     }
   if (g_str_has_prefix (format, "encodings-"))
     {
-      g_autofree char *path = g_strconcat (stem, ".encodings", NULL);
-      return ht_simulation_save_encodings (self->simulation, path, format + strlen ("encodings-"), error);
+      const char *version = format + strlen ("encodings-");
+      g_autofree char *path = name_encodings (self, stem, version);
+      return ht_simulation_save_encodings (self->simulation, path, version, error);
     }
   g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, "cannot write the output format '%s'", format);
   return FALSE;

@@ -33,6 +33,7 @@ HT_API gboolean ht_simulation_load_state (HtSimulation *self, HtModelState *stat
 /* Files */
 HT_API gboolean ht_simulation_save_encodings (HtSimulation *self, const char *path, const char *version,
                                               GError **error);
+HT_API gboolean ht_simulation_check_encodings_version (HtSimulation *self, const char *version, GError **error);
 HT_API gboolean ht_simulation_load_encodings (HtSimulation *self, const char *path, gboolean partial, GError **error);
 HT_API HtGraph *ht_simulation_to_qdq (HtSimulation *self, GError **error);
 

@@ -219,8 +219,8 @@ TEST (BadEncodings, AreRefused)
     { std::string (100000, '['), "nested" },
     { entry ("\"nothing\"", "[0.1]"), "no tensor 'nothing'" },
     { entry ("\"image\"", "[-0.1]"), "-0.1" },
-    { entry ("\"image\"", "[0]"), "scale 0" },
-    { entry ("\"image\"", "[1, 2]"), "2 numbers" },
+    { entry ("\"image\"", "[0]"), "item 1 of 'scale' is 0" },
+    { entry ("\"image\"", "[1, 2]"), "'scale' has 2" },
     { entry ("\"image\"", "[1e999]"), "1e999" },
     { entry ("7", "[0.1]"), "'name'" },
   };
