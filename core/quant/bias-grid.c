@@ -5,8 +5,8 @@
 
 #include <math.h>
 
-static gboolean
-has_plain_bias (HtGraph *graph, HtNode *node)
+gboolean
+ht_bias_grid_is_layer (HtNode *node)
 {
   if (ht_node_get_n_inputs (node) < 3 || ht_node_get_input (node, 2)[0] == '\0')
     return FALSE;
@@ -75,7 +75,7 @@ find_bias (HtSimulation *self, const HtSimulationParts *parts, HtNode *node, HtE
   g_autoptr (HtTensor) bias = NULL;
   const char *name;
 
-  if (!has_plain_bias (self->graph, node))
+  if (!ht_bias_grid_is_layer (node))
     return NULL;
   name = ht_node_get_input (node, 2);
   *input = ht_simulation_find_grid (self, parts, ht_node_get_input (node, 0));

@@ -5,6 +5,9 @@
 
 #include <halftone/simulation-parts.h>
 
+/* Whether a node is a layer that adds a bias, its third input, to its products as they are. */
+gboolean ht_bias_grid_is_layer (HtNode *node);
+
 /* The grid of the bias of `node` (32 bits, one for each channel or one in all). *encoding is NULL where the bias stays
  * in floating point: the node has none or no quantized layer's, or an int32 cannot hold it. FALSE: an error. */
 gboolean ht_bias_grid_make (HtSimulation *simulation, const HtSimulationParts *parts, HtNode *node,

@@ -8,17 +8,65 @@
 #include <halftone/error.h>
 
 static HtEncoding *
-encoding_for (HtQuantizer *quantizer, gint axis, const double *minima, const double *maxima, gsize n_grids,
+encoding_for (HtQuantizer *quantizer, const HtGridForm *form, const double *minima, const double *maxima,
               GError **error)
 {
-  HtQuantizerSettings *settings = ht_quantizer_get_settings (quantizer);
-  HtEncoding *encoding = ht_encoding_new_from_ranges (
-      ht_quantizer_settings_get_bits (settings), ht_quantizer_settings_get_symmetric (settings),
-      ht_quantizer_settings_get_strict (settings), FALSE, axis, minima, maxima, n_grids, error);
+  HtEncoding *encoding = ht_encoding_new_with_form (form, minima, maxima, error);
 
   if (!encoding)
     g_prefix_error (error, "calibrating tensor '%s': ", ht_quantizer_get_tensor (quantizer));
   return encoding;
+}
+
+typedef struct
+{
+  const float *values;
+  HtKernelRange *ranges;
+} BlockRanges;
+
+static void
+widen_range (gsize start, gsize n, gsize grid, gpointer user_data)
+{
+  BlockRanges *work = user_data;
+  HtKernelRange found = ht_kernel_min_max (work->values + start, n), *range = &work->ranges[grid];
+
+  range->minimum = MIN (range->minimum, found.minimum);
+  range->maximum = MAX (range->maximum, found.maximum);
+  range->n_not_finite += found.n_not_finite;
+}
+
+static void
+find_ranges (const HtKernelBlocks *blocks, gboolean in_blocks, const float *values, HtKernelRange *ranges)
+{
+  BlockRanges work = { values, ranges };
+
+  if (!in_blocks)
+    {
+      ht_kernel_min_max_channels (values, blocks->outer, blocks->first, blocks->middle * blocks->second * blocks->inner,
+                                  ranges);
+      return;
+    }
+  for (gsize i = 0; i < ht_kernel_blocks_count (blocks); i++)
+    ranges[i] = (HtKernelRange){ G_MAXFLOAT, -G_MAXFLOAT, 0 };
+  ht_kernel_blocks_foreach (blocks, widen_range, &work);
+}
+
+/* The format has no scale that could shrink what is beyond its ends. */
+static gboolean
+check_largest (HtQuantizer *quantizer, const HtGridForm *form, double minimum, double maximum, GError **error)
+{
+  double largest;
+
+  if (form->format != HT_NUMBER_FORMAT_FLOAT16)
+    return TRUE;
+  largest = ht_number_format_get_largest (form->format);
+  if (MAX (-minimum, maximum) <= largest)
+    return TRUE;
+  g_set_error (error, HT_ERROR, HT_ERROR_NUMERIC,
+               "calibrating tensor '%s' (%s): found values from %g to %g; expected at most %g, where float16 ends: use "
+               "bfloat16 for it",
+               ht_quantizer_get_tensor (quantizer), ht_quantizer_get_reason (quantizer), minimum, maximum, largest);
+  return FALSE;
 }
 
 static HtEncoding *
@@ -26,34 +74,31 @@ calibrate_constant (HtSimulation *self, HtQuantizer *quantizer, GError **error)
 {
   const char *tensor = ht_quantizer_get_tensor (quantizer);
   g_autoptr (HtTensor) value = ht_graph_get_constant (self->graph, tensor);
-  gint axis = ht_quantizer_get_axis (quantizer);
   g_autofree HtKernelRange *ranges = NULL;
   g_autofree double *minima = NULL, *maxima = NULL;
-  gsize n_grids, outer = 1, inner = 1;
+  HtGridForm form;
+  HtKernelBlocks blocks;
+  gsize n_grids;
   guint n_dims;
   const gint64 *dims;
 
   if (!value)
     {
-      g_set_error (error, HT_ERROR, HT_ERROR_FAILED, "calibrating the constant '%s': its value cannot be computed", tensor);
+      g_set_error (error, HT_ERROR, HT_ERROR_FAILED, "calibrating the constant '%s': its value cannot be computed",
+                   tensor);
       return NULL;
     }
   dims = ht_tensor_get_dims (value, &n_dims);
-  if (axis >= (gint) n_dims)
-    axis = -1;
-  n_grids = axis < 0 ? 1 : (gsize) dims[axis];
-  for (guint i = 0; i < n_dims; i++)
-    if (axis < 0 || (gint) i > axis)
-      inner *= (gsize) dims[i];
-    else if ((gint) i < axis)
-      outer *= (gsize) dims[i];
-  if (n_grids == 0 || outer * inner == 0)
+  ht_quantizer_get_form (quantizer, self->graph, dims, n_dims, &form);
+  n_grids = ht_grid_form_count (&form);
+  if (ht_tensor_get_n_elements (value) == 0 || !ht_grid_form_cut (&form, dims, n_dims, &blocks))
     {
-      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_MODEL, "calibrating the constant '%s': it has no elements", tensor);
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_MODEL, "calibrating the constant '%s': it has no elements",
+                   tensor);
       return NULL;
     }
   ranges = g_new (HtKernelRange, n_grids);
-  ht_kernel_min_max_channels (ht_tensor_get_data (value), outer, n_grids, inner, ranges);
+  find_ranges (&blocks, form.block_axis >= 0, ht_tensor_get_data (value), ranges);
   minima = g_new (double, n_grids);
   maxima = g_new (double, n_grids);
   for (gsize i = 0; i < n_grids; i++)
@@ -68,14 +113,16 @@ calibrate_constant (HtSimulation *self, HtQuantizer *quantizer, GError **error)
         }
       minima[i] = ranges[i].minimum;
       maxima[i] = ranges[i].maximum;
+      if (!check_largest (quantizer, &form, minima[i], maxima[i], error))
+        return NULL;
     }
-  return encoding_for (quantizer, axis, minima, maxima, n_grids, error);
+  return encoding_for (quantizer, &form, minima, maxima, error);
 }
 
 static GHashTable *
 new_encoding_table (void)
 {
-  return g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) ht_encoding_unref);
+  return g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)ht_encoding_unref);
 }
 
 static gboolean
@@ -92,7 +139,7 @@ calibrate_constants (HtSimulation *self, GHashTable *found, GError **error)
       encoding = calibrate_constant (self, quantizer, error);
       if (!encoding)
         return FALSE;
-      g_hash_table_insert (found, (gpointer) tensor, encoding);
+      g_hash_table_insert (found, (gpointer)tensor, encoding);
     }
   return TRUE;
 }
@@ -185,7 +232,7 @@ collect_taps (HtSimulation *self, GHashTable *ranges)
         continue;
       range = g_new0 (Range, 1);
       range->quantizer = quantizer;
-      g_hash_table_insert (ranges, (gpointer) tensor, range);
+      g_hash_table_insert (ranges, (gpointer)tensor, range);
       g_strv_builder_add (taps, tensor);
     }
   return g_strv_builder_end (taps);
@@ -214,9 +261,9 @@ create_observed_executor (HtSimulation *self, GHashTable *constants, GError **er
 }
 
 static gboolean
-observe_batches (HtSimulation *self, HtExecutor *executor, HtDataset *dataset, guint batch,
-                 const char *const *taps, Observation *observation, HtProgressFunc progress, gpointer user_data,
-                 GCancellable *cancellable, GError **error)
+observe_batches (HtSimulation *self, HtExecutor *executor, HtDataset *dataset, guint batch, const char *const *taps,
+                 Observation *observation, HtProgressFunc progress, gpointer user_data, GCancellable *cancellable,
+                 GError **error)
 {
   guint n_samples = ht_dataset_get_n_samples (dataset);
 
@@ -247,9 +294,18 @@ observe_batches (HtSimulation *self, HtExecutor *executor, HtDataset *dataset, g
           return FALSE;
         }
       if (progress)
-        progress ((double) (first + count) / n_samples, "calibrating", user_data);
+        progress ((double)(first + count) / n_samples, "calibrating", user_data);
     }
   return TRUE;
+}
+
+static void
+note_infinities (HtSimulation *self, HtQuantizer *quantizer, const HtGridForm *form, double found)
+{
+  if (form->format != HT_NUMBER_FORMAT_FLOAT16 || found <= ht_number_format_get_largest (form->format))
+    return;
+  ht_simulation_note (self, "tensor '%s': its values reach %g, beyond the end of float16: they become infinite",
+                      ht_quantizer_get_tensor (quantizer), found);
 }
 
 static gboolean
@@ -261,18 +317,22 @@ make_activation_encodings (HtSimulation *self, GHashTable *ranges, GHashTable *f
       const char *tensor = ht_quantizer_get_tensor (quantizer);
       Range *range = g_hash_table_lookup (ranges, tensor);
       HtEncoding *encoding;
+      HtGridForm form;
 
       if (!range)
         continue;
       if (!range->seen)
         {
-          ht_simulation_note (self, "tensor '%s': calibration saw no values of it, so it stays in floating point", tensor);
+          ht_simulation_note (self, "tensor '%s': calibration saw no values of it, so it stays in floating point",
+                              tensor);
           continue;
         }
-      encoding = encoding_for (quantizer, -1, &range->minimum, &range->maximum, 1, error);
+      ht_quantizer_get_form (quantizer, self->graph, NULL, 0, &form);
+      note_infinities (self, quantizer, &form, MAX (-range->minimum, range->maximum));
+      encoding = encoding_for (quantizer, &form, &range->minimum, &range->maximum, error);
       if (!encoding)
         return FALSE;
-      g_hash_table_insert (found, (gpointer) tensor, encoding);
+      g_hash_table_insert (found, (gpointer)tensor, encoding);
     }
   return TRUE;
 }
@@ -292,8 +352,8 @@ make_activation_encodings (HtSimulation *self, GHashTable *ranges, GHashTable *f
  * bits in steps of input scale times weight scale; the notes list where. Weights are quantized while activations are
  * observed, activations are not. Values are streamed: nothing but the ranges is kept.
  *
- * Returns: %TRUE, or %FALSE with @error set and nothing changed when the data set is empty or does not fit the network, or
- *   when a tensor has values that are not finite
+ * Returns: %TRUE, or %FALSE with @error set and nothing changed when the data set is empty or does not fit the network,
+ * or when a tensor has values that are not finite
  */
 gboolean
 ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, HtProgressFunc progress,
@@ -319,7 +379,7 @@ ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, Ht
   ranges = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
   taps = collect_taps (self, ranges);
   observation.ranges = ranges;
-  ok = observe_batches (self, executor, dataset, batch, (const char *const *) taps, &observation, progress, user_data,
+  ok = observe_batches (self, executor, dataset, batch, (const char *const *)taps, &observation, progress, user_data,
                         cancellable, error);
   g_clear_error (&observation.error);
   if (!ok || !make_activation_encodings (self, ranges, found, error))

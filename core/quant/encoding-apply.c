@@ -195,10 +195,13 @@ is_signed (HtEncoding *self)
   return self->form.symmetric && !ht_encoding_is_unsigned (self);
 }
 
-/* What is taken off a code to get the stored integer: the codes of a signed grid are stored around zero. */
+/* What is taken off a code to get the stored integer: the codes of a signed grid are stored around zero. Wide ones are
+ * stored with their offset, so that no zero point is needed: ONNX has none for 32 bits. */
 static gint64
-storage_shift (HtEncoding *self)
+storage_shift (HtEncoding *self, gsize index)
 {
+  if (ht_encoding_get_data_type (self) == HT_DATA_TYPE_INT32)
+    return -self->offsets[index];
   return is_signed (self) ? (ht_encoding_get_n_steps (self) + 1) / 2 : 0;
 }
 
@@ -228,7 +231,7 @@ ht_encoding_get_data_type (HtEncoding *self)
     return with_sign ? HT_DATA_TYPE_INT8 : HT_DATA_TYPE_UINT8;
   if (bits <= 16)
     return with_sign ? HT_DATA_TYPE_INT16 : HT_DATA_TYPE_UINT16;
-  return with_sign ? HT_DATA_TYPE_INT32 : HT_DATA_TYPE_UINT32;
+  return with_sign || bits < 32 ? HT_DATA_TYPE_INT32 : HT_DATA_TYPE_UINT32;
 }
 
 /**
@@ -250,24 +253,28 @@ ht_encoding_get_zero_point (HtEncoding *self, gsize index)
   offsets = ht_encoding_get_offsets (self, &n_grids);
   g_return_val_if_fail (index < n_grids, 0);
 
-  return ht_encoding_is_integer (self) ? -offsets[index] - storage_shift (self) : 0;
+  return ht_encoding_is_integer (self) ? -offsets[index] - storage_shift (self, index) : 0;
 }
 
 /* Codes of more bits than float32 holds: only the division is done in it. */
 static void
-quantize_wide (HtEncoding *self, const HtKernelBlocks *blocks, const float *x, gint32 *result, gint64 shift)
+quantize_wide (HtEncoding *self, const HtKernelBlocks *blocks, const float *x, gint32 *result)
 {
   double n_steps = (double)ht_encoding_get_n_steps (self);
   gsize at = 0, inner = count_inner (blocks);
 
   for (gsize i = 0; i < blocks->outer; i++)
     for (gsize c = 0; c < blocks->first; c++)
-      for (gsize k = 0; k < inner; k++, at++)
-        {
-          double code = (double)rintf (x[at] / self->narrow[c]) - (double)self->offsets[c];
+      {
+        gint64 shift = storage_shift (self, c);
 
-          result[at] = (gint32)(guint32)((gint64)CLAMP (code, 0.0, n_steps) - shift);
-        }
+        for (gsize k = 0; k < inner; k++, at++)
+          {
+            double code = (double)rintf (x[at] / self->narrow[c]) - (double)self->offsets[c];
+
+            result[at] = (gint32)(guint32)((gint64)CLAMP (code, 0.0, n_steps) - shift);
+          }
+      }
 }
 
 static void
@@ -288,7 +295,7 @@ quantize_integers (HtEncoding *self, HtTensor *tensor, const HtKernelBlocks *blo
   float n_steps = (float)ht_encoding_get_n_steps (self);
   HtDataType type = ht_encoding_get_data_type (self);
   gsize n_elements = ht_tensor_get_n_elements (tensor);
-  gint64 shift = storage_shift (self);
+  gint64 shift = storage_shift (self, 0);
   guint n_dims;
   const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
   g_autoptr (HtTensor) result = ht_tensor_new (type, dims, n_dims, error);
@@ -298,7 +305,7 @@ quantize_integers (HtEncoding *self, HtTensor *tensor, const HtKernelBlocks *blo
     return NULL;
   if (self->form.bits > 16)
     {
-      quantize_wide (self, blocks, x, ht_tensor_get_writable_data (result), shift);
+      quantize_wide (self, blocks, x, ht_tensor_get_writable_data (result));
       return g_steal_pointer (&result);
     }
   codes = g_try_new (gint32, MAX (n_elements, 1));

@@ -110,6 +110,38 @@ ht_operand_classify (HtGraph *graph, HtNode *node, guint index, gint *axis)
   return kind;
 }
 
+/* The axis that the products of a weight are summed over. */
+static gint
+input_axis (HtGraph *graph, HtNode *node, guint index)
+{
+  gint axis = weight_axis (graph, node, index);
+
+  if (ht_node_is_op (node, "Conv") || ht_node_is_op (node, "Gemm"))
+    return axis < 0 ? -1 : 1 - axis;
+  if (ht_node_is_op (node, "ConvTranspose"))
+    return axis < 0 ? -1 : 0;
+  if (!ht_node_is_op (node, "MatMul") || axis < 0)
+    return -1;
+  return index == 0 ? axis + 1 : axis - 1;
+}
+
+gint
+ht_operand_find_block_axis (HtGraph *graph, const char *tensor)
+{
+  g_autoptr (GPtrArray) consumers = ht_graph_list_consumers (graph, tensor);
+
+  for (guint i = 0; i < consumers->len; i++)
+    {
+      HtNode *node = g_ptr_array_index (consumers, i);
+
+      for (guint k = 0; k < ht_node_get_n_inputs (node); k++)
+        if (strcmp (ht_node_get_input (node, k), tensor) == 0
+            && ht_operand_classify (graph, node, k, NULL) == HT_OPERAND_WEIGHT)
+          return input_axis (graph, node, k);
+    }
+  return -1;
+}
+
 gboolean
 ht_tensor_is_shape_only (HtGraph *graph, const char *tensor)
 {

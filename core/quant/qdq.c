@@ -2,6 +2,7 @@
 /* Writes a simulation down as a network of QuantizeLinear and DequantizeLinear that any ONNX runtime runs. */
 #include "quant/bias-grid.h"
 #include "quant/opset-upgrade.h"
+#include "quant/qdq-storage.h"
 #include "quant/simulation-private.h"
 
 #include "graph/graph-private.h"
@@ -15,35 +16,11 @@ typedef struct
 {
   HtSimulation *simulation;
   HtGraph *graph; /* the network to be, not sealed */
+  HtQdqWeights weights;
+  gint64 opset; /* before it is raised: nodes are added as it has them */
 } Writer;
 
 /* ---- What can be written ---- */
-
-static gboolean
-check_quantizer (HtQuantizer *quantizer, HtEncoding *encoding, GError **error)
-{
-  guint bits = ht_encoding_get_bits (encoding);
-  const char *why = NULL;
-
-  /* Integers known beforehand lie on their grid whatever type holds them; others are clamped by the type alone. */
-  if (!ht_encoding_is_integer (encoding) || ht_encoding_get_block_axis (encoding) >= 0)
-    why = "not yet supported here: Q/DQ of blocks and of floating-point numbers";
-  else if (bits > 16)
-    why = "ONNX quantizes to at most 16 bits";
-  else if (!ht_quantizer_is_constant (quantizer) && bits != 8 && bits != 16)
-    why = "ONNX runtimes quantize activations to 8 or 16 bits: use one of these";
-  else if (!ht_quantizer_is_constant (quantizer) && ht_encoding_is_strict (encoding))
-    why = "ONNX cannot leave out the lowest code of an activation: use a grid that is not strict";
-  if (!why)
-    return TRUE;
-  {
-    g_autofree char *text = ht_encoding_to_string (encoding);
-
-    g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, "writing Q/DQ: found tensor '%s' with %s; %s",
-                 ht_quantizer_get_tensor (quantizer), text, why);
-  }
-  return FALSE;
-}
 
 static gboolean
 find_opset (HtSimulation *self, gint64 *opset, GError **error)
@@ -52,16 +29,18 @@ find_opset (HtSimulation *self, gint64 *opset, GError **error)
   for (guint i = 0; i < self->placement->quantizers->len; i++)
     {
       HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
-      HtEncoding *encoding = g_hash_table_lookup (self->encodings, ht_quantizer_get_tensor (quantizer));
+      const char *tensor = ht_quantizer_get_tensor (quantizer);
+      HtEncoding *encoding = g_hash_table_lookup (self->encodings, tensor);
+      HtQdqStorage storage;
 
       if (!encoding)
         continue;
-      if (!check_quantizer (quantizer, encoding, error))
-        return FALSE;
-      if (ht_encoding_get_bits (encoding) > 8)
-        *opset = MAX (*opset, 21);
-      else if (ht_encoding_get_axis (encoding) >= 0)
-        *opset = MAX (*opset, 13);
+      if (!ht_qdq_choose_storage (encoding, ht_quantizer_is_constant (quantizer), &storage, error))
+        {
+          g_prefix_error (error, "writing Q/DQ, tensor '%s': ", tensor);
+          return FALSE;
+        }
+      *opset = MAX (*opset, storage.opset);
     }
   return TRUE;
 }
@@ -100,80 +79,110 @@ add_initializer (Writer *writer, const char *tensor, const char *what, HtTensor 
   return g_steal_pointer (&name);
 }
 
-/* One value is a scalar, one a channel is a list. */
-static HtTensor *
-make_scales (const double *scales, gsize n_grids, gboolean as_list, GError **error)
+static HtNode *
+add_node (Writer *writer, const char *op_type, const char *const *inputs, const char *output)
 {
-  const gint64 dims[] = { (gint64) n_grids };
-  HtTensor *tensor = ht_tensor_new (HT_DATA_TYPE_FLOAT, dims, as_list ? 1 : 0, error);
+  const char *const outputs[] = { output, NULL };
+  g_autofree char *stem = g_strdup_printf ("%s_%s", output, op_type);
 
-  if (!tensor)
-    return NULL;
-  {
-    float *values = ht_tensor_get_writable_data (tensor);
-
-    for (gsize i = 0; i < n_grids; i++)
-      values[i] = (float) scales[i];
-  }
-  return tensor;
-}
-
-static HtTensor *
-make_zero_points (HtEncoding *encoding, GError **error)
-{
-  gsize n_grids;
-  HtDataType type = ht_encoding_get_data_type (encoding);
-  HtTensor *tensor;
-
-  ht_encoding_get_scales (encoding, &n_grids);
-  {
-    const gint64 dims[] = { (gint64) n_grids };
-
-    tensor = ht_tensor_new (type, dims, ht_encoding_get_axis (encoding) < 0 ? 0 : 1, error);
-  }
-  if (!tensor)
-    return NULL;
-  {
-    gpointer values = ht_tensor_get_writable_data (tensor);
-
-    for (gsize i = 0; i < n_grids; i++)
-      if (ht_data_type_get_bits (type) == 8)
-        ((guint8 *) values)[i] = (guint8) ht_encoding_get_zero_point (encoding, i);
-      else
-        ((guint16 *) values)[i] = (guint16) ht_encoding_get_zero_point (encoding, i);
-  }
-  return tensor;
+  return ht_graph_add_node (writer->graph, op_type, "", stem, inputs, outputs);
 }
 
 static void
-add_grid_node (Writer *writer, const char *op_type, const char *input, const char *scale, const char *zero_point,
-               gint axis, const char *output)
+add_cast (Writer *writer, const char *input, HtDataType type, const char *output)
 {
-  const char *const inputs[] = { input, scale, zero_point, NULL };
-  const char *const outputs[] = { output, NULL };
-  g_autofree char *stem = g_strdup_printf ("%s_%s", output, op_type);
-  HtNode *node = ht_graph_add_node (writer->graph, op_type, "", stem, inputs, outputs);
+  const char *const inputs[] = { input, NULL };
+  HtNode *node = add_node (writer, "Cast", inputs, output);
 
-  if (axis >= 0)
-    ht_graph_set_int (writer->graph, node, "axis", axis);
+  ht_graph_set_int (writer->graph, node, "to", type);
+}
+
+/* The grid of one tensor, as names of tensors in the file. */
+typedef struct
+{
+  HtEncoding *encoding;
+  HtQdqStorage storage;
+  char *scale;
+  char *zero_point; /* "" where there is none */
+} Grid;
+
+static void
+grid_clear (Grid *grid)
+{
+  g_free (grid->scale);
+  g_free (grid->zero_point);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Grid, grid_clear)
+
+/* Integer scales of blocks are dequantized themselves. */
+static gboolean
+add_block_scales (Writer *writer, const char *tensor, Grid *grid, const gint64 *dims, guint n_dims, GError **error)
+{
+  gint axis = ht_encoding_get_axis (grid->encoding);
+  g_autoptr (HtTensor) integers = ht_qdq_make_block_scales (grid->encoding, dims, n_dims, error);
+  g_autoptr (HtTensor) scales = integers ? ht_qdq_make_channel_scales (grid->encoding, error) : NULL;
+  g_autofree char *codes = NULL, *meta = NULL;
+
+  if (!scales)
+    return FALSE;
+  codes = add_initializer (writer, tensor, "scale_quantized", integers);
+  meta = add_initializer (writer, tensor, "scale_scale", scales);
+  grid->scale = make_name (writer, tensor, "scale");
+  {
+    const char *const inputs[] = { codes, meta, NULL };
+    HtNode *node = add_node (writer, "DequantizeLinear", inputs, grid->scale);
+
+    if (axis >= 0)
+      ht_graph_set_int (writer->graph, node, "axis", axis);
+  }
+  return TRUE;
 }
 
 static gboolean
-add_grid (Writer *writer, const char *tensor, HtEncoding *encoding, char **scale, char **zero_point, GError **error)
+add_grid (Writer *writer, const char *tensor, Grid *grid, const gint64 *dims, guint n_dims, GError **error)
 {
-  gsize n_grids;
-  const double *scales = ht_encoding_get_scales (encoding, &n_grids);
-  g_autoptr (HtTensor) scale_tensor = make_scales (scales, n_grids, ht_encoding_get_axis (encoding) >= 0, error);
-  g_autoptr (HtTensor) zero_tensor = NULL;
+  g_autoptr (HtTensor) scales = NULL;
+  g_autoptr (HtTensor) zero_points = NULL;
 
-  if (!scale_tensor)
+  if (ht_encoding_get_scale_bits (grid->encoding) > 0)
+    {
+      if (!add_block_scales (writer, tensor, grid, dims, n_dims, error))
+        return FALSE;
+    }
+  else
+    {
+      scales = ht_qdq_make_scales (grid->encoding, dims, n_dims, error);
+      if (!scales)
+        return FALSE;
+      grid->scale = add_initializer (writer, tensor, "scale", scales);
+    }
+  if (grid->storage.only_codes)
+    {
+      grid->zero_point = g_strdup ("");
+      return TRUE;
+    }
+  zero_points = ht_qdq_make_zero_points (grid->encoding, &grid->storage, dims, n_dims, error);
+  if (!zero_points)
     return FALSE;
-  zero_tensor = make_zero_points (encoding, error);
-  if (!zero_tensor)
-    return FALSE;
-  *scale = add_initializer (writer, tensor, "scale", scale_tensor);
-  *zero_point = add_initializer (writer, tensor, "zero_point", zero_tensor);
+  grid->zero_point = add_initializer (writer, tensor, "zero_point", zero_points);
   return TRUE;
+}
+
+static void
+add_grid_node (Writer *writer, const char *op_type, const char *input, const Grid *grid, const char *output)
+{
+  const char *const inputs[] = { input, grid->scale, grid->zero_point[0] ? grid->zero_point : NULL, NULL };
+  HtNode *node = add_node (writer, op_type, inputs, output);
+  gint axis = ht_encoding_get_axis (grid->encoding), block_axis = ht_encoding_get_block_axis (grid->encoding);
+
+  if (block_axis >= 0)
+    {
+      ht_graph_set_int (writer->graph, node, "axis", block_axis);
+      ht_graph_set_int (writer->graph, node, "block_size", (gint64)ht_encoding_get_block_size (grid->encoding));
+    }
+  else if (axis >= 0)
+    ht_graph_set_int (writer->graph, node, "axis", axis);
 }
 
 /* Frees the name of a tensor, so that a DequantizeLinear can make it and nobody who reads it needs to change. */
@@ -198,45 +207,106 @@ vacate (Writer *writer, const char *tensor, const char *new_name, GError **error
   return FALSE;
 }
 
-/* A constant: its integers and a DequantizeLinear that makes the name it had. */
+/* What the tensor of this name holds from now on, before it is dequantized. */
+static gboolean
+store_constant (Writer *writer, const char *tensor, Grid *grid, HtTensor *value, gboolean as_float, char **name,
+                GError **error)
+{
+  g_autoptr (HtTensor) stored = as_float ? ht_encoding_fake_quantize (grid->encoding, value, error)
+                                         : ht_qdq_make_codes (grid->encoding, &grid->storage, value, error);
+  g_autofree char *unused = make_name (writer, tensor, "unused");
+
+  if (!stored)
+    {
+      g_prefix_error (error, "writing Q/DQ, constant '%s': ", tensor);
+      return FALSE;
+    }
+  if (!vacate (writer, tensor, unused, error))
+    return FALSE;
+  *name = add_initializer (writer, tensor, as_float ? "float" : "quantized", stored);
+  return TRUE;
+}
+
+/* A constant: its integers and a DequantizeLinear that makes the name it had, or its values on the grid and both nodes.
+ * Such values are not beyond the ends of the grid, whatever type holds their codes. */
 static gboolean
 write_constant (Writer *writer, const char *tensor, HtEncoding *encoding, GError **error)
 {
   g_autoptr (HtTensor) value = ht_graph_get_constant (writer->graph, tensor);
-  g_autoptr (HtTensor) integers = NULL;
-  g_autofree char *name = NULL, *scale = NULL, *zero_point = NULL, *unused = NULL;
+  g_autofree char *name = NULL, *codes = NULL;
+  g_auto (Grid) grid = { .encoding = encoding };
+  gboolean as_float;
+  guint n_dims;
+  const gint64 *dims;
 
   if (!value)
     {
       g_set_error (error, HT_ERROR, HT_ERROR_FAILED, "writing Q/DQ: the constant '%s' cannot be computed", tensor);
       return FALSE;
     }
-  integers = ht_encoding_quantize (encoding, value, error);
-  if (!integers)
-    {
-      g_prefix_error (error, "writing Q/DQ, constant '%s': ", tensor);
-      return FALSE;
-    }
-  unused = make_name (writer, tensor, "float");
-  if (!vacate (writer, tensor, unused, error) || !add_grid (writer, tensor, encoding, &scale, &zero_point, error))
+  if (!ht_qdq_choose_storage (encoding, TRUE, &grid.storage, error))
     return FALSE;
-  name = add_initializer (writer, tensor, "quantized", integers);
-  add_grid_node (writer, "DequantizeLinear", name, scale, zero_point, ht_encoding_get_axis (encoding), tensor);
+  dims = ht_tensor_get_dims (value, &n_dims);
+  as_float = writer->weights == HT_QDQ_WEIGHTS_FLOAT && !grid.storage.only_codes;
+  if (!store_constant (writer, tensor, &grid, value, as_float, &name, error))
+    return FALSE;
+  codes = as_float ? make_name (writer, tensor, "quantized") : g_strdup (name);
+  if (grid.storage.casts)
+    {
+      if (as_float)
+        add_cast (writer, name, grid.storage.type, codes);
+      add_cast (writer, codes, HT_DATA_TYPE_FLOAT, tensor);
+      return TRUE;
+    }
+  if (!add_grid (writer, tensor, &grid, dims, n_dims, error))
+    return FALSE;
+  if (as_float)
+    add_grid_node (writer, "QuantizeLinear", name, &grid, codes);
+  add_grid_node (writer, "DequantizeLinear", codes, &grid, tensor);
   return TRUE;
 }
 
-/* An activation: QuantizeLinear and DequantizeLinear between what makes it and who reads it. Names of network inputs and
- * outputs stay. */
+/* Values beyond the ends of the grid go to the ends; the type of the codes would let them pass. */
 static gboolean
-write_activation (Writer *writer, const char *tensor, HtEncoding *encoding, GError **error)
+add_clip (Writer *writer, const char *tensor, HtEncoding *encoding, const char *input, char **output, GError **error)
 {
-  g_autofree char *scale = NULL, *zero_point = NULL;
-  g_autofree char *integers = make_name (writer, tensor, "quantized");
-  g_autofree char *other = NULL;
+  const double limits[] = { ht_encoding_get_minimum (encoding, 0), ht_encoding_get_maximum (encoding, 0) };
+  const char *const names[] = { "min", "max" };
+  g_autoptr (GPtrArray) inputs = g_ptr_array_new_with_free_func (g_free);
+  HtNode *node;
+
+  *output = make_name (writer, tensor, "clipped");
+  g_ptr_array_add (inputs, g_strdup (input));
+  for (guint i = 0; writer->opset >= 11 && i < G_N_ELEMENTS (limits); i++)
+    {
+      g_autoptr (HtTensor) limit = ht_tensor_new_scalar (limits[i], HT_DATA_TYPE_FLOAT, error);
+
+      if (!limit)
+        return FALSE;
+      g_ptr_array_add (inputs, add_initializer (writer, tensor, names[i], limit));
+    }
+  g_ptr_array_add (inputs, NULL);
+  node = add_node (writer, "Clip", (const char *const *)inputs->pdata, *output);
+  for (guint i = 0; writer->opset < 11 && i < G_N_ELEMENTS (limits); i++)
+    ht_graph_set_float (writer->graph, node, names[i], (float)limits[i]);
+  return TRUE;
+}
+
+/* An activation: QuantizeLinear and DequantizeLinear (or two Cast) between what makes it and who reads it. Names of
+ * network inputs and outputs stay. */
+static gboolean
+write_activation (Writer *writer, const char *tensor, HtEncoding *encoding, gboolean may_exceed, GError **error)
+{
+  g_autofree char *codes = make_name (writer, tensor, "quantized");
+  g_autofree char *other = NULL, *clipped = NULL;
+  g_auto (Grid) grid = { .encoding = encoding };
   gboolean is_input = ht_graph_is_input (writer->graph, tensor);
   HtShape *shape = ht_graph_get_shape (writer->graph, tensor);
+  const char *from, *to;
 
-  if (!add_grid (writer, tensor, encoding, &scale, &zero_point, error))
+  if (!ht_qdq_choose_storage (encoding, FALSE, &grid.storage, error))
+    return FALSE;
+  if (!grid.storage.casts && !add_grid (writer, tensor, &grid, NULL, 0, error))
     return FALSE;
   other = make_name (writer, tensor, is_input ? "dequantized" : "float");
   if (is_input)
@@ -245,8 +315,18 @@ write_activation (Writer *writer, const char *tensor, HtEncoding *encoding, GErr
     return FALSE;
   if (shape)
     ht_graph_set_shape (writer->graph, other, HT_DATA_TYPE_FLOAT, shape);
-  add_grid_node (writer, "QuantizeLinear", is_input ? tensor : other, scale, zero_point, -1, integers);
-  add_grid_node (writer, "DequantizeLinear", integers, scale, zero_point, -1, is_input ? other : tensor);
+  from = is_input ? tensor : other;
+  to = is_input ? other : tensor;
+  if (grid.storage.casts)
+    {
+      add_cast (writer, from, grid.storage.type, codes);
+      add_cast (writer, codes, HT_DATA_TYPE_FLOAT, to);
+      return TRUE;
+    }
+  if (grid.storage.clips && may_exceed && !add_clip (writer, tensor, encoding, from, &clipped, error))
+    return FALSE;
+  add_grid_node (writer, "QuantizeLinear", clipped ? clipped : from, &grid, codes);
+  add_grid_node (writer, "DequantizeLinear", codes, &grid, to);
   return TRUE;
 }
 
@@ -260,9 +340,7 @@ write_bias (Writer *writer, HtNode *node, GError **error)
   g_autoptr (HtTensor) scale_tensor = NULL;
   g_autoptr (HtEncoding) encoding = NULL;
   g_autofree char *stored = NULL, *scale = NULL, *result = NULL;
-  const double *scales;
   const char *name;
-  gsize n_scales;
 
   if (!ht_bias_grid_make (writer->simulation, NULL, node, &encoding, error))
     return FALSE;
@@ -270,9 +348,8 @@ write_bias (Writer *writer, HtNode *node, GError **error)
     return TRUE;
   name = ht_node_get_input (node, 2);
   bias = ht_graph_get_constant (writer->simulation->graph, name);
-  scales = ht_encoding_get_scales (encoding, &n_scales);
   integers = ht_encoding_quantize (encoding, bias, error);
-  scale_tensor = integers ? make_scales (scales, n_scales, n_scales > 1, error) : NULL;
+  scale_tensor = integers ? ht_qdq_make_scales (encoding, NULL, 0, error) : NULL;
   if (!scale_tensor)
     return FALSE;
   stored = add_initializer (writer, name, "quantized", integers);
@@ -280,10 +357,9 @@ write_bias (Writer *writer, HtNode *node, GError **error)
   result = make_name (writer, name, "dequantized");
   {
     const char *const inputs[] = { stored, scale, NULL };
-    const char *const outputs[] = { result, NULL };
-    HtNode *made = ht_graph_add_node (writer->graph, "DequantizeLinear", "", result, inputs, outputs);
+    HtNode *made = add_node (writer, "DequantizeLinear", inputs, result);
 
-    if (n_scales > 1)
+    if (ht_encoding_get_axis (encoding) >= 0)
       ht_graph_set_int (writer->graph, made, "axis", 0);
   }
   ht_graph_set_node_input (writer->graph, node, 2, result);
@@ -308,9 +384,9 @@ write_biases (Writer *writer, GError **error)
   return TRUE;
 }
 
-/* Operators that move or select values hand their input's grid on. Runtimes take such an operator as one on integers, and
- * what follows it as a quantized one, only where its output has the grid written down again; on values of the grid that
- * changes nothing. */
+/* Operators that move or select values hand their input's grid on. Runtimes take such an operator as one on integers,
+ * and what follows it as a quantized one, only where its output has the grid written down again; on values of the grid
+ * that changes nothing. */
 static gboolean
 write_kept_grids (Writer *writer, GError **error)
 {
@@ -326,8 +402,9 @@ write_kept_grids (Writer *writer, GError **error)
           const char *tensor = ht_node_get_output (node, k);
           HtEncoding *encoding = ht_simulation_find_kept_grid (self, NULL, tensor);
 
-          if (encoding && !ht_graph_is_output (self->graph, tensor)
-              && !ht_graph_is_constant (self->graph, tensor) && !write_activation (writer, tensor, encoding, error))
+          if (encoding && ht_encoding_is_integer (encoding) && !ht_graph_is_output (self->graph, tensor)
+              && !ht_graph_is_constant (self->graph, tensor)
+              && !write_activation (writer, tensor, encoding, FALSE, error))
             return FALSE;
         }
     }
@@ -348,7 +425,7 @@ write_quantizers (Writer *writer, GError **error)
       if (!encoding)
         continue;
       if (ht_quantizer_is_constant (quantizer) ? !write_constant (writer, tensor, encoding, error)
-                                               : !write_activation (writer, tensor, encoding, error))
+                                               : !write_activation (writer, tensor, encoding, TRUE, error))
         return FALSE;
     }
   return TRUE;
@@ -359,19 +436,41 @@ write_quantizers (Writer *writer, GError **error)
  * @self: a simulation with encodings
  * @error: return location for an error
  *
- * Makes a network that computes what the simulation computes and that any ONNX runtime runs: constants are stored as
- * integers with a DequantizeLinear behind them, activations pass through QuantizeLinear and DequantizeLinear, and biases
- * of quantized layers are int32 in steps of input scale times weight scale (left in floating point where those cannot
- * hold them). Names of inputs and outputs stay. The opset is raised to 10, to 13 for grids per channel, to 21 for more
- * than 8 bits, where it is lower.
+ * Makes a network of integer weights with QuantizeLinear and DequantizeLinear; see ht_simulation_to_qdq_full().
  *
- * Weights of less than 8 bits are stored in 8; activations have to have 8 or 16.
- *
- * Returns: (transfer full) (nullable): a new graph, or %NULL with @error set when ONNX cannot express an encoding or the
- *   opset cannot be raised
+ * Returns: (transfer full) (nullable): a new graph, or %NULL with @error set when ONNX cannot express an encoding or
+ * the opset cannot be raised
  */
 HtGraph *
 ht_simulation_to_qdq (HtSimulation *self, GError **error)
+{
+  return ht_simulation_to_qdq_full (self, HT_QDQ_WEIGHTS_INTEGER, error);
+}
+
+/**
+ * ht_simulation_to_qdq_full:
+ * @self: a simulation with encodings
+ * @weights: how constants are stored
+ * @error: return location for an error
+ *
+ * Makes a network that computes what the simulation computes and that any ONNX runtime runs. Constants are stored as
+ * integers with a DequantizeLinear behind them, or as values of their grids with both nodes; activations pass through
+ * QuantizeLinear and DequantizeLinear; biases of quantized layers are int32 in steps of input scale times weight scale
+ * (left in floating point where those cannot hold them). float16 and bfloat16 are two Cast. Names of inputs and outputs
+ * stay.
+ *
+ * Constants of 2 to 4 bits are stored in 4, up to 8 in 8, up to 16 in 16, beyond that in 32. Activations have 4, 8 or
+ * 16; a grid that has fewer codes than its type (3 bits, 6 bits, strict symmetric) has a Clip before it; more than 16
+ * bits are refused.
+ *
+ * The opset is raised where it is lower: to 10, to 13 for grids per channel and bfloat16, to 19 for the floating-point
+ * formats of 8 bits, to 21 for integers of other than 8 bits and for blocks.
+ *
+ * Returns: (transfer full) (nullable): a new graph, or %NULL with @error set when ONNX cannot express an encoding or
+ * the opset cannot be raised
+ */
+HtGraph *
+ht_simulation_to_qdq_full (HtSimulation *self, HtQdqWeights weights, GError **error)
 {
   g_autoptr (HtGraph) graph = NULL;
   Writer writer;
@@ -383,12 +482,15 @@ ht_simulation_to_qdq (HtSimulation *self, GError **error)
   if (!find_opset (self, &opset, error))
     return NULL;
   graph = ht_graph_copy (self->graph);
-  writer = (Writer) { self, graph };
+  /* Before anything is added: what the nodes of the file mean does not change any more. */
+  if (!ht_graph_upgrade_opset (graph, opset, error))
+    return NULL;
+  writer = (Writer){ self, graph, weights, ht_graph_get_opset (graph, "") };
   /* Biases first: they are looked up by the names that nodes of the simulation read. */
   if (!write_biases (&writer, error) || !write_quantizers (&writer, error) || !write_kept_grids (&writer, error))
     return NULL;
   ht_graph_remove_dead_nodes (graph);
-  if (!ht_graph_upgrade_opset (graph, opset, error) || !ht_graph_sort (graph, error))
+  if (!ht_graph_sort (graph, error))
     return NULL;
   info = ht_graph_get_model_info (graph);
   if (info->ir_version != 0)

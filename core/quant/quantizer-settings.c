@@ -2,6 +2,8 @@
 /* The settings of weights and of activations: GObject properties, defaults and ranges in their GParamSpecs only. */
 #include "quant/quantizer-settings.h"
 
+#include "quant/number-format.h"
+
 #include <halftone/enums.h>
 #include <halftone/error.h>
 
@@ -13,11 +15,14 @@
  */
 typedef struct
 {
+  HtNumberFormat format;
   guint bits;
   gboolean symmetric;
   gboolean strict;
   gboolean unsigned_symmetric;
   HtGranularity granularity;
+  guint block_size;
+  guint scale_bits;
   gint calibrator;
   guint64 explicit; /* bit id of each property that somebody has set */
 } HtQuantizerSettingsPrivate;
@@ -31,7 +36,8 @@ typedef struct
 /**
  * HtWeightSettings:
  *
- * How weights are quantized. Properties: bits (2 to 16), symmetric, strict, granularity, calibrator.
+ * How weights are quantized. Properties: format, bits (2 to 31), symmetric, strict, granularity, block-size, scale-bits,
+ * calibrator.
  */
 struct _HtWeightSettings
 {
@@ -41,7 +47,8 @@ struct _HtWeightSettings
 /**
  * HtActivationSettings:
  *
- * How activations are quantized. Properties: bits (2 to 16), symmetric, strict, granularity (tensor only), calibrator.
+ * How activations are quantized. Properties: format, bits (2 to 31), symmetric, strict, granularity (tensor only),
+ * calibrator.
  */
 struct _HtActivationSettings
 {
@@ -54,11 +61,14 @@ G_DEFINE_FINAL_TYPE (HtActivationSettings, ht_activation_settings, HT_TYPE_QUANT
 
 enum
 {
-  PROP_BITS = 1,
+  PROP_FORMAT = 1,
+  PROP_BITS,
   PROP_SYMMETRIC,
   PROP_STRICT,
   PROP_UNSIGNED_SYMMETRIC,
   PROP_GRANULARITY,
+  PROP_BLOCK_SIZE,
+  PROP_SCALE_BITS,
   PROP_CALIBRATOR,
   N_PROPS
 };
@@ -115,6 +125,9 @@ ht_quantizer_settings_get_property (GObject *object, guint id, GValue *value, GP
 
   switch (id)
     {
+    case PROP_FORMAT:
+      g_value_set_enum (value, (gint) priv->format);
+      break;
     case PROP_BITS:
       g_value_set_uint (value, priv->bits);
       break;
@@ -129,6 +142,12 @@ ht_quantizer_settings_get_property (GObject *object, guint id, GValue *value, GP
       break;
     case PROP_GRANULARITY:
       g_value_set_enum (value, (gint) priv->granularity);
+      break;
+    case PROP_BLOCK_SIZE:
+      g_value_set_uint (value, priv->block_size);
+      break;
+    case PROP_SCALE_BITS:
+      g_value_set_uint (value, priv->scale_bits);
       break;
     case PROP_CALIBRATOR:
       g_value_set_enum (value, priv->calibrator);
@@ -145,6 +164,9 @@ ht_quantizer_settings_set_property (GObject *object, guint id, const GValue *val
 
   switch (id)
     {
+    case PROP_FORMAT:
+      priv->format = (HtNumberFormat) g_value_get_enum (value);
+      break;
     case PROP_BITS:
       priv->bits = g_value_get_uint (value);
       break;
@@ -159,6 +181,12 @@ ht_quantizer_settings_set_property (GObject *object, guint id, const GValue *val
       break;
     case PROP_GRANULARITY:
       priv->granularity = (HtGranularity) g_value_get_enum (value);
+      break;
+    case PROP_BLOCK_SIZE:
+      priv->block_size = g_value_get_uint (value);
+      break;
+    case PROP_SCALE_BITS:
+      priv->scale_bits = g_value_get_uint (value);
       break;
     case PROP_CALIBRATOR:
       priv->calibrator = g_value_get_enum (value);
@@ -197,6 +225,11 @@ install_common (GObjectClass *klass)
   klass->get_property = ht_quantizer_settings_get_property;
   klass->set_property = ht_quantizer_settings_set_property;
   g_object_class_install_property (
+      klass, PROP_FORMAT,
+      g_param_spec_enum ("format", "Format",
+                         "Integers, or which floating-point numbers; those of 8 bits have a scale, those of 16 none",
+                         HT_TYPE_NUMBER_FORMAT, HT_NUMBER_FORMAT_INT, HT_PARAM_RW));
+  g_object_class_install_property (
       klass, PROP_STRICT,
       g_param_spec_boolean ("strict", "Strict", "Whether a symmetric grid leaves out its lowest code", FALSE,
                             HT_PARAM_RW));
@@ -216,7 +249,13 @@ static void
 ht_weight_settings_class_init (HtWeightSettingsClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
-  GParamSpec *bits = g_param_spec_uint ("bits", "Bits", "Bit width of the weights", 2, 16, 8, HT_PARAM_RW);
+  GParamSpec *bits = g_param_spec_uint ("bits", "Bits", "Bit width of the integers of weights", 2, 31, 8, HT_PARAM_RW);
+  GParamSpec *block_size = g_param_spec_uint ("block-size", "Block size",
+                                              "Input channels of a block, where granularity is block or lpbq; a last "
+                                              "block may be shorter",
+                                              1, 65536, 64, HT_PARAM_RW);
+  GParamSpec *scale_bits = g_param_spec_uint (
+      "scale-bits", "Scale bits", "Width of the block scales, where granularity is lpbq", 1, 8, 4, HT_PARAM_RW);
 
   install_common (object_class);
   ht_param_spec_set_unit (bits, "bits");
@@ -226,8 +265,13 @@ ht_weight_settings_class_init (HtWeightSettingsClass *klass)
       g_param_spec_boolean ("symmetric", "Symmetric", "Whether zero lies in the middle of the grid", TRUE, HT_PARAM_RW));
   g_object_class_install_property (
       object_class, PROP_GRANULARITY,
-      g_param_spec_enum ("granularity", "Granularity", "One grid for each output channel, or one for the whole tensor",
+      g_param_spec_enum ("granularity", "Granularity", "One grid for each output channel, one for the whole tensor, one for each block of input channels, "
+                         "or blocks whose scales are small integers (LPBQ)",
                          HT_TYPE_GRANULARITY, HT_GRANULARITY_CHANNEL, HT_PARAM_RW));
+  ht_param_spec_set_unit (block_size, "channels");
+  g_object_class_install_property (object_class, PROP_BLOCK_SIZE, block_size);
+  ht_param_spec_set_unit (scale_bits, "bits");
+  g_object_class_install_property (object_class, PROP_SCALE_BITS, scale_bits);
 }
 
 static void
@@ -239,7 +283,7 @@ static void
 ht_activation_settings_class_init (HtActivationSettingsClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
-  GParamSpec *bits = g_param_spec_uint ("bits", "Bits", "Bit width of the activations", 2, 16, 8, HT_PARAM_RW);
+  GParamSpec *bits = g_param_spec_uint ("bits", "Bits", "Bit width of the integers of activations", 2, 31, 8, HT_PARAM_RW);
 
   install_common (object_class);
   ht_param_spec_set_unit (bits, "bits");
@@ -306,19 +350,38 @@ ht_quantizer_settings_copy (HtQuantizerSettings *self)
 }
 
 /**
+ * ht_quantizer_settings_get_format:
+ * @self: settings
+ *
+ * Gets the number format.
+ *
+ * Returns: integers, or which floating-point numbers
+ */
+HtNumberFormat
+ht_quantizer_settings_get_format (HtQuantizerSettings *self)
+{
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), HT_NUMBER_FORMAT_INT);
+
+  return get_private (self)->format;
+}
+
+/**
  * ht_quantizer_settings_get_bits:
  * @self: settings
  *
  * Gets the bit width.
  *
- * Returns: 2 to 16
+ * Returns: 2 to 31 for integers, that of the format for floating-point numbers
  */
 guint
 ht_quantizer_settings_get_bits (HtQuantizerSettings *self)
 {
+  HtQuantizerSettingsPrivate *priv;
+
   g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), 0);
 
-  return get_private (self)->bits;
+  priv = get_private (self);
+  return priv->format == HT_NUMBER_FORMAT_INT ? priv->bits : ht_number_format_get_bits (priv->format);
 }
 
 /**
@@ -424,6 +487,44 @@ ht_quantizer_settings_get_granularity (HtQuantizerSettings *self)
 }
 
 /**
+ * ht_quantizer_settings_get_block_size:
+ * @self: settings
+ *
+ * Gets how many input channels share a grid.
+ *
+ * Returns: the length of a block, or 0 where the granularity has none
+ */
+guint
+ht_quantizer_settings_get_block_size (HtQuantizerSettings *self)
+{
+  HtQuantizerSettingsPrivate *priv;
+
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), 0);
+
+  priv = get_private (self);
+  return priv->granularity >= HT_GRANULARITY_BLOCK ? priv->block_size : 0;
+}
+
+/**
+ * ht_quantizer_settings_get_scale_bits:
+ * @self: settings
+ *
+ * Gets the width of block scales.
+ *
+ * Returns: the width in bits, or 0 where the granularity is not LPBQ
+ */
+guint
+ht_quantizer_settings_get_scale_bits (HtQuantizerSettings *self)
+{
+  HtQuantizerSettingsPrivate *priv;
+
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), 0);
+
+  priv = get_private (self);
+  return priv->granularity == HT_GRANULARITY_LPBQ ? priv->scale_bits : 0;
+}
+
+/**
  * ht_quantizer_settings_get_calibrator:
  * @self: settings
  *
@@ -443,12 +544,44 @@ ht_quantizer_settings_get_calibrator (HtQuantizerSettings *self)
   return g_enum_get_value (klass, get_private (self)->calibrator)->value_nick;
 }
 
+/* What blocks and floating-point numbers rule out. */
+static const char *
+find_contradiction (HtQuantizerSettings *self)
+{
+  HtQuantizerSettingsPrivate *priv = get_private (self);
+  gboolean in_blocks = priv->granularity >= HT_GRANULARITY_BLOCK;
+
+  if (priv->format != HT_NUMBER_FORMAT_INT)
+    {
+      if (priv->strict && ht_quantizer_settings_is_explicit (self, "strict"))
+        return "'strict' with a floating-point format; such numbers mirror themselves already: drop 'strict'";
+      if (priv->bits != ht_number_format_get_bits (priv->format) && ht_quantizer_settings_is_explicit (self, "bits"))
+        return "'bits' with a floating-point format of another width; 'bits' is for integers: drop it";
+      if (!ht_number_format_has_scale (priv->format) && in_blocks)
+        return "blocks of numbers without a scale; float16 and bfloat16 have one grid in all: drop 'granularity'";
+      if (priv->granularity == HT_GRANULARITY_LPBQ)
+        return "granularity 'lpbq' with a floating-point format; its scales are for integers: use 'block'";
+      return NULL;
+    }
+  if (in_blocks && priv->bits > 16)
+    return "blocks of more than 16 bits; lower 'bits'";
+  if (priv->granularity != HT_GRANULARITY_LPBQ)
+    return NULL;
+  if (!priv->symmetric || priv->strict)
+    return "granularity 'lpbq' with a grid that is asymmetric or strict; it is for full symmetric ones: set 'symmetric' "
+           "and drop 'strict'";
+  if (priv->bits + priv->scale_bits > 16)
+    return "granularity 'lpbq' with 'bits' and 'scale-bits' that are more than 16 together; lower one of them";
+  return NULL;
+}
+
 /**
  * ht_quantizer_settings_verify:
  * @self: settings
  * @error: return location for an error
  *
- * Checks what no single property can: that `strict` comes with `symmetric`, and that this version has the calibrator.
+ * Checks what no single property can: that `strict` comes with `symmetric`, that formats and blocks go with
+ * the rest, and that this version has the calibrator.
  *
  * Returns: %TRUE when the settings can be carried out, else %FALSE with @error set
  */
@@ -468,6 +601,12 @@ ht_quantizer_settings_verify (HtQuantizerSettings *self, GError **error)
                    "checking the settings of %s: found 'strict' without 'symmetric'; only a symmetric grid can leave out "
                    "its lowest code: set 'symmetric' too, or drop 'strict'",
                    kind);
+      return FALSE;
+    }
+  if (find_contradiction (self))
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT, "checking the settings of %s: found %s", kind,
+                   find_contradiction (self));
       return FALSE;
     }
   if (priv->calibrator != CALIBRATOR_MIN_MAX)

@@ -2,6 +2,9 @@
 /* One quantized tensor of a simulation: what it is, along which axis, with which settings, and why. */
 #include "quant/quantizer.h"
 
+#include "quant/number-format.h"
+#include "quant/operand.h"
+
 /**
  * HtQuantizer:
  *
@@ -88,6 +91,38 @@ ht_quantizer_get_channel_axis (HtQuantizer *self)
   return self->channel_axis;
 }
 
+void
+ht_quantizer_get_form (HtQuantizer *self, HtGraph *graph, const gint64 *dims, guint n_dims, HtGridForm *form)
+{
+  HtQuantizerSettings *settings = self->settings;
+  gint axis = ht_quantizer_get_axis (self), block_axis = -1;
+  gsize block_size = ht_quantizer_settings_get_block_size (settings);
+
+  if (axis >= (gint)n_dims)
+    axis = -1;
+  *form = (HtGridForm){ .format = ht_quantizer_settings_get_format (settings),
+                        .bits = ht_quantizer_settings_get_bits (settings),
+                        .symmetric = TRUE,
+                        .axis = axis,
+                        .n_channels = axis < 0 ? 1 : (gsize)dims[axis],
+                        .block_axis = -1,
+                        .n_blocks = 1 };
+  if (form->format == HT_NUMBER_FORMAT_INT)
+    {
+      form->symmetric = ht_quantizer_settings_get_symmetric (settings);
+      form->strict = form->symmetric && ht_quantizer_settings_get_strict (settings);
+      form->unsigned_symmetric = ht_quantizer_settings_get_unsigned_symmetric (settings);
+    }
+  if (block_size > 0)
+    block_axis = ht_operand_find_block_axis (graph, self->tensor);
+  if (block_axis < 0 || block_axis >= (gint)n_dims || (gsize)dims[block_axis] <= block_size)
+    return;
+  form->block_axis = block_axis;
+  form->block_size = block_size;
+  form->n_blocks = ((gsize)dims[block_axis] + block_size - 1) / block_size;
+  form->scale_bits = ht_quantizer_settings_get_scale_bits (settings);
+}
+
 /**
  * ht_quantizer_ref:
  * @self: a quantizer
@@ -162,16 +197,18 @@ ht_quantizer_is_weight (HtQuantizer *self)
  * ht_quantizer_get_axis:
  * @self: a quantizer
  *
- * Gets the axis that has one grid an index.
+ * Gets the axis of the channels, each of which has a grid, or one for each block.
  *
- * Returns: the axis, or -1 for one grid in all
+ * Returns: the axis, or -1 where channels share their grids
  */
 gint
 ht_quantizer_get_axis (HtQuantizer *self)
 {
   g_return_val_if_fail (self != NULL, -1);
 
-  return ht_quantizer_settings_get_granularity (self->settings) == HT_GRANULARITY_CHANNEL ? self->channel_axis : -1;
+  if (!ht_number_format_has_scale (ht_quantizer_settings_get_format (self->settings)))
+    return -1;
+  return ht_quantizer_settings_get_granularity (self->settings) != HT_GRANULARITY_TENSOR ? self->channel_axis : -1;
 }
 
 /**

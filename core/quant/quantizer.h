@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "quant/encoding-private.h"
+
 #include <halftone/quantization.h>
 
 /* `is_constant`: the value is known before the network runs. `channel_axis` is that of the output channels, whether the
@@ -17,3 +19,5 @@ const char *ht_quantizer_get_shared (HtQuantizer *self);
 /* A range that is not calibrated; a maximum of G_MAXDOUBLE is left to calibration. */
 void ht_quantizer_set_range (HtQuantizer *self, double minimum, double maximum);
 gboolean ht_quantizer_get_range (HtQuantizer *self, double *minimum, double *maximum);
+/* How the grids of a constant of this shape are laid out: where one block would hold a whole channel, there are none. */
+void ht_quantizer_get_form (HtQuantizer *self, HtGraph *graph, const gint64 *dims, guint n_dims, HtGridForm *form);

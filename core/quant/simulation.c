@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A graph with a quantizer for each tensor that the target's rules quantize, and their encodings. */
+#include "quant/bias-grid.h"
 #include "quant/simulation-private.h"
 
 #include <halftone/error.h>
@@ -46,6 +47,55 @@ ht_simulation_init (HtSimulation *self)
   self->given = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 }
 
+/* A bias is rounded in steps of its own layer's products: one that several layers read becomes one for each. */
+static void
+split_biases (HtGraph *graph)
+{
+  for (guint i = 0; i < ht_graph_get_n_nodes (graph); i++)
+    {
+      HtNode *node = ht_graph_get_node (graph, i);
+      g_autoptr (HtTensor) bias = NULL;
+      g_autofree char *name = NULL;
+
+      if (!ht_bias_grid_is_layer (node) || ht_graph_count_uses (graph, ht_node_get_input (node, 2)) < 2)
+        continue;
+      bias = ht_graph_get_constant (graph, ht_node_get_input (node, 2));
+      if (!bias)
+        continue;
+      name = ht_graph_make_name (graph, ht_node_get_input (node, 2));
+      ht_graph_set_initializer (graph, name, bias);
+      ht_graph_set_node_input (graph, node, 2, name);
+    }
+}
+
+/* What the settings say of blocks, and the weight has no room for. */
+static void
+note_blocks (HtSimulation *self)
+{
+  for (guint i = 0; i < self->placement->quantizers->len; i++)
+    {
+      HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
+      guint size = ht_quantizer_settings_get_block_size (ht_quantizer_get_settings (quantizer));
+      const char *tensor = ht_quantizer_get_tensor (quantizer);
+      g_autoptr (HtTensor) value = NULL;
+      HtGridForm form;
+      guint n_dims;
+      const gint64 *dims;
+
+      if (size == 0)
+        continue;
+      value = ht_graph_get_constant (self->graph, tensor);
+      if (!value)
+        continue;
+      dims = ht_tensor_get_dims (value, &n_dims);
+      ht_quantizer_get_form (quantizer, self->graph, dims, n_dims, &form);
+      if (form.block_axis < 0)
+        ht_simulation_note (self, "weight '%s': it has no axis of more than %u input channels to cut into blocks, so it "
+                                  "has %s",
+                            tensor, size, form.axis < 0 ? "one grid" : "a grid for each output channel");
+    }
+}
+
 /**
  * ht_simulation_new:
  * @graph: a network; it is copied, later changes are not seen
@@ -71,6 +121,7 @@ ht_simulation_new (HtGraph *graph, HtQuantizationConfig *config, GError **error)
   self->graph = ht_graph_copy (graph);
   if (!ht_graph_sort (self->graph, error) || !ht_graph_infer_shapes (self->graph, error))
     return NULL;
+  split_biases (self->graph);
   ht_graph_seal (self->graph);
   self->placement = ht_placement_new (self->graph, config, error);
   if (!self->placement)
@@ -81,6 +132,7 @@ ht_simulation_new (HtGraph *graph, HtQuantizationConfig *config, GError **error)
 
       g_hash_table_insert (self->by_name, (gpointer) ht_quantizer_get_tensor (quantizer), quantizer);
     }
+  note_blocks (self);
   return g_steal_pointer (&self);
 }
 

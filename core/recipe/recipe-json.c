@@ -3,6 +3,8 @@
  * recipe. */
 #include "recipe/recipe-private.h"
 
+#include <halftone/enums.h>
+
 static JsonNode *
 take_object (JsonObject *object)
 {
@@ -137,6 +139,16 @@ pipeline_to_json (HtRecipe *self)
   return take_array (array);
 }
 
+static JsonObject *
+qdq_to_json (HtRecipe *self)
+{
+  g_autoptr (GEnumClass) klass = g_type_class_ref (HT_TYPE_QDQ_WEIGHTS);
+  JsonObject *object = json_object_new ();
+
+  json_object_set_string_member (object, "weights", g_enum_get_value (klass, self->qdq_weights)->value_nick);
+  return object;
+}
+
 /**
  * ht_recipe_to_json:
  * @self: a recipe
@@ -166,6 +178,7 @@ ht_recipe_to_json (HtRecipe *self)
   output = json_object_new ();
   json_object_set_string_member (output, "directory", self->output);
   json_object_set_member (output, "formats", words_to_json (self->formats));
+  json_object_set_object_member (output, "qdq", qdq_to_json (self));
   json_object_set_member (output, "report", words_to_json (self->reports));
   json_object_set_object_member (object, "output", output);
   return take_object (object);

@@ -55,6 +55,7 @@ struct _HtRecipe
   char *output;
   char *output_folder;
   char **formats;
+  HtQdqWeights qdq_weights;
   char **reports;
 };
 

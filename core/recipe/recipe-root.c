@@ -4,6 +4,8 @@
 
 #include "recipe/recipe-private.h"
 
+#include <halftone/enums.h>
+
 static void
 read_version (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
@@ -146,12 +148,43 @@ read_reports (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
   reader->recipe->reports = words;
 }
 
+static void
+read_qdq_weights (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  g_autoptr (GEnumClass) klass = g_type_class_ref (HT_TYPE_QDQ_WEIGHTS);
+  const char *text = ht_recipe_read_text (reader, value);
+  const GEnumValue *found = text != NULL ? g_enum_get_value_by_nick (klass, text) : NULL;
+  g_autoptr (GPtrArray) known = g_ptr_array_new ();
+
+  if (found != NULL)
+    reader->recipe->qdq_weights = (HtQdqWeights) found->value;
+  if (text == NULL || found != NULL)
+    return;
+  for (guint i = 0; i < klass->n_values; i++)
+    g_ptr_array_add (known, (gpointer) klass->values[i].value_nick);
+  g_ptr_array_add (known, NULL);
+  ht_recipe_report_unknown (reader, value, HT_RECIPE_ERROR_UNKNOWN_VALUE, "unknown way of storing weights", text,
+                            (const char *const *) known->pdata);
+}
+
+static void
+read_qdq (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  static const HtRecipeKey keys[] = {
+    { "weights", read_qdq_weights },
+    { NULL, NULL },
+  };
+
+  ht_recipe_read_mapping (reader, value, "'output.qdq'", keys, NULL);
+}
+
 void
 ht_recipe_read_output (HtRecipeReader *reader, HtLocatedNode *node, gpointer section)
 {
   static const HtRecipeKey keys[] = {
     { "directory", read_directory },
     { "formats", read_formats },
+    { "qdq", read_qdq },
     { "report", read_reports },
     { NULL, NULL },
   };

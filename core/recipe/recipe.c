@@ -273,6 +273,22 @@ ht_recipe_get_output_formats (HtRecipe *self)
 }
 
 /**
+ * ht_recipe_get_qdq_weights:
+ * @self: a recipe
+ *
+ * Gets how a Q/DQ file stores constants.
+ *
+ * Returns: as integers, or as values of their grids
+ */
+HtQdqWeights
+ht_recipe_get_qdq_weights (HtRecipe *self)
+{
+  g_return_val_if_fail (HT_IS_RECIPE (self), HT_QDQ_WEIGHTS_INTEGER);
+
+  return self->qdq_weights;
+}
+
+/**
  * ht_recipe_get_report_formats:
  * @self: a recipe
  *

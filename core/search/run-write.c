@@ -47,7 +47,7 @@ ht_run_check_formats (HtRun *self, HtSimulation *simulation, GError **error)
       }
   if (!g_strv_contains (formats, "onnx-qdq"))
     return TRUE;
-  g_autoptr (HtGraph) qdq = ht_simulation_to_qdq (simulation, error);
+  g_autoptr (HtGraph) qdq = ht_simulation_to_qdq_full (simulation, ht_recipe_get_qdq_weights (self->recipe), error);
   if (qdq == NULL)
     g_prefix_error (error, "the output format 'onnx-qdq' cannot hold these settings: ");
   return qdq != NULL;
@@ -76,7 +76,7 @@ write_format (HtRun *self, const char *format, const char *folder, GError **erro
   if (g_str_equal (format, "onnx-qdq"))
     {
       g_autofree char *path = g_strconcat (stem, "-qdq.onnx", NULL);
-      g_autoptr (HtGraph) qdq = ht_simulation_to_qdq (self->simulation, error);
+      g_autoptr (HtGraph) qdq = ht_simulation_to_qdq_full (self->simulation, ht_recipe_get_qdq_weights (self->recipe), error);
       return qdq != NULL && ht_graph_save (qdq, path, error);
     }
   if (g_str_has_prefix (format, "encodings-"))

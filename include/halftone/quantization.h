@@ -12,15 +12,20 @@ G_BEGIN_DECLS
  * HtGranularity:
  * @HT_GRANULARITY_TENSOR: one grid for the whole tensor
  * @HT_GRANULARITY_CHANNEL: one grid for each output channel
+ * @HT_GRANULARITY_BLOCK: one grid for each block of input channels of each output channel
+ * @HT_GRANULARITY_LPBQ: the same, with scales that are small integers times one number for each output channel
  */
 typedef enum
 {
   HT_GRANULARITY_TENSOR,
   HT_GRANULARITY_CHANNEL,
+  HT_GRANULARITY_BLOCK,
+  HT_GRANULARITY_LPBQ,
 } HtGranularity;
 
 /* The settings of one kind of tensor. The GObject properties of the two kinds, HtWeightSettings and HtActivationSettings,
- * are the only place that names, ranges and defaults come from: bits, symmetric, strict, unsigned-symmetric, granularity, calibrator. */
+ * are the only place that names, ranges and defaults come from: format, bits, symmetric, strict, unsigned-symmetric,
+ * granularity, block-size, scale-bits, calibrator. */
 #define HT_TYPE_QUANTIZER_SETTINGS (ht_quantizer_settings_get_type ())
 HT_API
 G_DECLARE_DERIVABLE_TYPE (HtQuantizerSettings, ht_quantizer_settings, HT, QUANTIZER_SETTINGS, GObject)
@@ -44,12 +49,15 @@ G_DECLARE_FINAL_TYPE (HtActivationSettings, ht_activation_settings, HT, ACTIVATI
 HT_API HtQuantizerSettings *ht_quantizer_settings_new_weights (void);
 HT_API HtQuantizerSettings *ht_quantizer_settings_new_activations (void);
 HT_API HtQuantizerSettings *ht_quantizer_settings_copy (HtQuantizerSettings *self);
+HT_API HtNumberFormat ht_quantizer_settings_get_format (HtQuantizerSettings *self);
 HT_API guint ht_quantizer_settings_get_bits (HtQuantizerSettings *self);
 HT_API gboolean ht_quantizer_settings_get_symmetric (HtQuantizerSettings *self);
 HT_API gboolean ht_quantizer_settings_get_strict (HtQuantizerSettings *self);
 HT_API gboolean ht_quantizer_settings_get_unsigned_symmetric (HtQuantizerSettings *self);
 HT_API gboolean ht_quantizer_settings_is_explicit (HtQuantizerSettings *self, const char *key);
 HT_API HtGranularity ht_quantizer_settings_get_granularity (HtQuantizerSettings *self);
+HT_API guint ht_quantizer_settings_get_block_size (HtQuantizerSettings *self);
+HT_API guint ht_quantizer_settings_get_scale_bits (HtQuantizerSettings *self);
 HT_API const char *ht_quantizer_settings_get_calibrator (HtQuantizerSettings *self);
 /* What no single property can say: strict needs symmetric, a calibrator this version has. */
 HT_API gboolean ht_quantizer_settings_verify (HtQuantizerSettings *self, GError **error);

@@ -6,6 +6,7 @@
 #include <halftone/pass-registry.h>
 #include <halftone/plan.h>
 #include <halftone/quantization.h>
+#include <halftone/simulation.h>
 
 G_BEGIN_DECLS
 
@@ -40,6 +41,7 @@ HT_API HtDataset *ht_recipe_open_data (HtRecipe *self, HtDataRole role, GError *
 HT_API guint ht_recipe_get_batch (HtRecipe *self, HtDataRole role);
 HT_API const char *ht_recipe_get_output_folder (HtRecipe *self);
 HT_API const char *const *ht_recipe_get_output_formats (HtRecipe *self);
+HT_API HtQdqWeights ht_recipe_get_qdq_weights (HtRecipe *self);
 HT_API const char *const *ht_recipe_get_report_formats (HtRecipe *self);
 HT_API guint64 ht_recipe_get_seed (HtRecipe *self);
 HT_API JsonNode *ht_recipe_to_json (HtRecipe *self);

@@ -9,6 +9,19 @@
 
 G_BEGIN_DECLS
 
+/**
+ * HtQdqWeights:
+ * @HT_QDQ_WEIGHTS_INTEGER: as integers, with a DequantizeLinear behind them
+ * @HT_QDQ_WEIGHTS_FLOAT: as values of their grids, with QuantizeLinear and DequantizeLinear behind them
+ *
+ * How a Q/DQ file stores constants.
+ */
+typedef enum
+{
+  HT_QDQ_WEIGHTS_INTEGER,
+  HT_QDQ_WEIGHTS_FLOAT,
+} HtQdqWeights;
+
 /* Graph + a quantizer for each tensor that the target's rules quantize. Quantizers are not nodes. */
 #define HT_TYPE_SIMULATION (ht_simulation_get_type ())
 HT_API
@@ -36,5 +49,6 @@ HT_API gboolean ht_simulation_save_encodings (HtSimulation *self, const char *pa
 HT_API gboolean ht_simulation_check_encodings_version (HtSimulation *self, const char *version, GError **error);
 HT_API gboolean ht_simulation_load_encodings (HtSimulation *self, const char *path, gboolean partial, GError **error);
 HT_API HtGraph *ht_simulation_to_qdq (HtSimulation *self, GError **error);
+HT_API HtGraph *ht_simulation_to_qdq_full (HtSimulation *self, HtQdqWeights weights, GError **error);
 
 G_END_DECLS

@@ -95,7 +95,7 @@ TEST_F (RegistryTest, LintSaysEverythingThatIsWrong)
     "rule 0 gives no reason",
     "rule 0: condition 'weights.bits << 4': found '<' at character 15",
     "'speed' is neither a parameter",
-    "'weights.granularity' is one of tensor, channel, never 'row'",
+    "'weights.granularity' is one of tensor, channel, block, lpbq, never 'row'",
     "rule 0 requires a setting without a condition",
     "rule 0 is of a kind that this version does not know",
     "rules 0 and 1 contradict each other about 'equalized'",

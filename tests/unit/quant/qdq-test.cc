@@ -202,18 +202,6 @@ TEST (Qdq, ChoosesTheOpsetThatItNeeds)
     }
 }
 
-TEST (Qdq, RefusesWhatOnnxCannotSay)
-{
-  g_autoptr (GError) error = nullptr;
-  Net net;
-  build (net);
-  g_autoptr (HtSimulation) simulation = simulate (net);
-  fill (simulation, 5);
-  g_autoptr (HtGraph) graph = ht_simulation_to_qdq (simulation, &error);
-  EXPECT_EQ (graph, nullptr);
-  EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, "5 bits");
-}
-
 TEST (Qdq, ComputesWhatTheSimulationComputes)
 {
   g_autoptr (GError) error = nullptr;
