@@ -21,8 +21,8 @@ choose_integer (HtEncoding *encoding, gboolean is_constant)
   gboolean with_sign = ht_encoding_is_symmetric (encoding) && !ht_encoding_is_unsigned (encoding);
   guint bits = ht_encoding_get_bits (encoding);
 
-  /* Constants are packed; few runtimes run on activations of four bits, and the type does not make a grid smaller. */
-  if (is_constant ? bits <= 4 : bits == 4)
+  /* Few runtimes have kernels for activations of four bits, and some fail on them: only constants are packed. */
+  if (is_constant && bits <= 4)
     return with_sign ? HT_DATA_TYPE_INT4 : HT_DATA_TYPE_UINT4;
   if (bits <= 8)
     return with_sign ? HT_DATA_TYPE_INT8 : HT_DATA_TYPE_UINT8;

@@ -459,9 +459,9 @@ ht_simulation_to_qdq (HtSimulation *self, GError **error)
  * (left in floating point where those cannot hold them). float16 and bfloat16 are two Cast. Names of inputs and outputs
  * stay.
  *
- * Constants of 2 to 4 bits are stored in 4, up to 8 in 8, up to 16 in 16, beyond that in 32. Activations have 4, 8 or
- * 16; a grid that has fewer codes than its type (3 bits, 6 bits, strict symmetric) has a Clip before it; more than 16
- * bits are refused.
+ * Constants of 2 to 4 bits are stored in 4, up to 8 in 8, up to 16 in 16, beyond that in 32. Activations have 8 or 16;
+ * a grid that has fewer codes than its type (4 bits, 6 bits, strict symmetric) has a Clip before it; more than 16 bits
+ * are refused.
  *
  * The opset is raised where it is lower: to 10, to 13 for grids per channel and bfloat16, to 19 for the floating-point
  * formats of 8 bits, to 21 for integers of other than 8 bits and for blocks.

@@ -116,7 +116,7 @@ const Case cases[] = {
   { { { "bits", "20" } }, {}, 13, HT_DATA_TYPE_INT32 },
   { { { "bits", "31" }, { "symmetric", "false" } }, {}, 13, HT_DATA_TYPE_INT32 },
   { {}, { { "symmetric", "true" }, { "strict", "true" } }, 13, HT_DATA_TYPE_INT8 },
-  { {}, { { "bits", "4" } }, 21, HT_DATA_TYPE_INT8 },
+  { {}, { { "bits", "4" } }, 13, HT_DATA_TYPE_INT8 },
   { {}, { { "bits", "3" }, { "symmetric", "true" } }, 13, HT_DATA_TYPE_INT8 },
   { { { "bits", "4" }, { "granularity", "block" }, { "block-size", "5" } }, {}, 21, HT_DATA_TYPE_INT4 },
   { { { "symmetric", "false" }, { "granularity", "block" }, { "block-size", "4" } }, {}, 21, HT_DATA_TYPE_UINT8 },
