@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Encodings in blocks, those of LPBQ, and those of floating-point numbers.
-#include "support.h"
+#include "net.h"
 
 #include <cmath>
 #include <vector>
@@ -187,6 +187,40 @@ TEST (EncodingLpbq, TheExampleOfAimet)
   EXPECT_GERROR (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "block scale 17");
   EXPECT_EQ (ht_encoding_new_lpbq (4, 4, 0, 1, 2, &gamma, 1, zero, 4, &error), nullptr);
   EXPECT_GERROR (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "block scale 0");
+}
+
+// Two channels of a Gemm that AIMET 2.42 quantized (set_lpbq_for_params, 4 bits, blocks of 4).
+TEST (EncodingLpbq, AgreesWithAimet)
+{
+  g_autoptr (GError) error = nullptr;
+  g_autoptr (HtQuantizationConfig) config = ht_quantization_config_new ();
+  for (auto [key, value] : { std::pair{ "bits", "4" }, { "granularity", "lpbq" }, { "block-size", "4" } })
+    ASSERT_TRUE (ht_object_set_param_string (G_OBJECT (ht_quantization_config_get_weights (config)), key, value, &error));
+  quant::Net net;
+  net.input ("x", { 1, 16 })
+      .values_of ("w", { 2, 16 },
+                  { 0.0681860447f, -0.0716431439f, 0.347314179f,  0.0568894595f, -0.539125025f, 0.363927752f,
+                    1.31241238f,   0.953190684f,   -0.593118012f, -1.06651521f,  -0.525304556f, 0.0348301195f,
+                    -3.89097381f,  -0.366151124f,  -2.08505058f,  -1.22546041f,  0.20140852f,   -0.158308566f,
+                    0.96946615f,   0.808378398f,   0.471764743f,  -1.64132631f,  0.0387547724f, 0.509256661f,
+                    1.57745194f,   -0.970872521f,  2.86279416f,   -2.07469726f,  -0.627367973f, 0.886765778f,
+                    0.0465215296f, 1.8989929f });
+  net.set (net.node ("Gemm", { "x", "w" }, { "y" }), "transB", 1);
+  net.output ("y");
+  g_autoptr (HtSimulation) simulation = quant::simulate (net, config);
+  ASSERT_TRUE (ht_simulation_calibrate_weights (simulation, &error)) << error->message;
+  HtEncoding *encoding = ht_simulation_get_encoding (simulation, "w");
+  gsize n_channels, n_grids;
+  const double *channel_scales = ht_encoding_get_channel_scales (encoding, &n_channels);
+  const guint *block_scales = ht_encoding_get_block_scales (encoding, &n_grids);
+  const double expected_scales[] = { 0.030398232862353325, 0.025560662150382996 };
+  const guint expected[] = { 2, 6, 4, 16, 5, 8, 16, 11 };
+  ASSERT_EQ (n_channels, 2u);
+  ASSERT_EQ (n_grids, 8u);
+  for (gsize i = 0; i < 2; i++)
+    EXPECT_NEAR (channel_scales[i] / expected_scales[i], 1, 1e-6);
+  for (gsize i = 0; i < 8; i++)
+    EXPECT_EQ (block_scales[i], expected[i]);
 }
 
 TEST (EncodingFloat, RoundsAsACastDoes)
