@@ -13,7 +13,8 @@ refuse (const HtOpsetStep *step, GError **error, const char *why)
   g_autofree char *where = ht_node_describe (step->node);
 
   g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED,
-               "raising the opset from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ": found %s with %s, which later opsets "
+               "raising the opset from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT
+               ": found %s with %s, which later opsets "
                "cannot express",
                step->source, step->target, where, why);
   return FALSE;
@@ -118,7 +119,8 @@ ht_rewrite_dropout (const HtOpsetStep *step, GError **error)
 gboolean
 ht_rewrite_dropout_mask (const HtOpsetStep *step, GError **error)
 {
-  if (ht_node_get_n_outputs (step->node) > 1 && ht_graph_count_uses (step->graph, ht_node_get_output (step->node, 1)) > 0)
+  if (ht_node_get_n_outputs (step->node) > 1
+      && ht_graph_count_uses (step->graph, ht_node_get_output (step->node, 1)) > 0)
     return refuse (step, error, "a mask of another type");
   return TRUE;
 }
@@ -185,7 +187,7 @@ ht_rewrite_softmax (const HtOpsetStep *step, GError **error)
   g_autofree char *output = g_strdup (ht_node_get_output (step->node, 0));
   g_autofree char *flat = NULL, *result = NULL, *dims = NULL;
 
-  if (axis == -1 || (shape && axis == (gint64) ht_shape_get_n_dims (shape) - 1))
+  if (axis == -1 || (shape && axis == (gint64)ht_shape_get_n_dims (shape) - 1))
     {
       ht_graph_set_int (step->graph, step->node, "axis", -1);
       return TRUE;
@@ -246,6 +248,34 @@ ht_rewrite_resize (const HtOpsetStep *step, GError **error)
   g_autofree char *scales = g_strdup (ht_node_get_input (step->node, 1));
 
   return turn_into_resize_11 (step, scales, error);
+}
+
+gboolean
+ht_rewrite_resize_mode (const HtOpsetStep *step, GError **error)
+{
+  const char *mode = ht_node_get_string (step->node, "coordinate_transformation_mode", "half_pixel");
+
+  return strcmp (mode, "tf_half_pixel_for_nn") != 0
+         || refuse (step, error, "coordinate_transformation_mode 'tf_half_pixel_for_nn'");
+}
+
+/* Version 16 moved the default by half a pixel. */
+gboolean
+ht_rewrite_roi_align (const HtOpsetStep *step, GError **error)
+{
+  ht_graph_set_string (step->graph, step->node, "coordinate_transformation_mode", "output_half_pixel");
+  return TRUE;
+}
+
+/* Version 20 is for any number of axes, and renamed what was for two. */
+gboolean
+ht_rewrite_grid_sample (const HtOpsetStep *step, GError **error)
+{
+  const char *mode = ht_node_get_string (step->node, "mode", "bilinear");
+
+  if (strcmp (mode, "nearest") != 0)
+    ht_graph_set_string (step->graph, step->node, "mode", strcmp (mode, "bicubic") == 0 ? "cubic" : "linear");
+  return TRUE;
 }
 
 gboolean

@@ -67,6 +67,32 @@ TEST (OpsetUpgrade, SoftmaxOverSeveralDimensions)
   expect_kept (plain, { 2, 3, 4 }, 13);
 }
 
+TEST (OpsetUpgrade, HardmaxOverSeveralDimensions)
+{
+  for (gint64 axis : { 1, 2 })
+    {
+      Net net (11);
+      net.input ("x", { 2, 3, 4 });
+      net.set (net.node ("Hardmax", { "x" }, { "y" }), "axis", axis);
+      net.output ("y");
+      expect_kept (net, { 2, 3, 4 }, 13);
+    }
+}
+
+TEST (OpsetUpgrade, GridSampleRenamesItsModes)
+{
+  for (const char *mode : { "", "bilinear", "bicubic", "nearest" })
+    {
+      Net net (16);
+      net.input ("x", { 1, 2, 5, 4 }).weight ("grid", { 1, 3, 3, 2 });
+      HtNode *node = net.node ("GridSample", { "x", "grid" }, { "y" });
+      if (mode[0])
+        ht_graph_set_string (net.graph (), node, "mode", mode);
+      net.output ("y");
+      expect_kept (net, { 1, 2, 5, 4 }, 21);
+    }
+}
+
 TEST (OpsetUpgrade, ClipAndPadTakeTheirNumbersAsInputs)
 {
   Net net (8);
@@ -141,10 +167,10 @@ TEST (OpsetUpgrade, RefusesWhatItCannotRewrite)
   g_autoptr (GError) error = nullptr;
   Net unknown (9);
   unknown.input ("x", { 2 });
-  unknown.node ("MaxUnpool", { "x" }, { "y" });
+  unknown.node ("DFT", { "x" }, { "y" });
   unknown.output ("y");
   EXPECT_FALSE (ht_graph_upgrade_opset (unknown.graph (), 13, &error));
-  EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, "MaxUnpool");
+  EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, "DFT");
   EXPECT_EQ (ht_graph_get_opset (unknown.graph (), ""), 9);
   EXPECT_TRUE (ht_graph_upgrade_opset (unknown.graph (), 9, &error));
 
@@ -160,4 +186,17 @@ TEST (OpsetUpgrade, RefusesWhatItCannotRewrite)
   other.node ("Anything", { "x" }, { "y" }, "com.example");
   other.output ("y");
   EXPECT_TRUE (ht_graph_upgrade_opset (other.graph (), 13, &error));
+}
+
+TEST (OpsetUpgrade, RefusesAModeThatLaterVersionsHaveNot)
+{
+  g_autoptr (GError) error = nullptr;
+  Net net (11);
+  net.input ("x", { 1, 1, 4, 4 }).values_of ("roi", { 0 }, {}).values_of ("scales", { 4 }, { 1, 1, 2, 2 });
+  HtNode *node = net.node ("Resize", { "x", "roi", "scales" }, { "y" });
+  ht_graph_set_string (net.graph (), node, "coordinate_transformation_mode", "tf_half_pixel_for_nn");
+  net.output ("y");
+  EXPECT_TRUE (ht_graph_upgrade_opset (net.graph (), 12, &error));
+  EXPECT_FALSE (ht_graph_upgrade_opset (net.graph (), 13, &error));
+  EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, "tf_half_pixel_for_nn");
 }

@@ -3,6 +3,10 @@
 // and the types and opsets are those that ONNX has.
 #include "net.h"
 
+extern "C" {
+#include "onnx/writer.h"
+}
+
 #include <cmath>
 
 using namespace quant;
@@ -331,4 +335,43 @@ TEST (QdqFormats, BlocksThatHoldAChannelAreNone)
   EXPECT_EQ (ht_encoding_get_block_axis (ht_simulation_get_encoding (simulation, "v")), 1);
   EXPECT_NE (skipped (simulation).find ("weight 'w'"), std::string::npos);
   EXPECT_EQ (skipped (simulation).find ("weight 'v'"), std::string::npos);
+}
+
+// Above 2 GiB weights lie in a second file; here from the first byte on.
+TEST (QdqFormats, PackedWeightsMayLieInASecondFile)
+{
+  g_autoptr (GError) error = nullptr;
+  support::TemporaryFolder folder;
+  g_autoptr (HtQuantizationConfig) config = configure ({ { "bits", "4" }, { "granularity", "tensor" } }, {});
+  Net net;
+  // An odd number of elements: the last byte holds one.
+  net.input ("x", { 1, 101 }).weight ("m", { 101, 111 });
+  net.node ("MatMul", { "x", "m" }, { "y" });
+  net.output ("y");
+  g_autoptr (HtSimulation) simulation = simulate (net, config);
+  calibrate (simulation);
+  g_autoptr (HtGraph) graph = ht_simulation_to_qdq (simulation, &error);
+  ASSERT_NO_GERROR (error);
+  std::string path = folder / "q.onnx", data = path + ".data";
+  ASSERT_TRUE (ht_onnx_save (graph, path.c_str (), 1, &error)) << error->message;
+  g_autofree char *bytes = nullptr;
+  gsize size = 0;
+  ASSERT_TRUE (g_file_get_contents (data.c_str (), &bytes, &size, nullptr));
+  EXPECT_GE (size, (101u * 111 + 1) / 2);
+  EXPECT_LT (size, 2u * 101 * 111);
+  g_autoptr (HtGraph) loaded = ht_graph_load (path.c_str (), &error);
+  ASSERT_NO_GERROR (error);
+  HtNode *node = producer (loaded, "m", "DequantizeLinear");
+  HtTensor *codes = ht_graph_get_initializer (loaded, ht_node_get_input (node, 0));
+  ASSERT_NE (codes, nullptr);
+  EXPECT_EQ (ht_tensor_get_data_type (codes), HT_DATA_TYPE_INT4);
+  EXPECT_TRUE (ht_tensor_equal (
+      codes, ht_graph_get_initializer (graph, ht_node_get_input (producer (graph, "m", "DequantizeLinear"), 0))));
+  g_autoptr (HtExecutor) before = ht_executor_new (graph, &error), after = ht_executor_new (loaded, &error);
+  ASSERT_NO_GERROR (error);
+  std::vector<float> values (101);
+  for (int i = 0; i < 101; i++)
+    values[(size_t)i] = std::sin ((float)i);
+  g_autoptr (HtTensor) x = tensor_of (values, { 1, 101 });
+  EXPECT_EQ (run (after, "x", x), run (before, "x", x));
 }
