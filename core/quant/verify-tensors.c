@@ -18,8 +18,9 @@
  */
 G_DEFINE_BOXED_TYPE (HtVerifiedTensor, ht_verified_tensor, ht_verified_tensor_ref, ht_verified_tensor_unref)
 
-/* Rounding a sum of another order may give the neighbour on the grid. */
-#define MAX_STEPS 1.001
+/* Rounding a sum of another order may give the neighbour on the grid. Values are float32: at the ends of 16 bits they
+ * are multiples of a step to a hundredth only. */
+#define MAX_STEPS 1.01
 /* Constants are computed by one multiplication on both sides. */
 #define MAX_CONSTANT_STEPS 0.01
 /* Scales are float32 on both sides. */

@@ -167,6 +167,23 @@ TEST_P (Verify, TakesOtherSamples)
   EXPECT_HAS (result.out, "5 samples");
 }
 
+// A step of 16 bits is near what float32 can tell apart.
+TEST_P (Verify, AllowsOneStepOfSixteenBits)
+{
+  const std::string text
+      = std::string ("{recipe: \"1.0\", name: demo, model: ") + demo ("model.onnx")
+        + ", data: {preprocess: {layout: NHWC, scale: 0.00784313725490196, mean: [1.0]}, calibration: "
+          "{path: "
+        + demo ("calibration.npy")
+        + ", samples: 32}}, quantization: {activations: {bits: 16}}, pipeline: [batchnorm-folding]}";
+  support::TemporaryFolder work;
+  command::write_all (work / "wide.yaml", text);
+  auto made = run ({ "run", work / "wide.yaml", "-o", out () });
+  ASSERT_EQ (made.code, 0) << made.err;
+  auto result = verify ({ "-n", "16" });
+  EXPECT_EQ (result.code, 0) << result.out << result.err;
+}
+
 INSTANTIATE_TEST_SUITE_P (Runtimes, Verify, testing::Values ("own", "onnxruntime"),
                           [] (const auto &info) { return std::string (info.param); });
 
