@@ -18,6 +18,7 @@ typedef enum
   HT_PARAM_KIND_LIST_INTEGER, /* variant 'ai' */
   HT_PARAM_KIND_LIST_NUMBER,  /* variant 'ad' */
   HT_PARAM_KIND_LIST_TEXT,    /* variant 'as' */
+  HT_PARAM_KIND_FAMILY,       /* an object, see param-family.h */
 } HtParamKind;
 
 /* The pspec behind an override of a parent's property. */
@@ -30,6 +31,7 @@ char *ht_param_spec_describe_range (GParamSpec *pspec, gboolean exact);
 
 /* The shortest text that reads back as the same number. */
 char *ht_param_format_double (double value);
+char *ht_param_describe_text (const char *text);
 /* A value as the user may have written it, cut where it is long. */
 char *ht_param_describe_json (JsonNode *node);
 /* NULL: an enumeration value without a name, or a number that JSON cannot hold. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Properties to recipe values. */
+#include "base/param-family.h"
 #include "base/param-private.h"
 
 #include <halftone/error.h>
@@ -118,6 +119,8 @@ ht_param_value_to_json (GParamSpec *pspec, const GValue *value)
     case HT_PARAM_KIND_LIST_NUMBER:
     case HT_PARAM_KIND_LIST_TEXT:
       return list_to_json (kind, value);
+    case HT_PARAM_KIND_FAMILY:
+      return ht_param_family_to_json (ht_param_family_get (pspec), g_value_get_object (value));
     case HT_PARAM_KIND_UNSUPPORTED:
     default:
       return NULL;

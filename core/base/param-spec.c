@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a GParamSpec says of a hyper-parameter, in words. */
+#include "base/param-family.h"
 #include "base/param-private.h"
 
 #include <halftone/error.h>
@@ -82,6 +83,8 @@ ht_param_spec_get_kind (GParamSpec *pspec)
       if (g_variant_type_equal (type, G_VARIANT_TYPE ("as")))
         return HT_PARAM_KIND_LIST_TEXT;
     }
+  if (ht_param_family_get (pspec) != NULL)
+    return HT_PARAM_KIND_FAMILY;
   return HT_PARAM_KIND_UNSUPPORTED;
 }
 
@@ -178,7 +181,13 @@ ht_param_spec_list_nicks (GParamSpec *pspec)
   GString *text = g_string_new (NULL);
 
   pspec = ht_param_spec_resolve (pspec);
-  if (G_IS_PARAM_SPEC_ENUM (pspec))
+  if (ht_param_family_get (pspec) != NULL)
+    {
+      g_auto (GStrv) names = ht_param_family_get (pspec)->list ();
+      for (gsize i = 0; names[i] != NULL; i++)
+        g_string_append_printf (text, "%s%s", i > 0 ? ", " : "", names[i]);
+    }
+  else if (G_IS_PARAM_SPEC_ENUM (pspec))
     {
       GEnumClass *klass = G_PARAM_SPEC_ENUM (pspec)->enum_class;
       for (guint i = 0; i < klass->n_values; i++)
@@ -223,6 +232,7 @@ ht_param_spec_describe_type (GParamSpec *pspec)
     case HT_PARAM_KIND_TEXT:
       return g_strdup ("text");
     case HT_PARAM_KIND_ENUM:
+    case HT_PARAM_KIND_FAMILY:
       nicks = ht_param_spec_list_nicks (pspec);
       return g_strconcat ("one of ", nicks, NULL);
     case HT_PARAM_KIND_FLAGS:
@@ -257,7 +267,7 @@ ht_param_spec_describe_default (GParamSpec *pspec)
   g_autoptr (JsonNode) node = ht_param_value_to_json (pspec, g_param_spec_get_default_value (pspec));
   if (node == NULL || JSON_NODE_HOLDS_NULL (node))
     return g_strdup ("none");
-  if (ht_param_spec_get_kind (pspec) == HT_PARAM_KIND_ENUM)
+  if (ht_param_spec_get_kind (pspec) == HT_PARAM_KIND_ENUM || ht_param_spec_get_kind (pspec) == HT_PARAM_KIND_FAMILY)
     return g_strdup (json_node_get_string (node));
   if (ht_param_spec_get_kind (pspec) == HT_PARAM_KIND_NUMBER)
     return ht_param_format_double (json_node_get_double (node));

@@ -2,6 +2,7 @@
 /* Recipe values to properties and back. GObject itself narrows and clamps without a word: 4294967301 becomes 5 in an
  * int property, 7.9 becomes 7, 7 becomes TRUE. So the exact value is checked here, against the range that the
  * GParamSpec gives, before anything is stored. */
+#include "base/param-family.h"
 #include "base/param-private.h"
 
 #include <halftone/error.h>
@@ -22,8 +23,8 @@ typedef struct
   gint item; /* of a list; -1: the whole value */
 } Target;
 
-static char *
-describe_text (const char *text)
+char *
+ht_param_describe_text (const char *text)
 {
   if (!g_utf8_validate (text, -1, NULL))
     return g_strdup ("text that is not UTF-8");
@@ -70,7 +71,7 @@ ht_param_describe_json (JsonNode *node)
   if (json_node_get_value_type (node) == G_TYPE_BOOLEAN)
     return g_strdup (json_node_get_boolean (node) ? "true" : "false");
   if (json_node_get_value_type (node) == G_TYPE_STRING)
-    return describe_text (json_node_get_string (node));
+    return ht_param_describe_text (json_node_get_string (node));
   g_autofree char *number = ht_param_format_double (json_node_get_double (node));
   gboolean looks_integer = strspn (number, "+-0123456789") == strlen (number);
   return g_strconcat (number, looks_integer ? ".0" : NULL, NULL);
@@ -364,6 +365,18 @@ set_list (const Target *target, HtParamKind kind, JsonNode *node, GValue *value,
 }
 
 static gboolean
+set_member (const Target *target, JsonNode *node, GValue *value, GError **error)
+{
+  GObject *object = ht_param_family_from_json (ht_param_family_get (target->pspec), node, error);
+
+  if (object == NULL)
+    g_prefix_error (error, "'%s' ", target->name);
+  else
+    g_value_take_object (value, object);
+  return object != NULL;
+}
+
+static gboolean
 convert (const Target *target, JsonNode *node, GValue *value, GError **error)
 {
   HtParamKind kind = ht_param_spec_get_kind (target->pspec);
@@ -390,6 +403,8 @@ convert (const Target *target, JsonNode *node, GValue *value, GError **error)
     case HT_PARAM_KIND_LIST_NUMBER:
     case HT_PARAM_KIND_LIST_TEXT:
       return set_list (target, kind, node, value, error);
+    case HT_PARAM_KIND_FAMILY:
+      return set_member (target, node, value, error);
     case HT_PARAM_KIND_UNSUPPORTED:
     default:
       g_set_error (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_WRONG_TYPE,
@@ -416,7 +431,7 @@ find_or_fail (GObject *object, const char *name, GError **error)
   g_ptr_array_add (names, NULL);
   g_autofree char *known = g_strjoinv (", ", (char **)names->pdata);
   const char *suggestion = ht_suggest (name, (const char *const *)names->pdata);
-  g_autofree char *shown = describe_text (name);
+  g_autofree char *shown = ht_param_describe_text (name);
   if (suggestion != NULL)
     g_set_error (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_UNKNOWN_KEY, "there is no parameter %s; did you mean '%s'?",
                  shown, suggestion);
@@ -435,8 +450,9 @@ find_or_fail (GObject *object, const char *name, GError **error)
  *
  * Sets a parameter. Nothing is converted in silence: an integer parameter takes integers only (not 7.0), a number takes
  * integers too, a switch takes true and false only, an enumeration takes its nicks, flags a list of nicks without
- * repetition. Fails with %HT_RECIPE_ERROR_UNKNOWN_KEY, %HT_RECIPE_ERROR_WRONG_TYPE, %HT_RECIPE_ERROR_OUT_OF_RANGE,
- * %HT_RECIPE_ERROR_UNKNOWN_VALUE or %HT_RECIPE_ERROR_DUPLICATE_KEY and then leaves @object as it was.
+ * repetition, an object the name of its type or `{name: {parameter: value}}`. Fails with %HT_RECIPE_ERROR_UNKNOWN_KEY,
+ * %HT_RECIPE_ERROR_WRONG_TYPE, %HT_RECIPE_ERROR_OUT_OF_RANGE, %HT_RECIPE_ERROR_UNKNOWN_VALUE or
+ * %HT_RECIPE_ERROR_DUPLICATE_KEY and then leaves @object as it was.
  *
  * Returns: whether it was set
  */
@@ -472,7 +488,7 @@ parse_integer (const Target *target, const char *text, GError **error)
 
   if (digits[0] == '\0' || strspn (digits, "0123456789") != strlen (digits))
     {
-      g_autofree char *found = describe_text (text);
+      g_autofree char *found = ht_param_describe_text (text);
       refuse_words (target, HT_RECIPE_ERROR_WRONG_TYPE, found, NULL, error);
       return NULL;
     }
@@ -500,7 +516,7 @@ parse_number (const Target *target, const char *text, GError **error)
     number = g_ascii_strtod (text, &end);
   if (!plain || end == text || *end != '\0')
     {
-      g_autofree char *found = describe_text (text);
+      g_autofree char *found = ht_param_describe_text (text);
       refuse_words (target, HT_RECIPE_ERROR_WRONG_TYPE, found, NULL, error);
       return NULL;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pass/condition-private.h"
 
+#include "base/param-family.h"
 #include "base/param-private.h"
 
 #include <halftone/error.h>
@@ -74,9 +75,11 @@ check_comparison (const HtCondition *self, const HtConditionNode *node, const Ht
     case HT_PARAM_KIND_NUMBER:
       return (literal_is_number || refuse (self, node, "a number", error)) && check_unit (self, node, pspec, error);
     case HT_PARAM_KIND_ENUM:
+    case HT_PARAM_KIND_FAMILY:
       if (node->bare || ordering || node->literal.kind != HT_CONDITION_TEXT)
         return refuse (self, node, "a word", error);
-      return check_nick (self, node, pspec, error);
+      /* A family may grow yet: its word may come from a plugin that is loaded later. */
+      return ht_param_spec_get_kind (pspec) == HT_PARAM_KIND_FAMILY || check_nick (self, node, pspec, error);
     case HT_PARAM_KIND_TEXT:
       return (!node->bare && !ordering && !literal_is_number) || refuse (self, node, "text", error);
     default:
@@ -119,7 +122,9 @@ compare_number (double a, const HtConditionLiteral *literal)
 static gint
 compare (GParamSpec *pspec, const GValue *value, const HtConditionLiteral *literal)
 {
+  const HtParamFamily *family;
   GEnumValue *enum_value;
+  GObject *object;
 
   switch (ht_param_spec_get_kind (pspec))
     {
@@ -139,6 +144,13 @@ compare (GParamSpec *pspec, const GValue *value, const HtConditionLiteral *liter
       enum_value
           = g_enum_get_value (G_PARAM_SPEC_ENUM (ht_param_spec_resolve (pspec))->enum_class, g_value_get_enum (value));
       return enum_value != NULL && g_str_equal (enum_value->value_nick, literal->text) ? 0 : 1;
+    case HT_PARAM_KIND_FAMILY:
+      family = ht_param_family_get (pspec);
+      object = g_value_get_object (value);
+      return g_strcmp0 (object != NULL ? family->get_name (G_OBJECT_TYPE (object)) : family->fallback, literal->text)
+                     == 0
+                 ? 0
+                 : 1;
     default:
       return g_strcmp0 (g_value_get_string (value), literal->text) == 0 ? 0 : 1;
     }

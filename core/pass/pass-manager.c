@@ -187,7 +187,7 @@ take_report (HtPassManager *self, guint step, HtPassContext *context, double sec
   JsonNode *node = json_node_new (JSON_NODE_OBJECT);
 
   json_object_set_string_member (report, "id", plan_step->id);
-  json_object_set_string_member (report, "pass", plan_step->meta->id);
+  json_object_set_string_member (report, "pass", plan_step->meta->info.id);
   if (plan_step->meta->version != NULL)
     json_object_set_string_member (report, "version", plan_step->meta->version);
   else

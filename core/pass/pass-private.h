@@ -2,6 +2,7 @@
 /* What a technique's class says of itself. */
 #pragma once
 
+#include "base/class-info.h"
 #include "pass/condition.h"
 
 #include <halftone/pass.h>
@@ -19,10 +20,7 @@ typedef struct
 
 typedef struct
 {
-  char *id;
-  char *summary;
-  char *description;
-  GPtrArray *references; /* %NULL-terminated */
+  HtClassInfo info;
   HtPassReads reads;
   GPtrArray *rules; /* HtPassRule */
   char *version;    /* of the plugin it came from */
@@ -47,5 +45,3 @@ const char *ht_rule_kind_get_words (HtRuleKind kind);
 
 /* Everything that can be wrong with a technique's class, in one error. */
 gboolean ht_pass_type_lint (GType type, GError **error);
-/* "a", "ab-c2" */
-gboolean ht_is_word (const char *text);

@@ -31,8 +31,7 @@ ht_pass_class_base_init (gpointer klass)
 {
   HtPassMeta *meta = g_new0 (HtPassMeta, 1);
 
-  meta->references = g_ptr_array_new_with_free_func (g_free);
-  g_ptr_array_add (meta->references, NULL);
+  ht_class_info_init (&meta->info);
   meta->rules = g_ptr_array_new_with_free_func (rule_free);
   g_type_set_qdata (G_TYPE_FROM_CLASS (klass), meta_quark (), meta);
 }
@@ -43,11 +42,8 @@ ht_pass_class_base_finalize (gpointer klass)
   HtPassMeta *meta = ht_pass_class_get_meta (klass);
 
   g_type_set_qdata (G_TYPE_FROM_CLASS (klass), meta_quark (), NULL);
-  g_free (meta->id);
-  g_free (meta->summary);
-  g_free (meta->description);
+  ht_class_info_clear (&meta->info);
   g_free (meta->version);
-  g_ptr_array_unref (meta->references);
   g_ptr_array_unref (meta->rules);
   g_free (meta);
 }
@@ -94,14 +90,7 @@ void
 ht_pass_class_set_info (HtPassClass *klass, const char *id, const char *summary, const char *description)
 {
   g_return_if_fail (HT_IS_PASS_CLASS (klass));
-
-  HtPassMeta *meta = ht_pass_class_get_meta (klass);
-  g_free (meta->id);
-  g_free (meta->summary);
-  g_free (meta->description);
-  meta->id = g_strdup (id);
-  meta->summary = g_strdup (summary);
-  meta->description = g_strdup (description);
+  ht_class_info_set (&ht_pass_class_get_meta (klass)->info, id, summary, description);
 }
 
 /**
@@ -116,9 +105,7 @@ ht_pass_class_add_reference (HtPassClass *klass, const char *reference)
 {
   g_return_if_fail (HT_IS_PASS_CLASS (klass));
   g_return_if_fail (reference != NULL);
-
-  HtPassMeta *meta = ht_pass_class_get_meta (klass);
-  g_ptr_array_insert (meta->references, (gint)meta->references->len - 1, g_strdup (reference));
+  ht_class_info_add_reference (&ht_pass_class_get_meta (klass)->info, reference);
 }
 
 /**
@@ -179,7 +166,7 @@ const char *
 ht_pass_class_get_id (HtPassClass *klass)
 {
   g_return_val_if_fail (HT_IS_PASS_CLASS (klass), NULL);
-  return ht_pass_class_get_meta (klass)->id;
+  return ht_pass_class_get_meta (klass)->info.id;
 }
 
 /**
@@ -194,7 +181,7 @@ const char *
 ht_pass_class_get_summary (HtPassClass *klass)
 {
   g_return_val_if_fail (HT_IS_PASS_CLASS (klass), NULL);
-  return ht_pass_class_get_meta (klass)->summary;
+  return ht_pass_class_get_meta (klass)->info.summary;
 }
 
 /**
@@ -209,7 +196,7 @@ const char *
 ht_pass_class_get_description (HtPassClass *klass)
 {
   g_return_val_if_fail (HT_IS_PASS_CLASS (klass), NULL);
-  return ht_pass_class_get_meta (klass)->description;
+  return ht_pass_class_get_meta (klass)->info.description;
 }
 
 /**
@@ -224,7 +211,7 @@ const char *const *
 ht_pass_class_get_references (HtPassClass *klass)
 {
   g_return_val_if_fail (HT_IS_PASS_CLASS (klass), NULL);
-  return (const char *const *)ht_pass_class_get_meta (klass)->references->pdata;
+  return (const char *const *)ht_pass_class_get_meta (klass)->info.references->pdata;
 }
 
 /**

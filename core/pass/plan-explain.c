@@ -100,7 +100,7 @@ ht_plan_explain_step (HtPlan *self, guint step)
   g_autofree char *facts_after = list_facts (plan_step->facts, before);
   GPtrArray *lines = g_ptr_array_new ();
 
-  g_ptr_array_add (lines, g_strdup_printf ("%s: %s", title, plan_step->meta->summary));
+  g_ptr_array_add (lines, g_strdup_printf ("%s: %s", title, plan_step->meta->info.summary));
   for (guint i = 0; i < plan_step->meta->rules->len; i++)
     if (plan_step->applies[i] != HT_FACT_FALSE)
       g_ptr_array_add (lines, explain_rule (self, before, ht_plan_step_get_rule (plan_step, i), plan_step->applies[i]));

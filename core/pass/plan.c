@@ -343,7 +343,7 @@ char *
 ht_plan_describe_step (HtPlan *self, guint index)
 {
   HtPlanStep *step = ht_plan_get_step (self, index);
-  const char *id = step->meta->id != NULL ? step->meta->id : G_OBJECT_TYPE_NAME (step->pass);
+  const char *id = step->meta->info.id != NULL ? step->meta->info.id : G_OBJECT_TYPE_NAME (step->pass);
 
   if (g_str_equal (step->id, id))
     return g_strdup_printf ("step '%s'", step->id);

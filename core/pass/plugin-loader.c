@@ -392,8 +392,8 @@ check_types (HtPlugin *self)
           HtPassMeta *meta = ht_pass_class_get_meta (klass);
           g_free (meta->version);
           meta->version = g_strdup (self->version);
-          if (ht_is_word (meta->id))
-            g_ptr_array_insert (self->ids, (gint)self->ids->len - 1, g_strdup (meta->id));
+          if (ht_is_word (meta->info.id))
+            g_ptr_array_insert (self->ids, (gint)self->ids->len - 1, g_strdup (meta->info.id));
         }
       if (!valid)
         g_string_append_printf (problems, "%s%s", problems->len > 0 ? "; " : "", error->message);

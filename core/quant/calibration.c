@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Computes encodings: of constants from their values, of activations from their range over a data set. */
+/* Computes encodings: of constants from their values, of activations from their values over a data set. */
 #include "quant/bias-grid.h"
+#include "quant/calibrator-private.h"
+#include "quant/grid-values.h"
 #include "quant/simulation-private.h"
-
-#include "kernels/min-max.h"
 
 #include <halftone/error.h>
 
@@ -16,39 +16,6 @@ encoding_for (HtQuantizer *quantizer, const HtGridForm *form, const double *mini
   if (!encoding)
     g_prefix_error (error, "calibrating tensor '%s': ", ht_quantizer_get_tensor (quantizer));
   return encoding;
-}
-
-typedef struct
-{
-  const float *values;
-  HtKernelRange *ranges;
-} BlockRanges;
-
-static void
-widen_range (gsize start, gsize n, gsize grid, gpointer user_data)
-{
-  BlockRanges *work = user_data;
-  HtKernelRange found = ht_kernel_min_max (work->values + start, n), *range = &work->ranges[grid];
-
-  range->minimum = MIN (range->minimum, found.minimum);
-  range->maximum = MAX (range->maximum, found.maximum);
-  range->n_not_finite += found.n_not_finite;
-}
-
-static void
-find_ranges (const HtKernelBlocks *blocks, gboolean in_blocks, const float *values, HtKernelRange *ranges)
-{
-  BlockRanges work = { values, ranges };
-
-  if (!in_blocks)
-    {
-      ht_kernel_min_max_channels (values, blocks->outer, blocks->first, blocks->middle * blocks->second * blocks->inner,
-                                  ranges);
-      return;
-    }
-  for (gsize i = 0; i < ht_kernel_blocks_count (blocks); i++)
-    ranges[i] = (HtKernelRange){ G_MAXFLOAT, -G_MAXFLOAT, 0 };
-  ht_kernel_blocks_foreach (blocks, widen_range, &work);
 }
 
 /* The format has no scale that could shrink what is beyond its ends. */
@@ -69,18 +36,44 @@ check_largest (HtQuantizer *quantizer, const HtGridForm *form, double minimum, d
   return FALSE;
 }
 
+/* Floating-point numbers are fitted by their largest magnitude, whatever the calibrator. */
+static HtCalibrator *
+make_calibrator (HtQuantizer *quantizer)
+{
+  HtQuantizerSettings *settings = ht_quantizer_get_settings (quantizer);
+
+  if (ht_quantizer_settings_get_format (settings) != HT_NUMBER_FORMAT_INT)
+    return ht_calibrator_new (HT_CALIBRATOR_DEFAULT, NULL);
+  return ht_calibrator_copy (ht_quantizer_settings_get_calibrator (settings));
+}
+
+static gboolean
+calibrate_grids (HtQuantizer *quantizer, const HtGridValues *values, double *minima, double *maxima, GError **error)
+{
+  g_autoptr (HtCalibrator) calibrator = make_calibrator (quantizer);
+  GError *local = NULL;
+
+  if (ht_grid_values_calibrate (values, calibrator, ht_quantizer_get_settings (quantizer), minima, maxima, &local))
+    return TRUE;
+  g_set_error (error, local->domain, local->code, "calibrating the constant '%s' (%s): %s%s",
+               ht_quantizer_get_tensor (quantizer), ht_quantizer_get_reason (quantizer), local->message,
+               g_error_matches (local, HT_ERROR, HT_ERROR_NUMERIC) ? ": repair the model" : "");
+  g_error_free (local);
+  return FALSE;
+}
+
 static HtEncoding *
 calibrate_constant (HtSimulation *self, HtQuantizer *quantizer, GError **error)
 {
   const char *tensor = ht_quantizer_get_tensor (quantizer);
   g_autoptr (HtTensor) value = ht_graph_get_constant (self->graph, tensor);
-  g_autofree HtKernelRange *ranges = NULL;
   g_autofree double *minima = NULL, *maxima = NULL;
+  HtEncoding *encoding = NULL;
+  HtGridValues values;
   HtGridForm form;
-  HtKernelBlocks blocks;
-  gsize n_grids;
   guint n_dims;
   const gint64 *dims;
+  gboolean ok;
 
   if (!value)
     {
@@ -90,33 +83,21 @@ calibrate_constant (HtSimulation *self, HtQuantizer *quantizer, GError **error)
     }
   dims = ht_tensor_get_dims (value, &n_dims);
   ht_quantizer_get_form (quantizer, self->graph, dims, n_dims, &form);
-  n_grids = ht_grid_form_count (&form);
-  if (ht_tensor_get_n_elements (value) == 0 || !ht_grid_form_cut (&form, dims, n_dims, &blocks))
+  if (ht_tensor_get_n_elements (value) == 0 || !ht_grid_values_init (&values, value, &form))
     {
       g_set_error (error, HT_ERROR, HT_ERROR_INVALID_MODEL, "calibrating the constant '%s': it has no elements",
                    tensor);
       return NULL;
     }
-  ranges = g_new (HtKernelRange, n_grids);
-  find_ranges (&blocks, form.block_axis >= 0, ht_tensor_get_data (value), ranges);
-  minima = g_new (double, n_grids);
-  maxima = g_new (double, n_grids);
-  for (gsize i = 0; i < n_grids; i++)
-    {
-      if (ranges[i].n_not_finite > 0)
-        {
-          g_set_error (error, HT_ERROR, HT_ERROR_NUMERIC,
-                       "calibrating the constant '%s' (%s): found values that are infinite or not a number; expected "
-                       "finite ones: repair the model",
-                       tensor, ht_quantizer_get_reason (quantizer));
-          return NULL;
-        }
-      minima[i] = ranges[i].minimum;
-      maxima[i] = ranges[i].maximum;
-      if (!check_largest (quantizer, &form, minima[i], maxima[i], error))
-        return NULL;
-    }
-  return encoding_for (quantizer, &form, minima, maxima, error);
+  minima = g_new (double, values.n_grids);
+  maxima = g_new (double, values.n_grids);
+  ok = calibrate_grids (quantizer, &values, minima, maxima, error);
+  for (gsize i = 0; ok && i < values.n_grids; i++)
+    ok = check_largest (quantizer, &form, minima[i], maxima[i], error);
+  if (ok)
+    encoding = encoding_for (quantizer, &form, minima, maxima, error);
+  ht_grid_values_clear (&values);
+  return encoding;
 }
 
 static GHashTable *
@@ -179,46 +160,50 @@ ht_simulation_calibrate_weights (HtSimulation *self, GError **error)
   return ht_bias_grid_fit_weights (self, error);
 }
 
-/* The ranges of activations over a data set. */
+/* What is seen of an activation over a data set. */
 typedef struct
 {
   HtQuantizer *quantizer;
-  double minimum, maximum;
-  gboolean seen;
-} Range;
+  HtCalibrator *calibrator;
+} Observed;
+
+static void
+observed_free (gpointer data)
+{
+  Observed *observed = data;
+
+  g_object_unref (observed->calibrator);
+  g_free (observed);
+}
 
 typedef struct
 {
-  GHashTable *ranges; /* tensor -> Range */
-  GError *error;      /* the first problem that a tap found */
+  GHashTable *observed; /* tensor -> Observed */
+  GError *error;        /* the first problem that a tap found */
 } Observation;
 
 static void
 observe (const char *name, HtTensor *value, gpointer user_data)
 {
   Observation *observation = user_data;
-  Range *range = g_hash_table_lookup (observation->ranges, name);
-  gsize n_elements = ht_tensor_get_n_elements (value);
-  HtKernelRange found;
+  Observed *observed = g_hash_table_lookup (observation->observed, name);
+  GError *error = NULL;
 
-  if (!range || observation->error || n_elements == 0 || ht_tensor_get_data_type (value) != HT_DATA_TYPE_FLOAT)
+  if (!observed || observation->error || ht_tensor_get_data_type (value) != HT_DATA_TYPE_FLOAT)
     return;
-  found = ht_kernel_min_max (ht_tensor_get_data (value), n_elements);
-  if (found.n_not_finite > 0)
-    {
-      g_set_error (&observation->error, HT_ERROR, HT_ERROR_NUMERIC,
-                   "calibrating tensor '%s' (%s): found %" G_GSIZE_FORMAT " values that are infinite or not a number; "
-                   "expected finite ones: look at the data and at what produces it, or leave its node out with a rule",
-                   name, ht_quantizer_get_reason (range->quantizer), found.n_not_finite);
-      return;
-    }
-  range->minimum = range->seen ? MIN (range->minimum, found.minimum) : found.minimum;
-  range->maximum = range->seen ? MAX (range->maximum, found.maximum) : found.maximum;
-  range->seen = TRUE;
+  if (ht_calibrator_observe (observed->calibrator, ht_tensor_get_data (value), ht_tensor_get_n_elements (value),
+                             &error))
+    return;
+  g_set_error (
+      &observation->error, error->domain, error->code,
+      "calibrating tensor '%s' (%s): %s: look at the data and at what produces it, or leave its node out with a "
+      "rule",
+      name, ht_quantizer_get_reason (observed->quantizer), error->message);
+  g_error_free (error);
 }
 
 static char **
-collect_taps (HtSimulation *self, GHashTable *ranges)
+collect_taps (HtSimulation *self, GHashTable *table)
 {
   g_autoptr (GStrvBuilder) taps = g_strv_builder_new ();
 
@@ -226,13 +211,14 @@ collect_taps (HtSimulation *self, GHashTable *ranges)
     {
       HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
       const char *tensor = ht_quantizer_get_tensor (quantizer);
-      Range *range;
+      Observed *observed;
 
       if (ht_quantizer_is_constant (quantizer) || ht_simulation_get_origin (self, tensor) == HT_ORIGIN_GIVEN)
         continue;
-      range = g_new0 (Range, 1);
-      range->quantizer = quantizer;
-      g_hash_table_insert (ranges, (gpointer)tensor, range);
+      observed = g_new0 (Observed, 1);
+      observed->quantizer = quantizer;
+      observed->calibrator = make_calibrator (quantizer);
+      g_hash_table_insert (table, (gpointer)tensor, observed);
       g_strv_builder_add (taps, tensor);
     }
   return g_strv_builder_end (taps);
@@ -308,28 +294,42 @@ note_infinities (HtSimulation *self, HtQuantizer *quantizer, const HtGridForm *f
                       ht_quantizer_get_tensor (quantizer), found);
 }
 
+static HtEncoding *
+finish_activation (HtSimulation *self, Observed *observed, GError **error)
+{
+  HtQuantizer *quantizer = observed->quantizer;
+  double minimum, maximum;
+  HtGridForm form;
+
+  if (!ht_calibrator_finish (observed->calibrator, ht_quantizer_get_settings (quantizer), &minimum, &maximum, error))
+    {
+      g_prefix_error (error, "calibrating tensor '%s' (%s): ", ht_quantizer_get_tensor (quantizer),
+                      ht_quantizer_get_reason (quantizer));
+      return NULL;
+    }
+  ht_quantizer_get_form (quantizer, self->graph, NULL, 0, &form);
+  note_infinities (self, quantizer, &form, MAX (-minimum, maximum));
+  return encoding_for (quantizer, &form, &minimum, &maximum, error);
+}
+
 static gboolean
-make_activation_encodings (HtSimulation *self, GHashTable *ranges, GHashTable *found, GError **error)
+make_activation_encodings (HtSimulation *self, GHashTable *table, GHashTable *found, GError **error)
 {
   for (guint i = 0; i < self->placement->quantizers->len; i++)
     {
-      HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
-      const char *tensor = ht_quantizer_get_tensor (quantizer);
-      Range *range = g_hash_table_lookup (ranges, tensor);
+      const char *tensor = ht_quantizer_get_tensor (g_ptr_array_index (self->placement->quantizers, i));
+      Observed *observed = g_hash_table_lookup (table, tensor);
       HtEncoding *encoding;
-      HtGridForm form;
 
-      if (!range)
+      if (!observed)
         continue;
-      if (!range->seen)
+      if (ht_calibrator_get_n_values (observed->calibrator) == 0)
         {
           ht_simulation_note (self, "tensor '%s': calibration saw no values of it, so it stays in floating point",
                               tensor);
           continue;
         }
-      ht_quantizer_get_form (quantizer, self->graph, NULL, 0, &form);
-      note_infinities (self, quantizer, &form, MAX (-range->minimum, range->maximum));
-      encoding = encoding_for (quantizer, &form, &range->minimum, &range->maximum, error);
+      encoding = finish_activation (self, observed, error);
       if (!encoding)
         return FALSE;
       g_hash_table_insert (found, (gpointer)tensor, encoding);
@@ -347,10 +347,11 @@ make_activation_encodings (HtSimulation *self, GHashTable *ranges, GHashTable *f
  * @cancellable: (nullable): stops the work
  * @error: return location for an error
  *
- * Computes the encodings of all tensors but those that were given: constants from their values, activations from the
- * smallest and largest value over the data set. The scale of a weight is raised where its layer's bias would not fit 32
- * bits in steps of input scale times weight scale; the notes list where. Weights are quantized while activations are
- * observed, activations are not. Values are streamed: nothing but the ranges is kept.
+ * Computes the encodings of all tensors but those that were given: constants from their values, activations from
+ * their values over the data set, each by the calibrator of its settings. The scale of a weight is raised where its
+ * layer's bias would not fit 32 bits in steps of input scale times weight scale; the notes list where. Weights are
+ * quantized while activations are observed, activations are not. Values are streamed: what is kept does not grow with
+ * the number of samples.
  *
  * Returns: %TRUE, or %FALSE with @error set and nothing changed when the data set is empty or does not fit the network,
  * or when a tensor has values that are not finite
@@ -360,7 +361,7 @@ ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, Ht
                          gpointer user_data, GCancellable *cancellable, GError **error)
 {
   g_autoptr (GHashTable) found = NULL;
-  g_autoptr (GHashTable) ranges = NULL;
+  g_autoptr (GHashTable) observed = NULL;
   g_autoptr (HtExecutor) executor = NULL;
   g_auto (GStrv) taps = NULL;
   Observation observation = { NULL, NULL };
@@ -376,13 +377,13 @@ ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, Ht
   executor = create_observed_executor (self, found, error);
   if (!executor)
     return FALSE;
-  ranges = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
-  taps = collect_taps (self, ranges);
-  observation.ranges = ranges;
+  observed = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, observed_free);
+  taps = collect_taps (self, observed);
+  observation.observed = observed;
   ok = observe_batches (self, executor, dataset, batch, (const char *const *)taps, &observation, progress, user_data,
                         cancellable, error);
   g_clear_error (&observation.error);
-  if (!ok || !make_activation_encodings (self, ranges, found, error))
+  if (!ok || !make_activation_encodings (self, observed, found, error))
     return FALSE;
   take_all (self, found);
   return ht_bias_grid_fit_weights (self, error);

@@ -240,7 +240,7 @@ write_arguments (HtSimulation *self, JsonBuilder *builder, GArray *items)
 {
   HtQuantizerSettings *weights = ht_quantization_config_get_weights (self->config);
   HtQuantizerSettings *activations = ht_quantization_config_get_activations (self->config);
-  g_autofree char *scheme = g_strdup (ht_quantizer_settings_get_calibrator (activations));
+  g_autofree char *scheme = g_strdup (ht_calibrator_get_id (ht_quantizer_settings_get_calibrator (activations)));
   gboolean per_channel = ht_quantizer_settings_get_granularity (weights) != HT_GRANULARITY_TENSOR;
 
   g_strdelimit (scheme, "-", '_');

@@ -577,6 +577,8 @@ value_to_word (const GValue *value)
 
       return found ? g_strdup (found->value_nick) : NULL;
     }
+  if (G_VALUE_HOLDS (value, HT_TYPE_CALIBRATOR))
+    return g_strdup (ht_calibrator_get_id (g_value_get_object (value)));
   if (G_VALUE_HOLDS_BOOLEAN (value))
     return g_strdup (g_value_get_boolean (value) ? "true" : "false");
   if (G_VALUE_HOLDS_UINT (value))

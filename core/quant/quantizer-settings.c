@@ -2,6 +2,7 @@
 /* The settings of weights and of activations: GObject properties, defaults and ranges in their GParamSpecs only. */
 #include "quant/quantizer-settings.h"
 
+#include "quant/calibrator-private.h"
 #include "quant/number-format.h"
 
 #include <halftone/enums.h>
@@ -23,7 +24,7 @@ typedef struct
   HtGranularity granularity;
   guint block_size;
   guint scale_bits;
-  gint calibrator;
+  HtCalibrator *calibrator; /* its parameters; it observes nothing */
   guint64 explicit; /* bit id of each property that somebody has set */
 } HtQuantizerSettingsPrivate;
 
@@ -72,30 +73,6 @@ enum
   PROP_CALIBRATOR,
   N_PROPS
 };
-
-typedef enum
-{
-  CALIBRATOR_MIN_MAX,
-  CALIBRATOR_TF_ENHANCED,
-  CALIBRATOR_PERCENTILE,
-} Calibrator;
-
-/* The words of a recipe that are names of calibrators; only the first can be carried out, see the verification. */
-static GType
-calibrator_get_type (void)
-{
-  static const GEnumValue values[] = {
-    { CALIBRATOR_MIN_MAX, "HT_CALIBRATOR_MIN_MAX", "min-max" },
-    { CALIBRATOR_TF_ENHANCED, "HT_CALIBRATOR_TF_ENHANCED", "tf-enhanced" },
-    { CALIBRATOR_PERCENTILE, "HT_CALIBRATOR_PERCENTILE", "percentile" },
-    { 0, NULL, NULL },
-  };
-  static gsize type = 0;
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("HtCalibrator", values));
-  return (GType) type;
-}
 
 /* Activations have one grid for the whole tensor: an enumeration of one word says so wherever words are checked. */
 static GType
@@ -150,7 +127,7 @@ ht_quantizer_settings_get_property (GObject *object, guint id, GValue *value, GP
       g_value_set_uint (value, priv->scale_bits);
       break;
     case PROP_CALIBRATOR:
-      g_value_set_enum (value, priv->calibrator);
+      g_value_set_object (value, priv->calibrator);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -189,7 +166,10 @@ ht_quantizer_settings_set_property (GObject *object, guint id, const GValue *val
       priv->scale_bits = g_value_get_uint (value);
       break;
     case PROP_CALIBRATOR:
-      priv->calibrator = g_value_get_enum (value);
+      g_clear_object (&priv->calibrator);
+      priv->calibrator = g_value_dup_object (value);
+      if (priv->calibrator == NULL)
+        priv->calibrator = ht_calibrator_new (HT_CALIBRATOR_DEFAULT, NULL);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -208,9 +188,17 @@ ht_quantizer_settings_constructed (GObject *object)
 }
 
 static void
+ht_quantizer_settings_finalize (GObject *object)
+{
+  g_clear_object (&get_private (HT_QUANTIZER_SETTINGS (object))->calibrator);
+  G_OBJECT_CLASS (ht_quantizer_settings_parent_class)->finalize (object);
+}
+
+static void
 ht_quantizer_settings_class_init (HtQuantizerSettingsClass *klass)
 {
   G_OBJECT_CLASS (klass)->constructed = ht_quantizer_settings_constructed;
+  G_OBJECT_CLASS (klass)->finalize = ht_quantizer_settings_finalize;
 }
 
 static void
@@ -240,9 +228,8 @@ install_common (GObjectClass *klass)
                             HT_PARAM_RW));
   g_object_class_install_property (
       klass, PROP_CALIBRATOR,
-      g_param_spec_enum ("calibrator", "Calibrator",
-                         "How the range of a tensor is found; this version carries out min-max only",
-                         calibrator_get_type (), CALIBRATOR_MIN_MAX, HT_PARAM_RW));
+      g_param_spec_object ("calibrator", "Calibrator", "How the range of a tensor is found", HT_TYPE_CALIBRATOR,
+                           HT_PARAM_RW));
 }
 
 static void
@@ -345,7 +332,9 @@ ht_quantizer_settings_copy (HtQuantizerSettings *self)
   g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), NULL);
 
   copy = g_object_new (G_OBJECT_TYPE (self), NULL);
+  g_clear_object (&get_private (copy)->calibrator);
   *get_private (copy) = *get_private (self);
+  g_object_ref (get_private (copy)->calibrator);
   return copy;
 }
 
@@ -528,20 +517,35 @@ ht_quantizer_settings_get_scale_bits (HtQuantizerSettings *self)
  * ht_quantizer_settings_get_calibrator:
  * @self: settings
  *
- * Gets the name of the calibrator.
+ * Gets how ranges are found. The object has the parameters and is shared: ht_calibrator_copy() makes one that works.
  *
- * Returns: (transfer none): the name, as recipes write it
+ * Returns: (transfer none): the calibrator
  */
-const char *
+HtCalibrator *
 ht_quantizer_settings_get_calibrator (HtQuantizerSettings *self)
 {
-  g_autoptr (GEnumClass) klass = NULL;
-
   g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), NULL);
 
-  klass = g_type_class_ref (calibrator_get_type ());
-  /* The values are static: the nick outlives the class. */
-  return g_enum_get_value (klass, get_private (self)->calibrator)->value_nick;
+  return get_private (self)->calibrator;
+}
+
+/**
+ * ht_quantizer_settings_get_n_steps:
+ * @self: settings
+ *
+ * Counts the steps of a grid: one less than its codes.
+ *
+ * Returns: 2^bits - 1, and one less for a strict symmetric grid
+ */
+gint64
+ht_quantizer_settings_get_n_steps (HtQuantizerSettings *self)
+{
+  HtQuantizerSettingsPrivate *priv;
+
+  g_return_val_if_fail (HT_IS_QUANTIZER_SETTINGS (self), 0);
+
+  priv = get_private (self);
+  return (G_GINT64_CONSTANT (1) << priv->bits) - (priv->symmetric && priv->strict ? 2 : 1);
 }
 
 /* What blocks and floating-point numbers rule out. */
@@ -581,7 +585,7 @@ find_contradiction (HtQuantizerSettings *self)
  * @error: return location for an error
  *
  * Checks what no single property can: that `strict` comes with `symmetric`, that formats and blocks go with
- * the rest, and that this version has the calibrator.
+ * the rest and the like.
  *
  * Returns: %TRUE when the settings can be carried out, else %FALSE with @error set
  */
@@ -607,13 +611,6 @@ ht_quantizer_settings_verify (HtQuantizerSettings *self, GError **error)
     {
       g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT, "checking the settings of %s: found %s", kind,
                    find_contradiction (self));
-      return FALSE;
-    }
-  if (priv->calibrator != CALIBRATOR_MIN_MAX)
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED,
-                   "checking the settings of %s: not yet supported here: calibrator '%s'; use 'min-max'", kind,
-                   ht_quantizer_settings_get_calibrator (self));
       return FALSE;
     }
   return TRUE;

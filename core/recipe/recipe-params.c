@@ -4,6 +4,8 @@
 
 #include "recipe/recipe-private.h"
 
+#include "base/param-family.h"
+
 gboolean
 ht_recipe_set_object_param (gpointer object, const char *name, JsonNode *value, GError **error)
 {
@@ -38,14 +40,48 @@ find_culprit (HtLocatedNode *value, const char *message)
   return index < ht_located_node_get_n_children (value) ? ht_located_node_get_child (value, (guint) index) : value;
 }
 
+/* {name: {parameter: value}}: each part is checked where it stands. FALSE: something was reported, or it is of another
+ * form, which the check of the whole value reports. */
+static gboolean
+check_member (HtRecipeReader *reader, HtLocatedNode *value, const char *prefix, const char *name,
+              const HtParamFamily *family)
+{
+  guint n_before = reader->problems->len;
+  HtLocatedNode *key_node, *params;
+  g_autoptr (GObject) member = NULL;
+  g_autofree char *member_prefix = NULL;
+  GError *error = NULL;
+
+  if (ht_located_node_get_kind (value) != HT_LOCATED_MAPPING || ht_located_node_get_n_children (value) != 1)
+    return TRUE;
+  key_node = ht_located_node_get_key_node (value, 0);
+  params = ht_located_node_get_child (value, 0);
+  member = ht_param_family_create (family, ht_located_node_get_text (key_node), &error);
+  if (member == NULL)
+    {
+      g_prefix_error (&error, "%s'%s' ", prefix, name);
+      ht_located_node_report_error (key_node, reader->problems, HT_RECIPE_ERROR_UNKNOWN_VALUE, error);
+      return FALSE;
+    }
+  if (ht_located_node_get_kind (params) == HT_LOCATED_NULL)
+    return TRUE;
+  member_prefix = g_strdup_printf ("%s%s '%s': ", prefix, name, ht_located_node_get_text (key_node));
+  ht_recipe_read_params (reader, params, member_prefix, G_OBJECT_GET_CLASS (member), ht_recipe_set_object_param,
+                         member);
+  return reader->problems->len == n_before;
+}
+
 static void
-read_param (HtRecipeReader *reader, HtLocatedNode *value, const char *prefix, const char *name, HtRecipeSetFunc set,
+read_param (HtRecipeReader *reader, HtLocatedNode *value, const char *prefix, GParamSpec *pspec, HtRecipeSetFunc set,
             gpointer target)
 {
+  const HtParamFamily *family = ht_param_family_get (pspec);
+  const char *name = pspec->name;
   g_autoptr (JsonNode) json = NULL;
   GError *error = NULL;
 
-  if (ht_recipe_refuse_search (reader, value))
+  if (ht_recipe_refuse_search (reader, value)
+      || (family != NULL && !check_member (reader, value, prefix, name, family)))
     return;
   json = ht_located_node_to_json (value, &error);
   if (json != NULL && set (target, name, json, &error))
@@ -95,6 +131,6 @@ ht_recipe_read_params (HtRecipeReader *reader, HtLocatedNode *node, const char *
           continue;
         }
       g_hash_table_insert (seen, (gpointer) pspec->name, key_node);
-      read_param (reader, value, prefix, pspec->name, set, target);
+      read_param (reader, value, prefix, pspec, set, target);
     }
 }

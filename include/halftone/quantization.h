@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <halftone/calibrator.h>
 #include <halftone/encoding.h>
 #include <halftone/graph.h>
 #include <halftone/param.h>
@@ -58,8 +59,9 @@ HT_API gboolean ht_quantizer_settings_is_explicit (HtQuantizerSettings *self, co
 HT_API HtGranularity ht_quantizer_settings_get_granularity (HtQuantizerSettings *self);
 HT_API guint ht_quantizer_settings_get_block_size (HtQuantizerSettings *self);
 HT_API guint ht_quantizer_settings_get_scale_bits (HtQuantizerSettings *self);
-HT_API const char *ht_quantizer_settings_get_calibrator (HtQuantizerSettings *self);
-/* What no single property can say: strict needs symmetric, a calibrator this version has. */
+HT_API HtCalibrator *ht_quantizer_settings_get_calibrator (HtQuantizerSettings *self);
+HT_API gint64 ht_quantizer_settings_get_n_steps (HtQuantizerSettings *self);
+/* What no single property can say: strict needs symmetric. */
 HT_API gboolean ht_quantizer_settings_verify (HtQuantizerSettings *self, GError **error);
 
 /**

@@ -89,9 +89,8 @@ TEST (QuantizerSettings, RefuseWhatCannotBeCarriedOut)
   EXPECT_GERROR (error, HT_ERROR, HT_ERROR_CONFLICT, "symmetric");
   ASSERT_TRUE (set (activations, "symmetric", "true", nullptr));
   EXPECT_TRUE (ht_quantization_config_verify (config, &error));
-  ASSERT_TRUE (set (activations, "calibrator", "\"percentile\"", nullptr));
-  EXPECT_FALSE (ht_quantization_config_verify (config, &error));
-  EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, "not yet supported here: calibrator 'percentile'");
+  EXPECT_FALSE (set (activations, "calibrator", "\"minmax\"", &error));
+  EXPECT_GERROR (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_UNKNOWN_VALUE, "did you mean 'min-max'?");
   EXPECT_FALSE (ht_quantization_config_set_target (config, "htp_v73", &error));
   EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_FOUND, "there is no 'htp_v73'; expected the path of a file or one of: aimet-default");
 }
