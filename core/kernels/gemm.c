@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/gemm.h"
 
+#include "base/blas.h"
 #include "base/thread-pool.h"
 
 #include <cblas.h>
@@ -9,19 +10,6 @@
 #define TILE_FLOPS    4e6
 #define MAX_TILES     64
 #define MIN_TILE_SIDE ((gsize)64)
-
-/* Our pool is the only one: threads inside OpenBLAS would compete with it, and their number would show in the results.
- */
-static void
-initialize_blas (void)
-{
-  static gsize done = 0;
-  if (g_once_init_enter (&done))
-    {
-      openblas_set_num_threads (1);
-      g_once_init_leave (&done, 1);
-    }
-}
 
 gboolean
 ht_kernel_gemm_fits (const HtGemmShape *shape)
@@ -44,7 +32,7 @@ ht_kernel_gemm (const HtGemmShape *shape, const float *a, const float *b, float 
   int m = (int)shape->m, n = (int)shape->n, k = (int)shape->k;
   int lda = (int)MAX (shape->lda, 1), ldb = (int)MAX (shape->ldb, 1), ldc = (int)MAX (shape->ldc, 1);
 
-  initialize_blas ();
+  ht_blas_initialize ();
   if (m == 0 || n == 0)
     return;
   if (k == 0)
@@ -66,7 +54,7 @@ ht_kernel_gemm (const HtGemmShape *shape, const float *a, const float *b, float 
 void
 ht_kernel_gemm_double (const HtGemmShape *shape, const double *a, const double *b, double *c)
 {
-  initialize_blas ();
+  ht_blas_initialize ();
   if (shape->m == 0 || shape->n == 0)
     return;
   if (shape->k == 0)

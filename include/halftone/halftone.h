@@ -18,6 +18,7 @@
 #include <halftone/loss.h>
 #include <halftone/macros.h>
 #include <halftone/model-state.h>
+#include <halftone/moments.h>
 #include <halftone/optimizer.h>
 #include <halftone/param.h>
 #include <halftone/pass-context.h>
@@ -28,11 +29,13 @@
 #include <halftone/plugin.h>
 #include <halftone/quantization.h>
 #include <halftone/recipe.h>
+#include <halftone/rounding-grid.h>
 #include <halftone/run-output.h>
 #include <halftone/run.h>
 #include <halftone/schedule.h>
 #include <halftone/simulation-parts.h>
 #include <halftone/simulation.h>
+#include <halftone/solver.h>
 #include <halftone/target.h>
 #include <halftone/tensor.h>
 #include <halftone/validation.h>
