@@ -14,6 +14,7 @@
 #include <halftone/gradient.h>
 #include <halftone/graph.h>
 #include <halftone/init.h>
+#include <halftone/layer-moments.h>
 #include <halftone/layer.h>
 #include <halftone/loss.h>
 #include <halftone/macros.h>
@@ -36,6 +37,7 @@
 #include <halftone/simulation-parts.h>
 #include <halftone/simulation.h>
 #include <halftone/solver.h>
+#include <halftone/sweep.h>
 #include <halftone/target.h>
 #include <halftone/tensor.h>
 #include <halftone/validation.h>

@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: MIT */
+#include "exec/exec-plan.h"
+#include "pass/sweep-store.h"
+
+#include <halftone/error.h>
+#include <halftone/simulation-parts.h>
+#include <halftone/sweep.h>
+
+#include <string.h>
+
+/* What is held out of the samples, and into how many batches they are cut at least, so that this is about right. */
+#define HELD_OUT_SHARE   4
+#define MIN_BATCHES      8
+#define SEED_OF_SPLIT    "sweep"
+#define ACTIVATION_BYTES ((guint64)1 << 30) /* of each network that stay in memory */
+
+/* One network on its way. */
+typedef struct
+{
+  HtSweepStore *store;
+  HtExecutor *executor; /* NULL: to be made anew */
+} Network;
+
+struct _HtSweep
+{
+  GObject parent_instance;
+
+  HtPassContext *context;
+  HtModelState *state;
+  HtSimulation *simulation;
+  HtSweepInput input;
+  HtGraph *reference_graph;
+  HtDataset *dataset;
+  Network quantized, reference;
+  GPtrArray *outputs; /* of the layers, in order */
+  guint next;
+  HtLayer *layer;    /* that the caller is at */
+  gboolean is_there; /* whether the activations are, too */
+  guint n_batches;
+  guint *first, *n_samples; /* of each batch */
+  gboolean *held_out;
+};
+
+/**
+ * HtSweep:
+ *
+ * Goes over the weighted layers of a model state in execution order. Each layer is handed what it reads (in the network
+ * quantized so far, see #HtSweepInput) and what it should return (its output in the reference network) for some samples
+ * of the calibration data. What the caller does to a layer in the state, to its weights, bias and encodings, all later
+ * layers see.
+ *
+ * Both networks run once, from layer to layer: what stands between two layers is kept, in files where it is too much
+ * for memory. A quarter of the samples, chosen by the seed, is held out for judging. A layer that is not asked about
+ * costs nothing.
+ */
+G_DEFINE_FINAL_TYPE (HtSweep, ht_sweep, G_TYPE_OBJECT)
+
+static void
+ht_sweep_finalize (GObject *object)
+{
+  HtSweep *self = HT_SWEEP (object);
+
+  g_clear_object (&self->context);
+  g_clear_object (&self->state);
+  g_clear_object (&self->simulation);
+  g_clear_object (&self->reference_graph);
+  g_clear_object (&self->dataset);
+  for (guint i = 0; i < 2; i++)
+    {
+      Network *network = i == 0 ? &self->quantized : &self->reference;
+      g_clear_pointer (&network->store, ht_sweep_store_free);
+      g_clear_object (&network->executor);
+    }
+  g_clear_pointer (&self->outputs, g_ptr_array_unref);
+  g_clear_pointer (&self->layer, ht_layer_unref);
+  g_free (self->first);
+  g_free (self->n_samples);
+  g_free (self->held_out);
+  G_OBJECT_CLASS (ht_sweep_parent_class)->finalize (object);
+}
+
+static void
+ht_sweep_class_init (HtSweepClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = ht_sweep_finalize;
+}
+
+static void
+ht_sweep_init (HtSweep *self)
+{
+  self->outputs = g_ptr_array_new_with_free_func (g_free);
+}
+
+static void
+shuffle (guint *values, guint n, GRand *random)
+{
+  for (guint i = n; i > 1; i--)
+    {
+      guint j = (guint)g_rand_int_range (random, 0, (gint32)i), kept = values[i - 1];
+      values[i - 1] = values[j];
+      values[j] = kept;
+    }
+}
+
+/* Batches are taken or left, and held out, as wholes; chance chooses, since data may come in some order. */
+static void
+choose_batches (HtSweep *self, guint n_samples)
+{
+  guint available = ht_dataset_get_n_samples (self->dataset);
+  guint wanted = n_samples == 0 ? available : MIN (n_samples, available);
+  guint batch = MIN (ht_pass_context_get_batch (self->context), MAX (wanted / MIN_BATCHES, 1));
+  batch = ht_dataset_get_batch_size (self->dataset, MAX (batch, 1));
+  gboolean is_free = ht_dataset_get_batch_size (self->dataset, batch + 1) == batch + 1;
+  guint n_all = is_free ? (available + batch - 1) / batch : available / batch;
+  guint n = MIN (is_free ? (wanted + batch - 1) / batch : wanted / batch, n_all);
+  guint64 seed = ht_pass_context_get_seed (self->context, SEED_OF_SPLIT);
+  guint32 words[] = { (guint32)seed, (guint32)(seed >> 32) };
+  g_autoptr (GRand) random = g_rand_new_with_seed_array (words, G_N_ELEMENTS (words));
+  g_autofree guint *order = g_new (guint, MAX (n_all, 1));
+  g_autofree gboolean *taken = g_new0 (gboolean, MAX (n_all, 1));
+
+  for (guint i = 0; i < n_all; i++)
+    order[i] = i;
+  shuffle (order, n_all, random);
+  for (guint i = 0; i < n; i++)
+    taken[order[i]] = TRUE;
+  self->n_batches = n;
+  self->first = g_new0 (guint, MAX (n, 1));
+  self->n_samples = g_new0 (guint, MAX (n, 1));
+  self->held_out = g_new0 (gboolean, MAX (n, 1));
+  for (guint i = 0, at = 0; i < n_all; i++)
+    if (taken[i])
+      {
+        self->first[at] = i * batch;
+        self->n_samples[at++] = MIN (batch, available - i * batch);
+      }
+  for (guint i = 0; i < n; i++)
+    order[i] = i;
+  shuffle (order, n, random);
+  for (guint i = 0; i < n / HELD_OUT_SHARE; i++)
+    self->held_out[order[i]] = TRUE;
+}
+
+/**
+ * ht_sweep_new:
+ * @context: of a pass that reads calibration data, the reference network and settings
+ * @state: its state
+ * @input: what layers are to read
+ * @n_samples: of the calibration data to take; 0: all. Fewer when there are not as many
+ * @error: return location for a #GError
+ *
+ * Prepares a sweep. Encodings that the state does not fix are computed first, for the sweep alone.
+ *
+ * Returns: (transfer full) (nullable): a sweep before the first layer, or %NULL with @error set
+ */
+HtSweep *
+ht_sweep_new (HtPassContext *context, HtModelState *state, HtSweepInput input, guint n_samples, GError **error)
+{
+  g_return_val_if_fail (HT_IS_PASS_CONTEXT (context) && HT_IS_MODEL_STATE (state), NULL);
+
+  g_autoptr (HtSweep) self = g_object_new (HT_TYPE_SWEEP, NULL);
+  GCancellable *cancellable = ht_pass_context_get_cancellable (context);
+  HtDataset *dataset = ht_pass_context_get_calibration (context, error);
+  HtGraph *reference = dataset != NULL ? ht_pass_context_get_reference (context, state, error) : NULL;
+  if (reference == NULL)
+    return NULL;
+  self->context = g_object_ref (context);
+  self->state = g_object_ref (state);
+  self->input = input;
+  self->dataset = g_object_ref (dataset);
+  self->simulation = ht_pass_context_create_simulation (context, state, error);
+  if (self->simulation == NULL)
+    return NULL;
+  choose_batches (self, n_samples);
+  if (self->n_batches == 0)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
+                   "the calibration data hold %u samples, fewer than the batch that the network fixes",
+                   ht_dataset_get_n_samples (dataset));
+      return NULL;
+    }
+  gboolean calibrated = input == HT_SWEEP_INPUT_QUANTIZED
+                            ? ht_simulation_calibrate (self->simulation, dataset, ht_pass_context_get_batch (context),
+                                                       NULL, NULL, cancellable, error)
+                            : ht_simulation_calibrate_weights (self->simulation, error);
+  if (!calibrated || !ht_graph_sort (ht_model_state_get_graph (state), error))
+    return NULL;
+  self->reference_graph = ht_graph_copy (reference);
+  if (!ht_graph_sort (self->reference_graph, error))
+    return NULL;
+  ht_graph_seal (self->reference_graph);
+  self->reference.executor = ht_executor_new (self->reference_graph, error);
+  if (self->reference.executor == NULL)
+    return NULL;
+  self->reference.store = ht_sweep_store_new (self->n_batches, ACTIVATION_BYTES);
+  self->quantized.store = ht_sweep_store_new (self->n_batches, ACTIVATION_BYTES);
+  g_autoptr (GPtrArray) layers = ht_graph_list_layers (ht_model_state_get_graph (state));
+  for (guint i = 0; i < layers->len; i++)
+    g_ptr_array_add (self->outputs, g_strdup (ht_layer_get_output (g_ptr_array_index (layers, i))));
+  return g_steal_pointer (&self);
+}
+
+/**
+ * ht_sweep_get_simulation:
+ * @self: a sweep
+ *
+ * Returns: (transfer none): the simulation of the state as it was given, with an encoding for each quantizer that the
+ *   sweep needs
+ */
+HtSimulation *
+ht_sweep_get_simulation (HtSweep *self)
+{
+  g_return_val_if_fail (HT_IS_SWEEP (self), NULL);
+  return self->simulation;
+}
+
+guint
+ht_sweep_get_n_layers (HtSweep *self)
+{
+  g_return_val_if_fail (HT_IS_SWEEP (self), 0);
+  return self->outputs->len;
+}
+
+/**
+ * ht_sweep_get_n_samples:
+ * @self: a sweep
+ * @held_out: whether those that are held out are meant, or all others
+ *
+ * Returns: the number of samples
+ */
+guint
+ht_sweep_get_n_samples (HtSweep *self, gboolean held_out)
+{
+  guint n = 0;
+
+  g_return_val_if_fail (HT_IS_SWEEP (self), 0);
+  for (guint i = 0; i < self->n_batches; i++)
+    if (self->held_out[i] == !!held_out)
+      n += self->n_samples[i];
+  return n;
+}
+
+/**
+ * ht_sweep_next:
+ * @self: a sweep
+ *
+ * Goes to the next layer.
+ *
+ * Returns: (transfer none) (nullable): a layer of the state's graph, to be read and changed; %NULL behind the last one
+ */
+HtLayer *
+ht_sweep_next (HtSweep *self)
+{
+  g_return_val_if_fail (HT_IS_SWEEP (self), NULL);
+
+  g_clear_pointer (&self->layer, ht_layer_unref);
+  self->is_there = FALSE;
+  while (self->layer == NULL && self->next < self->outputs->len)
+    self->layer
+        = ht_graph_find_layer (ht_model_state_get_graph (self->state), g_ptr_array_index (self->outputs, self->next++));
+  return self->layer;
+}
+
+static guint
+find_node (HtGraph *graph, HtNode *node)
+{
+  guint i = 0;
+
+  while (i < ht_graph_get_n_nodes (graph) && ht_graph_get_node (graph, i) != node)
+    i++;
+  return i;
+}
+
+static void
+want (HtGraph *graph, const char *name, GHashTable *before, GHashTable *wanted)
+{
+  if (*name != '\0' && !ht_graph_is_constant (graph, name)
+      && (g_hash_table_contains (before, name) || ht_graph_is_input (graph, name)))
+    g_hash_table_add (wanted, (gpointer)name);
+}
+
+/* What nodes from `cut` on read of what comes before. Optional outputs nobody computes are none of it. */
+static GHashTable *
+find_live (HtGraph *graph, guint cut)
+{
+  GHashTable *wanted = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GHashTable) before = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; i < cut; i++)
+    {
+      HtNode *node = ht_graph_get_node (graph, i);
+      for (guint k = 0; k < ht_node_get_n_outputs (node); k++)
+        g_hash_table_add (before, (gpointer)ht_node_get_output (node, k));
+    }
+  for (guint i = cut; i < ht_graph_get_n_nodes (graph); i++)
+    {
+      HtNode *node = ht_graph_get_node (graph, i);
+      g_auto (GStrv) attributes = ht_node_list_attributes (node);
+      for (guint k = 0; k < ht_node_get_n_inputs (node); k++)
+        want (graph, ht_node_get_input (node, k), before, wanted);
+      for (gsize k = 0; attributes != NULL && attributes[k] != NULL; k++)
+        {
+          if (ht_node_get_attribute_type (node, attributes[k]) != HT_ATTRIBUTE_GRAPH)
+            continue;
+          g_autoptr (GHashTable) captures = ht_exec_find_captures (ht_node_get_subgraph (node, attributes[k]));
+          GHashTableIter iter;
+          gpointer name;
+          g_hash_table_iter_init (&iter, captures);
+          while (g_hash_table_iter_next (&iter, &name, NULL))
+            if (g_hash_table_contains (before, name))
+              g_hash_table_add (wanted, (gpointer)g_intern_string (name));
+            else if (ht_graph_is_input (graph, name))
+              g_hash_table_add (wanted, (gpointer)g_intern_string (name));
+        }
+    }
+  return wanted;
+}
+
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Moves one batch of a network to the cut behind which `live` is read. */
+static gboolean
+advance_batch (HtSweep *self, Network *network, guint batch, GHashTable *live, GError **error)
+{
+  GHashTable *have = ht_sweep_store_get (network->store, batch);
+  g_autoptr (GHashTable) given
+      = have != NULL ? g_hash_table_ref (have)
+                     : ht_dataset_get_batch (self->dataset, self->first[batch], self->n_samples[batch], error);
+  g_autoptr (GPtrArray) outputs = g_ptr_array_new ();
+  g_autoptr (GHashTable) next = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)ht_tensor_unref);
+  GHashTableIter iter;
+  gpointer name;
+
+  if (given == NULL)
+    return FALSE;
+  g_hash_table_iter_init (&iter, live);
+  while (g_hash_table_iter_next (&iter, &name, NULL))
+    {
+      HtTensor *tensor = g_hash_table_lookup (given, name);
+      if (tensor != NULL)
+        g_hash_table_insert (next, name, ht_tensor_ref (tensor));
+      else
+        g_ptr_array_add (outputs, name);
+    }
+  g_ptr_array_sort (outputs, compare_names);
+  if (outputs->len > 0)
+    {
+      g_ptr_array_add (outputs, NULL);
+      g_autoptr (GHashTable) results = ht_executor_run (network->executor, given, (const char *const *)outputs->pdata,
+                                                        ht_pass_context_get_cancellable (self->context), error);
+      if (results == NULL)
+        return FALSE;
+      for (guint i = 0; i + 1 < outputs->len; i++)
+        g_hash_table_insert (next, g_ptr_array_index (outputs, i),
+                             ht_tensor_ref (g_hash_table_lookup (results, g_ptr_array_index (outputs, i))));
+    }
+  return ht_sweep_store_set (network->store, batch, next, error);
+}
+
+/* The state as it is now, with the encodings it fixes and, for the rest, those of the beginning. */
+static HtExecutor *
+make_quantized (HtSweep *self, GError **error)
+{
+  g_autoptr (HtSimulation) simulation
+      = ht_simulation_new (ht_model_state_get_graph (self->state), ht_simulation_get_config (self->simulation), error);
+  if (simulation == NULL || !ht_simulation_load_state (simulation, self->state, error))
+    return NULL;
+  g_autoptr (GPtrArray) quantizers = ht_simulation_list_quantizers (simulation);
+  for (guint i = 0; i < quantizers->len; i++)
+    {
+      const char *tensor = ht_quantizer_get_tensor (g_ptr_array_index (quantizers, i));
+      HtEncoding *encoding = ht_simulation_get_encoding (self->simulation, tensor);
+      if (encoding != NULL && ht_simulation_get_encoding (simulation, tensor) == NULL
+          && !ht_simulation_set_encoding (simulation, tensor, encoding, error))
+        return NULL;
+    }
+  HtQuantizerKinds kinds = self->input == HT_SWEEP_INPUT_QUANTIZED ? HT_QUANTIZERS_ALL : HT_QUANTIZERS_WEIGHTS;
+  g_autoptr (HtSimulationParts) parts = ht_simulation_parts_new (simulation, kinds);
+  return ht_simulation_parts_create_executor (parts, error);
+}
+
+static HtLayer *
+find_reference_layer (HtSweep *self, GError **error)
+{
+  const char *output = ht_layer_get_output (self->layer);
+  HtLayer *layer = ht_graph_find_layer (self->reference_graph, output);
+
+  if (layer == NULL)
+    g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT,
+                 "tensor '%s' comes from a layer of the network but not of the reference network", output);
+  return layer;
+}
+
+static gboolean
+advance (HtSweep *self, GError **error)
+{
+  HtGraph *graph = ht_model_state_get_graph (self->state);
+  g_autoptr (HtLayer) twin = find_reference_layer (self, error);
+  if (twin == NULL)
+    return FALSE;
+  HtNode *producer = ht_graph_get_producer (self->reference_graph, ht_layer_get_output (twin));
+  g_autoptr (GHashTable) reference_live
+      = find_live (self->reference_graph, find_node (self->reference_graph, producer) + 1);
+  g_hash_table_add (reference_live, (gpointer)ht_layer_get_output (twin));
+  g_autoptr (GHashTable) live = NULL;
+  if (self->input == HT_SWEEP_INPUT_FLOAT)
+    {
+      g_hash_table_add (reference_live, (gpointer)ht_layer_get_input (twin));
+    }
+  else
+    {
+      live = find_live (graph, find_node (graph, ht_layer_get_node (self->layer)));
+      g_clear_object (&self->quantized.executor);
+      self->quantized.executor = make_quantized (self, error);
+      if (self->quantized.executor == NULL)
+        return FALSE;
+    }
+  for (guint batch = 0; batch < self->n_batches; batch++)
+    {
+      guint64 done = (guint64)(self->next - 1) * self->n_batches + batch;
+      if (!ht_pass_context_progress (self->context, done, (guint64)self->outputs->len * self->n_batches, error)
+          || !advance_batch (self, &self->reference, batch, reference_live, error)
+          || (live != NULL && !advance_batch (self, &self->quantized, batch, live, error)))
+        return FALSE;
+    }
+  self->is_there = TRUE;
+  return TRUE;
+}
+
+guint
+ht_sweep_get_n_batches (HtSweep *self)
+{
+  g_return_val_if_fail (HT_IS_SWEEP (self), 0);
+  return self->n_batches;
+}
+
+/**
+ * ht_sweep_is_held_out:
+ * @self: a sweep
+ * @batch: a batch
+ *
+ * Returns: whether the samples of @batch are for judging, not for fitting
+ */
+gboolean
+ht_sweep_is_held_out (HtSweep *self, guint batch)
+{
+  g_return_val_if_fail (HT_IS_SWEEP (self) && batch < self->n_batches, FALSE);
+  return self->held_out[batch];
+}
+
+/* A network input is quantized where it is read; all other tensors were where they were made. */
+static HtTensor *
+get_input (HtSweep *self, GHashTable *tensors, GError **error)
+{
+  g_autoptr (HtLayer) twin = find_reference_layer (self, error);
+  if (twin == NULL)
+    return NULL;
+  gboolean is_float = self->input == HT_SWEEP_INPUT_FLOAT;
+  const char *name = ht_layer_get_input (is_float ? twin : self->layer);
+  HtTensor *tensor = g_hash_table_lookup (tensors, name);
+  if (tensor == NULL)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, "layer input '%s' was not computed on the way", name);
+      return NULL;
+    }
+  HtEncoding *encoding = self->input == HT_SWEEP_INPUT_QUANTIZED && ht_graph_is_input (self->reference_graph, name)
+                             ? ht_simulation_get_encoding (self->simulation, name)
+                             : NULL;
+  return encoding != NULL ? ht_encoding_fake_quantize (encoding, tensor, error) : ht_tensor_ref (tensor);
+}
+
+/**
+ * ht_sweep_get_batch:
+ * @self: a sweep at a layer
+ * @batch: a batch
+ * @input: (out) (transfer full): what the layer reads
+ * @target: (out) (transfer full): what the layer of the reference network returns, its bias included
+ * @error: return location for a #GError
+ *
+ * Gives one batch of the layer that the sweep is at, running both networks up to it if need be.
+ *
+ * Returns: %FALSE with @error set on failure
+ */
+gboolean
+ht_sweep_get_batch (HtSweep *self, guint batch, HtTensor **input, HtTensor **target, GError **error)
+{
+  g_return_val_if_fail (HT_IS_SWEEP (self) && self->layer != NULL && batch < self->n_batches, FALSE);
+  g_return_val_if_fail (input != NULL && target != NULL, FALSE);
+
+  if (!self->is_there && !advance (self, error))
+    return FALSE;
+  GHashTable *reference = ht_sweep_store_get (self->reference.store, batch);
+  GHashTable *tensors
+      = self->input == HT_SWEEP_INPUT_FLOAT ? reference : ht_sweep_store_get (self->quantized.store, batch);
+  *input = get_input (self, tensors, error);
+  if (*input == NULL)
+    return FALSE;
+  *target = ht_tensor_ref (g_hash_table_lookup (reference, ht_layer_get_output (self->layer)));
+  return TRUE;
+}
+
+/**
+ * ht_sweep_collect_moments:
+ * @self: a sweep at a layer
+ * @max_positions: of the fitting samples, about as many output positions are taken at most; 0: all
+ * @fitting: (out) (transfer full): moments of the fitting samples
+ * @held_out: (out) (transfer full) (nullable): moments of the held-out samples; %NULL when none are
+ * @error: return location for a #GError
+ *
+ * Adds up the second moments of the layer that the sweep is at. Targets are without the bias that the layer has in the
+ * state now.
+ *
+ * Returns: %FALSE with @error set on failure
+ */
+gboolean
+ht_sweep_collect_moments (HtSweep *self, guint64 max_positions, HtMoments **fitting, HtMoments **held_out,
+                          GError **error)
+{
+  g_return_val_if_fail (HT_IS_SWEEP (self) && self->layer != NULL && fitting != NULL && held_out != NULL, FALSE);
+
+  g_autoptr (HtMoments) fit = NULL, judge = NULL;
+  gsize n_bias;
+  g_autofree double *bias = ht_layer_get_bias_values (self->layer, &n_bias, error);
+  guint64 seed = ht_pass_context_get_seed (self->context, ht_layer_get_output (self->layer));
+  guint n_fitting = ht_sweep_get_n_samples (self, FALSE);
+
+  if (bias == NULL)
+    return FALSE;
+  for (guint batch = 0; batch < self->n_batches; batch++)
+    {
+      g_autoptr (HtTensor) input = NULL, target = NULL;
+      HtMoments **sum = self->held_out[batch] ? &judge : &fit;
+      if (!ht_sweep_get_batch (self, batch, &input, &target, error))
+        return FALSE;
+      if (*sum == NULL && (*sum = ht_layer_create_moments (self->layer, error)) == NULL)
+        return FALSE;
+      double positions
+          = (double)ht_layer_count_positions (self->layer, target) / (double)self->n_samples[batch] * (double)n_fitting;
+      double share = max_positions > 0 && positions > (double)max_positions ? (double)max_positions / positions : 1.0;
+      if (g_cancellable_set_error_if_cancelled (ht_pass_context_get_cancellable (self->context), error)
+          || !ht_layer_add_moments (self->layer, *sum, input, target, bias, share, seed + batch, error))
+        return FALSE;
+    }
+  *fitting = g_steal_pointer (&fit);
+  *held_out = g_steal_pointer (&judge);
+  return TRUE;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <halftone/layer.h>
+#include <halftone/moments.h>
+
+G_BEGIN_DECLS
+
+/* Second moments of what a layer reads and returns. */
+HT_API HtMoments *ht_layer_create_moments (HtLayer *self, GError **error);
+HT_API gsize ht_layer_count_positions (HtLayer *self, HtTensor *target);
+HT_API gboolean ht_layer_add_moments (HtLayer *self, HtMoments *moments, HtTensor *input, HtTensor *target,
+                                      const double *bias, double share, guint64 seed, GError **error);
+
+G_END_DECLS

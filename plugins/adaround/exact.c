@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "exact.h"
+
+#include <math.h>
+
+/* Output positions that are enough: a number, and a multiple of the unknowns of a row. */
+#define MIN_POSITIONS         65536
+#define POSITIONS_PER_UNKNOWN 20
+/* Unknowns of a row whose matrices are still of a size to work with. */
+#define MAX_UNKNOWNS 8192
+
+static gsize
+count_columns (HtLayer *layer)
+{
+  g_autoptr (HtTensor) matrix = ht_layer_get_matrix (layer, NULL);
+  return matrix != NULL ? (gsize)ht_tensor_get_dim (matrix, 1) : 0;
+}
+
+char *
+exact_check (HtLayer *layer, HtEncoding *encoding)
+{
+  gsize n_columns = count_columns (layer), n_grids, n_channels = ht_encoding_get_n_channels (encoding);
+
+  ht_encoding_get_scales (encoding, &n_grids);
+  if (!ht_encoding_is_integer (encoding))
+    return g_strdup ("its numbers are in floating point, not in equal steps");
+  if (n_columns == 0)
+    return g_strdup ("its weight cannot be read as a matrix");
+  if (n_columns > MAX_UNKNOWNS)
+    return g_strdup_printf ("each output reads %" G_GSIZE_FORMAT " inputs, and the second moments of more than %d do "
+                            "not fit in memory",
+                            n_columns, MAX_UNKNOWNS);
+  if (n_grids > 1 && n_channels > 1 && ht_encoding_get_axis (encoding) != ht_layer_get_channel_axis (layer))
+    return g_strdup ("its grids run along another axis than its output channels");
+  if (n_grids > 1
+      && (n_grids % n_channels != 0 || n_columns % (n_grids / n_channels) != 0
+          || ht_layer_get_n_output_channels (layer) % n_channels != 0))
+    return g_strdup ("its weight cannot be cut into blocks of one size");
+  return NULL;
+}
+
+/* The grids as the simulation computes with them: steps of 32-bit floats. */
+static HtRoundingGrid *
+make_grid (HtEncoding *encoding, GError **error)
+{
+  gsize n_grids, n_rows = MAX (ht_encoding_get_n_channels (encoding), 1);
+  const double *scales = ht_encoding_get_scales (encoding, &n_grids);
+  const gint64 *offsets = ht_encoding_get_offsets (encoding, NULL);
+  g_autofree double *narrow = g_new (double, n_grids);
+
+  for (gsize i = 0; i < n_grids; i++)
+    narrow[i] = (double)(float)scales[i];
+  return ht_rounding_grid_new (narrow, offsets, n_rows, n_grids / n_rows, ht_encoding_get_n_steps (encoding), error);
+}
+
+static gboolean
+store_weights (HtLayer *layer, HtTensor *old, HtSolution *solution, GError **error)
+{
+  gsize n;
+  const double *weights = ht_solution_get_weights (solution, &n);
+  g_autoptr (HtTensor) matrix = ht_tensor_copy (old, error);
+  if (matrix == NULL)
+    return FALSE;
+  float *values = ht_tensor_get_writable_data (matrix);
+  for (gsize i = 0; i < n; i++)
+    values[i] = (float)weights[i];
+  return ht_layer_set_matrix (layer, matrix, error);
+}
+
+static gboolean
+store_bias (HtLayer *layer, HtSolution *solution, GError **error)
+{
+  gsize n_shifts, n_bias;
+  const double *shifts = ht_solution_get_bias_shifts (solution, &n_shifts);
+  if (shifts == NULL)
+    return TRUE;
+  g_autofree double *bias = ht_layer_get_bias_values (layer, &n_bias, error);
+  if (bias == NULL)
+    return FALSE;
+  for (gsize i = 0; i < n_bias; i++)
+    bias[i] += shifts[i];
+  return ht_layer_set_bias_values (layer, bias, n_bias, error);
+}
+
+static gboolean
+store_grid (HtSolution *solution, HtEncoding **encoding, GError **error)
+{
+  gsize n_grids;
+  const double *scales = ht_rounding_grid_get_scales (ht_solution_get_grid (solution), &n_grids);
+  HtEncoding *moved = ht_encoding_with_scales (*encoding, scales, NULL, n_grids, error);
+  if (moved == NULL)
+    return FALSE;
+  ht_encoding_unref (*encoding);
+  *encoding = moved;
+  return TRUE;
+}
+
+HtSolution *
+exact_round (const ExactSettings *settings, HtSweep *sweep, HtLayer *layer, HtEncoding **encoding, guint64 seed,
+             GCancellable *cancellable, GError **error)
+{
+  g_autoptr (HtTensor) matrix = ht_layer_get_matrix (layer, error);
+  g_autoptr (HtRoundingGrid) grid = matrix != NULL ? make_grid (*encoding, error) : NULL;
+  g_autoptr (HtMoments) fitting = NULL, held_out = NULL;
+  g_autoptr (HtSolver) solver = ht_solver_new ();
+  if (grid == NULL)
+    return NULL;
+  gsize n = ht_tensor_get_n_elements (matrix), n_columns = (gsize)ht_tensor_get_dim (matrix, 1);
+  g_autofree double *weights = g_new (double, n);
+  const float *values = ht_tensor_get_data (matrix);
+  for (gsize i = 0; i < n; i++)
+    weights[i] = (double)values[i];
+  if (!ht_sweep_collect_moments (sweep, MAX (MIN_POSITIONS, POSITIONS_PER_UNKNOWN * n_columns), &fitting, &held_out,
+                                 error))
+    return NULL;
+  g_object_set (solver, "scale", settings->scale, "bias", settings->bias, "candidates", settings->candidates, "seed",
+                seed, NULL);
+  g_autoptr (HtSolution) solution
+      = ht_solver_solve (solver, fitting, held_out, weights, n / n_columns, grid, cancellable, error);
+  if (solution == NULL || !store_weights (layer, matrix, solution, error) || !store_bias (layer, solution, error))
+    return NULL;
+  if (settings->scale == HT_SOLVER_FREEDOM_JOINT && !store_grid (solution, encoding, error))
+    return NULL;
+  return g_steal_pointer (&solution);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Rounding a layer by integer least squares. */
+#pragma once
+
+#include <halftone/halftone.h>
+
+typedef struct
+{
+  HtSolverFreedom scale, bias;
+  guint candidates;
+} ExactSettings;
+
+/* Rounds the layer that the sweep is at: its weight in the state becomes values of `encoding`, which may be replaced
+ * (transfer full). NULL with @error set. */
+HtSolution *exact_round (const ExactSettings *settings, HtSweep *sweep, HtLayer *layer, HtEncoding **encoding,
+                         guint64 seed, GCancellable *cancellable, GError **error);
+/* Why the solver has nothing for a weight on this grid; NULL when it has. */
+char *exact_check (HtLayer *layer, HtEncoding *encoding);
