@@ -63,7 +63,7 @@ store_weights (HtLayer *layer, HtTensor *old, HtSolution *solution, GError **err
     return FALSE;
   float *values = ht_tensor_get_writable_data (matrix);
   for (gsize i = 0; i < n; i++)
-    values[i] = (float)weights[i];
+    values[i] = (float)weights[i] + 0.0f; /* no zero has a sign on a grid */
   return ht_layer_set_matrix (layer, matrix, error);
 }
 
