@@ -3,7 +3,9 @@
 #include "quant/bias-grid.h"
 #include "quant/calibrator-private.h"
 #include "quant/grid-values.h"
-#include "quant/simulation-private.h"
+#include "quant/quantization-config.h"
+#include "quant/quantizer-ties.h"
+#include "quant/weight-scales.h"
 
 #include <halftone/error.h>
 
@@ -115,7 +117,8 @@ calibrate_constants (HtSimulation *self, GHashTable *found, GError **error)
       const char *tensor = ht_quantizer_get_tensor (quantizer);
       HtEncoding *encoding;
 
-      if (!ht_quantizer_is_constant (quantizer) || ht_simulation_get_origin (self, tensor) == HT_ORIGIN_GIVEN)
+      if (!ht_quantizer_is_constant (quantizer) || ht_simulation_get_origin (self, tensor) == HT_ORIGIN_GIVEN
+          || ht_simulation_is_tied_constant (self, quantizer))
         continue;
       encoding = calibrate_constant (self, quantizer, error);
       if (!encoding)
@@ -134,6 +137,17 @@ take_all (HtSimulation *self, GHashTable *found)
   g_hash_table_iter_init (&iter, found);
   while (g_hash_table_iter_next (&iter, &tensor, &encoding))
     ht_simulation_take_encoding (self, tensor, encoding, HT_ORIGIN_COMPUTED);
+}
+
+/* What devices need beyond what the values of weights do. */
+static gboolean
+raise_weight_scales (HtSimulation *self, GError **error)
+{
+  HtTarget *target = ht_quantization_config_get_target_object (self->config);
+
+  if (target->switches.adjust_weight_scales && !ht_weight_scales_adjust (self, error))
+    return FALSE;
+  return ht_bias_grid_fit_weights (self, error);
 }
 
 /**
@@ -157,7 +171,7 @@ ht_simulation_calibrate_weights (HtSimulation *self, GError **error)
   if (!calibrate_constants (self, found, error))
     return FALSE;
   take_all (self, found);
-  return ht_bias_grid_fit_weights (self, error);
+  return raise_weight_scales (self, error);
 }
 
 /* What is seen of an activation over a data set. */
@@ -165,6 +179,7 @@ typedef struct
 {
   HtQuantizer *quantizer;
   HtCalibrator *calibrator;
+  HtEncoding *encoding; /* once it is made, for the others that share the quantizer */
 } Observed;
 
 static void
@@ -173,12 +188,14 @@ observed_free (gpointer data)
   Observed *observed = data;
 
   g_object_unref (observed->calibrator);
+  g_clear_pointer (&observed->encoding, ht_encoding_unref);
   g_free (observed);
 }
 
 typedef struct
 {
-  GHashTable *observed; /* tensor -> Observed */
+  HtSimulation *simulation;
+  GHashTable *observed; /* tensor, one for all that share a quantizer -> Observed */
   GError *error;        /* the first problem that a tap found */
 } Observation;
 
@@ -186,7 +203,8 @@ static void
 observe (const char *name, HtTensor *value, gpointer user_data)
 {
   Observation *observation = user_data;
-  Observed *observed = g_hash_table_lookup (observation->observed, name);
+  Observed *observed
+      = g_hash_table_lookup (observation->observed, ht_simulation_get_shared (observation->simulation, name));
   GError *error = NULL;
 
   if (!observed || observation->error || ht_tensor_get_data_type (value) != HT_DATA_TYPE_FLOAT)
@@ -202,8 +220,9 @@ observe (const char *name, HtTensor *value, gpointer user_data)
   g_error_free (error);
 }
 
+/* Tensors that share a quantizer share a range, and constants among them are seen at once. */
 static char **
-collect_taps (HtSimulation *self, GHashTable *table)
+collect_taps (HtSimulation *self, Observation *observation)
 {
   g_autoptr (GStrvBuilder) taps = g_strv_builder_new ();
 
@@ -211,15 +230,24 @@ collect_taps (HtSimulation *self, GHashTable *table)
     {
       HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
       const char *tensor = ht_quantizer_get_tensor (quantizer);
-      Observed *observed;
+      const char *shared = ht_quantizer_get_shared (quantizer);
+      g_autoptr (HtTensor) value = NULL;
 
-      if (ht_quantizer_is_constant (quantizer) || ht_simulation_get_origin (self, tensor) == HT_ORIGIN_GIVEN)
+      if (ht_simulation_get_origin (self, tensor) == HT_ORIGIN_GIVEN
+          || (ht_quantizer_is_constant (quantizer) && !ht_simulation_is_tied_constant (self, quantizer)))
         continue;
-      observed = g_new0 (Observed, 1);
-      observed->quantizer = quantizer;
-      observed->calibrator = make_calibrator (quantizer);
-      g_hash_table_insert (table, (gpointer)tensor, observed);
-      g_strv_builder_add (taps, tensor);
+      if (!g_hash_table_contains (observation->observed, shared))
+        {
+          Observed *observed = g_new0 (Observed, 1);
+
+          observed->quantizer = quantizer;
+          observed->calibrator = make_calibrator (quantizer);
+          g_hash_table_insert (observation->observed, (gpointer)shared, observed);
+        }
+      if (!ht_quantizer_is_constant (quantizer))
+        g_strv_builder_add (taps, tensor);
+      else if ((value = ht_graph_get_constant (self->graph, tensor)))
+        observe (tensor, value, observation);
     }
   return g_strv_builder_end (taps);
 }
@@ -228,7 +256,10 @@ collect_taps (HtSimulation *self, GHashTable *table)
 static HtExecutor *
 create_observed_executor (HtSimulation *self, GHashTable *constants, GError **error)
 {
-  g_autoptr (HtExecutor) executor = ht_executor_new (self->graph, error);
+  gboolean in_float = ht_quantization_config_get_target_object (self->config)->switches.round_in_float;
+  g_autoptr (HtGraph) graph
+      = in_float ? ht_weights_round_in_float (self, constants, error) : g_object_ref (self->graph);
+  g_autoptr (HtExecutor) executor = graph ? ht_executor_new (graph, error) : NULL;
 
   if (!executor)
     return NULL;
@@ -309,6 +340,8 @@ finish_activation (HtSimulation *self, Observed *observed, GError **error)
     }
   ht_quantizer_get_form (quantizer, self->graph, NULL, 0, &form);
   note_infinities (self, quantizer, &form, MAX (-minimum, maximum));
+  if (!ht_quantizer_fix_range (quantizer, &minimum, &maximum, error))
+    return NULL;
   return encoding_for (quantizer, &form, &minimum, &maximum, error);
 }
 
@@ -317,12 +350,20 @@ make_activation_encodings (HtSimulation *self, GHashTable *table, GHashTable *fo
 {
   for (guint i = 0; i < self->placement->quantizers->len; i++)
     {
-      const char *tensor = ht_quantizer_get_tensor (g_ptr_array_index (self->placement->quantizers, i));
-      Observed *observed = g_hash_table_lookup (table, tensor);
+      HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
+      const char *tensor = ht_quantizer_get_tensor (quantizer);
+      Observed *observed = g_hash_table_lookup (table, ht_quantizer_get_shared (quantizer));
       HtEncoding *encoding;
 
-      if (!observed)
+      if (!observed || ht_simulation_get_origin (self, tensor) == HT_ORIGIN_GIVEN
+          || (ht_quantizer_is_constant (quantizer) && !ht_simulation_is_tied_constant (self, quantizer)))
         continue;
+      encoding = observed->encoding ? observed->encoding : ht_simulation_find_shared_given (self, quantizer);
+      if (encoding)
+        {
+          g_hash_table_insert (found, (gpointer)tensor, ht_encoding_ref (encoding));
+          continue;
+        }
       if (ht_calibrator_get_n_values (observed->calibrator) == 0)
         {
           ht_simulation_note (self, "tensor '%s': calibration saw no values of it, so it stays in floating point",
@@ -332,6 +373,7 @@ make_activation_encodings (HtSimulation *self, GHashTable *table, GHashTable *fo
       encoding = finish_activation (self, observed, error);
       if (!encoding)
         return FALSE;
+      observed->encoding = ht_encoding_ref (encoding);
       g_hash_table_insert (found, (gpointer)tensor, encoding);
     }
   return TRUE;
@@ -364,7 +406,7 @@ ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, Ht
   g_autoptr (GHashTable) observed = NULL;
   g_autoptr (HtExecutor) executor = NULL;
   g_auto (GStrv) taps = NULL;
-  Observation observation = { NULL, NULL };
+  Observation observation = { self, NULL, NULL };
   gboolean ok;
 
   g_return_val_if_fail (HT_IS_SIMULATION (self) && HT_IS_DATASET (dataset), FALSE);
@@ -378,13 +420,13 @@ ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, Ht
   if (!executor)
     return FALSE;
   observed = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, observed_free);
-  taps = collect_taps (self, observed);
   observation.observed = observed;
+  taps = collect_taps (self, &observation);
   ok = observe_batches (self, executor, dataset, batch, (const char *const *)taps, &observation, progress, user_data,
                         cancellable, error);
   g_clear_error (&observation.error);
   if (!ok || !make_activation_encodings (self, observed, found, error))
     return FALSE;
   take_all (self, found);
-  return ht_bias_grid_fit_weights (self, error);
+  return raise_weight_scales (self, error);
 }

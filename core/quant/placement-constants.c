@@ -125,6 +125,16 @@ check_shared (HtPlacing *self, HtNode *node, HtDraft *draft, gboolean is_weight,
                         draft->tensor, draft->reason);
 }
 
+/* The reference takes an initializer that old files list among the inputs of the network for one of them. */
+static gboolean
+is_listed_input (HtPlacing *self, const char *tensor)
+{
+  HtValue *value = g_hash_table_lookup (self->graph->values, tensor);
+
+  return self->target->switches.constants == HT_TARGET_CONSTANTS_ALL && self->target->model_input.value == TRUE && value
+         && value->listed_input;
+}
+
 static void
 place_parameter (HtPlacing *self, HtNode *node, const char *tensor, const char *kind, gint axis)
 {
@@ -133,7 +143,7 @@ place_parameter (HtPlacing *self, HtNode *node, const char *tensor, const char *
   g_autoptr (HtTensor) value = NULL;
   HtDraft *draft;
 
-  if (!ht_target_quantizes_param (self->target, op_type, kind, &origin))
+  if (!ht_target_quantizes_param (self->target, op_type, kind, &origin) && !is_listed_input (self, tensor))
     {
       ht_placing_say (self, tensor, "%s", origin);
       return;
@@ -143,6 +153,8 @@ place_parameter (HtPlacing *self, HtNode *node, const char *tensor, const char *
     return;
   if (axis < 0 && value && ht_tensor_get_n_dims (value) == 1)
     axis = 0;
+  else if (axis < 0 && value && ht_tensor_get_n_dims (value) == 2 && ht_node_is_op (node, "Gemm"))
+    axis = ht_node_get_int (node, "transB", 0) ? 0 : 1; /* of a bias with two dimensions, as the reference has it */
   reason = g_strdup_printf ("%s of %s", g_str_has_prefix (kind, "weight") ? "weight" : kind, where);
   draft = ht_placing_add (self, tensor, op_type, &node, 1, reason);
   draft->is_weight = draft->is_constant = TRUE;
@@ -206,9 +218,10 @@ place_constant (HtPlacing *self, HtNode *node, guint index, gboolean with_output
       return;
     }
   /* Limits and slopes count as data to some targets, what is inside of a function to none. */
-  if (operand == HT_OPERAND_PARAMETER && !kind && all && !g_hash_table_contains (self->functions, chain))
+  if (!kind && all && !g_hash_table_contains (self->functions, chain)
+      && (operand == HT_OPERAND_PARAMETER || (operand == HT_OPERAND_ARGUMENT && !ht_node_is_op (node, "Resize"))))
     is_operand = TRUE;
-  if (operand == HT_OPERAND_ARGUMENT || (is_operand && !with_output) || (!is_operand && !kind))
+  if ((operand == HT_OPERAND_ARGUMENT && !is_operand) || (is_operand && !with_output) || (!is_operand && !kind))
     return;
   present = ht_placing_find (self, tensor);
   if (present && (is_operand || operand == HT_OPERAND_WEIGHT))

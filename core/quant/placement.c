@@ -302,8 +302,11 @@ place_output (HtPlacing *self, HtNode *node, const char *tensor, GPtrArray *chai
     return;
   reason = describe_chain (chain);
   draft = ht_placing_add (self, tensor, op_type, (HtNode *const *)chain->pdata, chain->len, reason);
-  if (op)
-    draft->range = op->range;
+  if (!op)
+    return;
+  draft->range = op->range;
+  if (op->range.has_max && op->range.min == -op->range.max)
+    ht_draft_add_flag (draft, "symmetric", TRUE, "encoding_constraints: as much below zero as above");
 }
 
 static void

@@ -76,6 +76,7 @@ typedef struct
   gboolean norm_parameters_as_reference;
   gboolean recurrent_states_tied;
   gboolean adjust_weight_scales;
+  gboolean round_in_float;
   gboolean keep_grid_of_first_input;
   HtTargetConstants constants;
   guint least_norm_bits;

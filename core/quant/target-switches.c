@@ -254,6 +254,7 @@ ht_target_read_switches (HtTargetReader *reader, HtLocatedNode *node, gpointer s
     { "dynamic-operands-as-parameters", read_switch, AT (dynamic_operands_as_parameters) },
     { "norm-parameters-as-reference", read_switch, AT (norm_parameters_as_reference) },
     { "least-norm-parameter-bits", read_norm_bits, HT_TARGET_NO_OFFSET },
+    { "round-weights-in-float", read_switch, AT (round_in_float) },
     { "adjust-weight-scales", read_switch, AT (adjust_weight_scales) },
     { NULL },
   };

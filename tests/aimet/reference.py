@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: MIT
 """What aimet-onnx computes for the networks of the assets: folded networks, samples and encodings, as files.
 
-usage: reference.py ASSETS OUT [MODEL...]
+usage: reference.py HALFTONE ASSETS OUT [MODEL...]
 
-For each network OUT/NAME/ receives folded.onnx (after AIMET's batch-norm folding), one .npy for each input, and for each
+For each network OUT/NAME/ receives folded.onnx (after AIMET's batch-norm folding, and `halftone validate --fix`,
+which folds shape arithmetic as `halftone run` does), one .npy for each input, and for each
 configuration CONFIG.json: the enabled quantizers of the calibrated simulation, {tensor: {bits, symmetric, strict,
 scale, offset, param}}. Weights 8 and activations 8 bits, min-max, unless the configuration's name says otherwise.
 """
 import glob
 import json
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -91,7 +93,7 @@ def main():
     from aimet_onnx.common.defs import QuantScheme
     from aimet_onnx.quantsim import QuantizationSimModel
 
-    assets, out, only = sys.argv[1], sys.argv[2], sys.argv[3:]
+    command, assets, out, only = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
     for path in sorted(glob.glob(f"{assets}/models/*.onnx")):
         name = os.path.basename(path)[:-5]
         if only and name not in only:
@@ -101,11 +103,15 @@ def main():
         try:
             model = onnx.load(path)
             fold_all_batch_norms_to_weight(model)
-            onnx.save(model, f"{folder}/folded.onnx")
+            onnx.save(model, f"{folder}/unprepared.onnx")
+            subprocess.run([command, "validate", f"{folder}/unprepared.onnx", f"--fix={folder}/folded.onnx"], check=True,
+                           capture_output=True)
+            model = onnx.load(f"{folder}/folded.onnx")
             data = samples(assets, model, path)
             for key, value in data.items():
                 np.save(f"{folder}/{key.replace('/', '_').replace(':', '_')}.npy", value)
             json.dump({key: f"{key.replace('/', '_').replace(':', '_')}.npy" for key in data}, open(f"{folder}/inputs.json", "w"))
+            data = {key: np.asarray(value) for key, value in data.items()}
             fixed = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim][:1] == [1]
             step = 1 if fixed else SAMPLES
             batches = [{k: v if v.ndim == 0 else v[i:i + step] for k, v in data.items()} for i in range(0, len(next(iter(data.values()))), step)]
