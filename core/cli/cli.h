@@ -25,6 +25,7 @@ typedef struct
 int cli_run (int argc, char **argv);
 int cli_check (int argc, char **argv);
 int cli_plan (int argc, char **argv);
+int cli_explain (int argc, char **argv);
 int cli_inspect (int argc, char **argv);
 int cli_eval (int argc, char **argv);
 int cli_infer (int argc, char **argv);

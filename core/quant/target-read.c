@@ -94,7 +94,7 @@ read_word (HtTargetReader *reader, HtLocatedNode *node, gpointer section)
       g_autofree char *found = ht_located_node_describe (node);
 
       ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_WRONG_TYPE,
-                              "'%s' is %s, must be \"True\" or \"False\", in quotes", name, found);
+                              "%s is %s, must be \"True\" or \"False\", in quotes", name, found);
     }
 }
 

@@ -64,12 +64,18 @@ static const char *const near_operators[] = {
   NULL,
 };
 
+/* Those that files of AIMET name, and that Halftone does not carry out. */
+static const char *const other_operators[] = {
+  "BatchPermutation",  "BatchToSpace", "ChannelShuffle", "Col2Im",          "CropAndResize", "MaxRoiPool",
+  "NonMaxSuppression", "NonZero",      "SpaceToBatch",   "SplitToSequence", "branch",        NULL,
+};
+
 void
 ht_target_check_op_type (HtTargetReader *reader, HtLocatedNode *node, const char *op_type)
 {
   const char *near;
 
-  if (ht_operator_find ("", op_type, G_MAXINT))
+  if (ht_operator_find ("", op_type, G_MAXINT) || g_strv_contains (other_operators, op_type))
     return;
   near = ht_suggest (op_type, near_operators);
   if (near)
@@ -145,7 +151,7 @@ read_choice (HtTargetReader *reader, HtLocatedNode *node, const char *const *wor
   near = text ? ht_suggest (text, words) : NULL;
   if (text)
     ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_UNKNOWN_VALUE,
-                            "'%s' is '%s'%s%s%s (known: %s)", name, text, near ? "; did you mean '" : "",
+                            "%s is '%s'%s%s%s (known: %s)", name, text, near ? "; did you mean '" : "",
                             near ? near : "", near ? "'?" : "", all);
   return -1;
 }

@@ -33,6 +33,7 @@ HT_API HtQuantizationConfig *ht_simulation_get_config (HtSimulation *self);
 HT_API GPtrArray *ht_simulation_list_quantizers (HtSimulation *self);
 HT_API HtQuantizer *ht_simulation_get_quantizer (HtSimulation *self, const char *tensor);
 HT_API char **ht_simulation_list_skipped (HtSimulation *self);
+HT_API char **ht_simulation_explain_tensor (HtSimulation *self, const char *tensor, GError **error);
 HT_API HtEncoding *ht_simulation_get_encoding (HtSimulation *self, const char *tensor);
 HT_API gboolean ht_simulation_set_encoding (HtSimulation *self, const char *tensor, HtEncoding *encoding,
                                             GError **error);
