@@ -182,22 +182,33 @@ cli_load_registry (void)
   return registry;
 }
 
+int
+cli_check_arithmetic (const char *verb, const char *arithmetic)
+{
+  if (arithmetic == NULL || g_str_equal (arithmetic, "device") || g_str_equal (arithmetic, "aimet"))
+    return -1;
+  return cli_usage (verb, "--arithmetic is '%s', must be device or aimet", arithmetic);
+}
+
 HtSimulation *
-cli_open_simulation (HtGraph *graph, const char *encodings, GError **error)
+cli_open_simulation (HtGraph *graph, const char *encodings, const char *arithmetic, GError **error)
 {
   g_autoptr (HtQuantizationConfig) config = ht_quantization_config_new ();
   g_autoptr (HtSimulation) simulation = ht_simulation_new (graph, config, error);
   /* The file says what is quantized and how: there is no recipe here that it would have to agree with. */
   if (simulation == NULL || !ht_simulation_load_encodings (simulation, encodings, TRUE, error))
     return NULL;
+  if (arithmetic != NULL)
+    ht_simulation_set_arithmetic (simulation, g_str_equal (arithmetic, "aimet") ? HT_ARITHMETIC_AIMET
+                                                                                : HT_ARITHMETIC_DEVICE);
   return g_steal_pointer (&simulation);
 }
 
 HtExecutor *
-cli_open_executor (HtGraph *graph, const char *encodings, GError **error)
+cli_open_executor (HtGraph *graph, const char *encodings, const char *arithmetic, GError **error)
 {
   if (encodings == NULL)
     return ht_executor_new (graph, error);
-  g_autoptr (HtSimulation) simulation = cli_open_simulation (graph, encodings, error);
+  g_autoptr (HtSimulation) simulation = cli_open_simulation (graph, encodings, arithmetic, error);
   return simulation != NULL ? ht_simulation_create_executor (simulation, error) : NULL;
 }

@@ -68,8 +68,12 @@ void cli_progress_free (CliProgress *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CliProgress, cli_progress_free)
 
 /* The network as it is, or its simulation with the encodings of a file. */
-HtExecutor *cli_open_executor (HtGraph *graph, const char *encodings, GError **error);
-HtSimulation *cli_open_simulation (HtGraph *graph, const char *encodings, GError **error);
+HtExecutor *cli_open_executor (HtGraph *graph, const char *encodings, const char *arithmetic, GError **error);
+/* `arithmetic` is a word that cli_check_arithmetic() let through; NULL: that of who wrote the encodings. */
+HtSimulation *cli_open_simulation (HtGraph *graph, const char *encodings, const char *arithmetic, GError **error);
+/* Returns the exit code to leave with, or -1 to go on. */
+int cli_check_arithmetic (const char *verb, const char *arithmetic);
+#define CLI_ARITHMETIC_HELP "What the simulation computes with: device or aimet; default: who wrote the encodings"
 /* Rows of cells in aligned columns; the first row is the head. */
 void cli_print_table (GPtrArray *rows);
 void cli_print_metrics (const char *const *stages, HtMetrics *const *metrics);

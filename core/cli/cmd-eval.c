@@ -65,18 +65,18 @@ choose_parts (HtSimulation *simulation, const char *text, GError **error)
 }
 
 static HtExecutor *
-open_executor (HtGraph *graph, const char *encodings, const char *choice, GError **error)
+open_executor (HtGraph *graph, const char *encodings, const char *choice, const char *arithmetic, GError **error)
 {
   if (encodings == NULL || choice == NULL)
-    return cli_open_executor (graph, encodings, error);
-  g_autoptr (HtSimulation) simulation = cli_open_simulation (graph, encodings, error);
+    return cli_open_executor (graph, encodings, arithmetic, error);
+  g_autoptr (HtSimulation) simulation = cli_open_simulation (graph, encodings, arithmetic, error);
   g_autoptr (HtSimulationParts) parts = simulation != NULL ? choose_parts (simulation, choice, error) : NULL;
   return parts != NULL ? ht_simulation_parts_create_executor (parts, error) : NULL;
 }
 
 static HtMetrics *
-measure (const char *model, const char *encodings, const char *parts, HtDataset *dataset, guint batch, guint64 memory,
-         GError **error)
+measure (const char *model, const char *encodings, const char *parts, const char *arithmetic, HtDataset *dataset,
+         guint batch, guint64 memory, GError **error)
 {
   GCancellable *cancellable = cli_watch_interrupts ();
   g_autoptr (HtGraph) graph = ht_graph_load (model, error);
@@ -93,7 +93,7 @@ measure (const char *model, const char *encodings, const char *parts, HtDataset 
       return NULL;
     }
   ht_graph_seal (graph);
-  g_autoptr (HtExecutor) executor = open_executor (graph, encodings, parts, error);
+  g_autoptr (HtExecutor) executor = open_executor (graph, encodings, parts, arithmetic, error);
   g_autoptr (HtExecutor) reference = executor != NULL && encodings != NULL ? ht_executor_new (graph, error) : NULL;
   if (executor == NULL || (encodings != NULL && reference == NULL))
     return NULL;
@@ -108,7 +108,7 @@ int
 cli_eval (int argc, char **argv)
 {
   g_auto (GStrv) data = NULL;
-  g_autofree char *labels = NULL, *encodings = NULL, *parts = NULL, *memory = NULL;
+  g_autofree char *labels = NULL, *encodings = NULL, *parts = NULL, *arithmetic = NULL, *memory = NULL;
   guint64 budget;
   gboolean json = FALSE;
   int batch = 0, samples = 0, threads = 0;
@@ -120,6 +120,7 @@ cli_eval (int argc, char **argv)
             "FILE" },
           { "parts", 'p', 0, G_OPTION_ARG_STRING, &parts,
             "Quantize only this: weights, activations, layer:NAME or all-but:NAME", "PARTS" },
+          { "arithmetic", 0, 0, G_OPTION_ARG_STRING, &arithmetic, CLI_ARITHMETIC_HELP, "WHOSE" },
           { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Samples at a time", "N" },
           { "memory", 0, 0, G_OPTION_ARG_STRING, &memory, "Take smaller batches where this would be exceeded", "SIZE" },
           { "samples", 'n', 0, G_OPTION_ARG_INT, &samples, "Use only the first N samples", "N" },
@@ -132,6 +133,8 @@ cli_eval (int argc, char **argv)
     code = cli_set_threads ("eval", threads);
   if (code < 0)
     code = cli_read_memory ("eval", memory, &budget);
+  if (code < 0)
+    code = cli_check_arithmetic ("eval", arithmetic);
   if (code >= 0)
     return code;
   if (data == NULL)
@@ -140,6 +143,8 @@ cli_eval (int argc, char **argv)
     return cli_usage ("eval", "--batch and --samples must be positive");
   if (parts != NULL && encodings == NULL)
     return cli_usage ("eval", "--parts needs --encodings");
+  if (arithmetic != NULL && encodings == NULL)
+    return cli_usage ("eval", "--arithmetic needs --encodings");
   if (labels == NULL && encodings == NULL && !g_str_has_suffix (data[0], ".npz"))
     return cli_usage ("eval", "nothing to measure: give --labels, or --encodings to compare with the network itself");
   g_autoptr (GError) error = NULL;
@@ -149,7 +154,7 @@ cli_eval (int argc, char **argv)
   if (!cli_add_data (dataset, data, &error)
       || (labels != NULL && !ht_dataset_set_labels_file (dataset, labels, &error)))
     return cli_fail (error);
-  g_autoptr (HtMetrics) metrics = measure (argv[1], encodings, parts, dataset, (guint)batch, budget, &error);
+  g_autoptr (HtMetrics) metrics = measure (argv[1], encodings, parts, arithmetic, dataset, (guint)batch, budget, &error);
   if (metrics == NULL)
     return cli_fail (error);
   if (json)

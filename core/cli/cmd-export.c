@@ -18,7 +18,7 @@ export (const char *model, const char *encodings, const char *format, HtQdqWeigh
   if (!ht_graph_infer_shapes (graph, error))
     return FALSE;
   ht_graph_seal (graph);
-  g_autoptr (HtSimulation) simulation = cli_open_simulation (graph, encodings, error);
+  g_autoptr (HtSimulation) simulation = cli_open_simulation (graph, encodings, NULL, error);
   if (simulation == NULL)
     return FALSE;
   if (g_str_has_prefix (format, "encodings-"))

@@ -280,8 +280,8 @@ choose_batch (Inference *self, HtGraph *graph, gint64 wanted)
 }
 
 static gboolean
-infer (Inference *self, const char *model, const char *encodings, char **files, const char *folder, const char *tap,
-       gint64 batch, guint64 memory, GError **error)
+infer (Inference *self, const char *model, const char *encodings, const char *arithmetic, char **files,
+       const char *folder, const char *tap, gint64 batch, guint64 memory, GError **error)
 {
   g_autoptr (GPtrArray) taps = g_ptr_array_new ();
   g_autoptr (HtGraph) graph = ht_graph_load (model, error);
@@ -305,7 +305,7 @@ infer (Inference *self, const char *model, const char *encodings, char **files, 
         }
     }
   g_ptr_array_add (taps, NULL);
-  g_autoptr (HtExecutor) executor = cli_open_executor (graph, encodings, error);
+  g_autoptr (HtExecutor) executor = cli_open_executor (graph, encodings, arithmetic, error);
   return executor != NULL
          && run_all (self, executor, (const char *const *)taps->pdata, choose_batch (self, graph, batch), memory, error)
          && write_all (self, folder, error);
@@ -315,12 +315,13 @@ int
 cli_infer (int argc, char **argv)
 {
   g_auto (GStrv) files = NULL;
-  g_autofree char *encodings = NULL, *folder = NULL, *tap = NULL, *memory = NULL;
+  g_autofree char *encodings = NULL, *arithmetic = NULL, *folder = NULL, *tap = NULL, *memory = NULL;
   guint64 budget;
   int batch = 0, threads = 0;
   GOptionEntry entries[]
       = { { "input", 'i', 0, G_OPTION_ARG_STRING_ARRAY, &files, "The value of an input", "NAME=FILE.npy" },
           { "encodings", 'e', 0, G_OPTION_ARG_FILENAME, &encodings, "Run the simulation with these encodings", "FILE" },
+          { "arithmetic", 0, 0, G_OPTION_ARG_STRING, &arithmetic, CLI_ARITHMETIC_HELP, "WHOSE" },
           { "output", 'o', 0, G_OPTION_ARG_FILENAME, &folder, "Where to write TENSOR.npy; default: here", "FOLDER" },
           { "tap", 0, 0, G_OPTION_ARG_STRING, &tap, "Write the tensors whose names match, too", "REGEX" },
           { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Samples at a time, along the first axis", "N" },
@@ -332,16 +333,21 @@ cli_infer (int argc, char **argv)
     code = cli_set_threads ("infer", threads);
   if (code < 0)
     code = cli_read_memory ("infer", memory, &budget);
+  if (code < 0)
+    code = cli_check_arithmetic ("infer", arithmetic);
   if (code >= 0)
     return code;
   if (batch < 0)
     return cli_usage ("infer", "--batch must be positive");
+  if (arithmetic != NULL && encodings == NULL)
+    return cli_usage ("infer", "--arithmetic needs --encodings");
   g_autoptr (GError) error = NULL;
   Inference self = { g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_tensor_unref),
                      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref),
                      g_ptr_array_new_with_free_func (g_free) };
   cli_watch_interrupts ();
-  gboolean done = infer (&self, argv[1], encodings, files, folder != NULL ? folder : ".", tap, batch, budget, &error);
+  gboolean done = infer (&self, argv[1], encodings, arithmetic, files, folder != NULL ? folder : ".", tap, batch, budget,
+                         &error);
   g_hash_table_unref (self.inputs);
   g_hash_table_unref (self.pieces);
   g_ptr_array_unref (self.names);

@@ -4,6 +4,7 @@
 #include "exec/executor-private.h"
 #include "exec/lower.h"
 #include "kernels/isa.h"
+#include "quant/encoding-private.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,7 +17,7 @@ is_narrow (HtEncoding *encoding, gboolean one_grid)
   gsize n_grids;
 
   if (encoding == NULL || !ht_encoding_is_integer (encoding) || ht_encoding_get_bits (encoding) > MAX_BITS
-      || ht_encoding_get_block_axis (encoding) >= 0)
+      || encoding->rounds_up || ht_encoding_get_block_axis (encoding) >= 0)
     return FALSE;
   ht_encoding_get_scales (encoding, &n_grids);
   return n_grids == 1 || (!one_grid && ht_encoding_get_axis (encoding) == 0);

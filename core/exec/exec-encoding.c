@@ -49,7 +49,7 @@ ht_exec_can_fuse_grid (HtEncoding *encoding)
 {
   gsize n_grids;
   ht_encoding_get_scales (encoding, &n_grids);
-  return n_grids == 1 && ht_encoding_is_integer (encoding)
+  return n_grids == 1 && ht_encoding_is_integer (encoding) && !encoding->rounds_up
          && (double)ht_encoding_get_n_steps (encoding) <= HT_GRID_MAX_STEPS;
 }
 

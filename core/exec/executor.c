@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "exec/executor-private.h"
+#include "quant/encoding-private.h"
 
 #include "base/thread-pool.h"
 #include "exec/exec-packed.h"
@@ -198,7 +199,7 @@ changes_plans (HtExecutor *self, HtEncoding *old, HtEncoding *new)
   return n_old != n_new || ht_encoding_get_bits (old) != ht_encoding_get_bits (new)
          || ht_encoding_get_format (old) != ht_encoding_get_format (new)
          || ht_encoding_get_axis (old) != ht_encoding_get_axis (new)
-         || ht_encoding_get_block_axis (old) != ht_encoding_get_block_axis (new);
+         || ht_encoding_get_block_axis (old) != ht_encoding_get_block_axis (new) || old->rounds_up != new->rounds_up;
 }
 
 /**

@@ -13,6 +13,9 @@ void ht_kernel_fake_quantize (const float *x, float *y, gsize n, float scale, fl
 void ht_kernel_fake_quantize_channels (const float *x, float *y, gsize outer, gsize channels, gsize inner,
                                        const float *scales, const float *offsets, float n_steps);
 
+/* The same with halves rounded up: q = floor (x / scale - offset + 1/2). */
+void ht_kernel_fake_quantize_up (const float *x, float *y, gsize n, float scale, float offset, float n_steps);
+
 /* For grids of more steps than a float counts: only the division is done in single precision. */
 void ht_kernel_fake_quantize_wide (const float *x, float *y, gsize outer, gsize channels, gsize inner,
                                    const float *scales, const gint64 *offsets, double n_steps);

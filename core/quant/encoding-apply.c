@@ -37,13 +37,36 @@ count_inner (const HtKernelBlocks *blocks)
   return blocks->middle * blocks->second * blocks->inner;
 }
 
+typedef struct
+{
+  HtEncoding *encoding;
+  const float *x;
+  float *y;
+} UpWork;
+
+static void
+round_up (gsize start, gsize n, gsize grid, gpointer user_data)
+{
+  UpWork *work = user_data;
+  const float *narrow = work->encoding->narrow;
+
+  ht_kernel_fake_quantize_up (work->x + start, work->y + start, n, narrow[grid],
+                              narrow[work->encoding->n_grids + grid],
+                              (float)ht_encoding_get_n_steps (work->encoding));
+}
+
 static void
 apply_integer (HtEncoding *self, const float *x, float *y, const HtKernelBlocks *blocks)
 {
   const float *scales = self->narrow, *offsets = self->narrow + self->n_grids;
   gint64 n_steps = ht_encoding_get_n_steps (self);
 
-  if (self->form.bits > MAX_FLOAT_BITS)
+  if (self->rounds_up && self->form.bits <= MAX_FLOAT_BITS)
+    {
+      UpWork work = { self, x, y };
+      ht_kernel_blocks_foreach (blocks, round_up, &work);
+    }
+  else if (self->form.bits > MAX_FLOAT_BITS)
     ht_kernel_fake_quantize_wide (x, y, blocks->outer, blocks->first, count_inner (blocks), scales, self->offsets,
                                   (double)n_steps);
   else if (self->form.block_axis >= 0)

@@ -30,6 +30,7 @@ struct _HtEncoding
   double *channel_scales; /* LPBQ only: scale of grid = channel scale * block scale */
   guint *block_scales;
   float *narrow; /* scales, then offsets, as the kernels read them */
+  gboolean rounds_up; /* halves go up, as in AIMET, and not to the even neighbour; no part of what the grid is */
 };
 
 /* The grids of given ranges: minima and maxima channel by channel, by blocks within a channel. */
@@ -41,5 +42,7 @@ gboolean ht_grid_form_cut (const HtGridForm *form, const gint64 *dims, guint n_d
 
 /* Fake quantization of raw values; the encoding has to fit `dims`. x and y may be the same array. */
 void ht_encoding_apply (HtEncoding *self, const float *x, float *y, const gint64 *dims, guint n_dims);
+/* A copy that rounds halves up; only what executors are given. */
+HtEncoding *ht_encoding_copy_rounding_up (HtEncoding *self);
 /* Feeds all parts of an encoding to a checksum. */
 void ht_encoding_digest (HtEncoding *self, GChecksum *checksum);

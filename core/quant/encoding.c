@@ -419,6 +419,21 @@ ht_encoding_equal (HtEncoding *a, HtEncoding *b)
              && memcmp (a->block_scales, b->block_scales, a->n_grids * sizeof *a->block_scales) == 0);
 }
 
+HtEncoding *
+ht_encoding_copy_rounding_up (HtEncoding *self)
+{
+  HtEncoding *copy = g_memdup2 (self, sizeof *self);
+
+  g_atomic_ref_count_init (&copy->n_refs);
+  copy->scales = g_memdup2 (self->scales, self->n_grids * sizeof *self->scales);
+  copy->offsets = g_memdup2 (self->offsets, self->n_grids * sizeof *self->offsets);
+  copy->narrow = g_memdup2 (self->narrow, 2 * self->n_grids * sizeof *self->narrow);
+  copy->channel_scales = g_memdup2 (self->channel_scales, self->form.n_channels * sizeof *self->channel_scales);
+  copy->block_scales = g_memdup2 (self->block_scales, self->n_grids * sizeof *self->block_scales);
+  copy->rounds_up = TRUE;
+  return copy;
+}
+
 static void
 digest_integer (GChecksum *checksum, gint64 value)
 {

@@ -7,6 +7,9 @@
 #include "base/located.h"
 #include "quant/simulation-private.h"
 
+/* What our own files say of who wrote them. */
+#define HT_ENCODINGS_PRODUCER "halftone"
+
 typedef enum
 {
   HT_ENCODINGS_TENSOR,

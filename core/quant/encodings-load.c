@@ -17,6 +17,9 @@
  * settings. With @partial what is missing stays as it is, bits and symmetry are those of the file, and a float tensor
  * that the target does not quantize gets a quantizer. All problems are in the message of the error, with their places.
  *
+ * The arithmetic becomes that of who wrote the file: what AIMET wrote is simulated as AIMET simulates, what this
+ * library wrote as a device computes. ht_simulation_set_arithmetic() chooses otherwise.
+ *
  * Returns: %TRUE, or %FALSE with @error set and nothing changed
  */
 gboolean

@@ -293,37 +293,55 @@ read_encoding (Matching *self, const HtEncodingsEntry *entry, HtQuantizer *quant
   return NULL;
 }
 
+/* "2 bits", "LPBQ of 4 + 4 bits in blocks of 64", for messages. */
+static char *
+describe_form (const HtGridForm *form)
+{
+  const char *spread = form->scale_bits > 0    ? "LPBQ"
+                       : form->block_axis >= 0 ? "one grid a block"
+                       : form->axis >= 0       ? "one grid a channel"
+                                               : "one grid in all";
+  const char *symmetry = form->format != HT_NUMBER_FORMAT_INT ? ""
+                         : form->strict                       ? ", strict symmetric"
+                         : form->symmetric                    ? ", symmetric"
+                                                              : ", asymmetric";
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  if (form->format != HT_NUMBER_FORMAT_INT)
+    g_string_append (text, ht_number_format_get_name (form->format));
+  else
+    g_string_append_printf (text, "%u bits", form->bits);
+  g_string_append_printf (text, "%s, %s", symmetry, spread);
+  if (form->block_axis >= 0)
+    g_string_append_printf (text, " of %" G_GSIZE_FORMAT, form->block_size);
+  if (form->scale_bits > 0)
+    g_string_append_printf (text, " with scales of %u bits", form->scale_bits);
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
 /* Where the file has to cover everything it also has to agree with the settings. */
 static void
 check_settings (Matching *self, const HtEncodingsEntry *entry, HtQuantizer *quantizer, HtEncoding *encoding)
 {
-  HtQuantizerSettings *settings = ht_quantizer_get_settings (quantizer);
   const char *tensor = ht_quantizer_get_tensor (quantizer);
-  guint bits = ht_quantizer_settings_get_bits (settings);
-  HtEncodingsReader *reader = self->reader;
+  const HtGridForm *found = &encoding->form;
+  g_autofree char *there = NULL, *here = NULL;
+  gint64 dims[HT_TENSOR_MAX_DIMS];
+  guint n_dims = 0;
+  HtGridForm form;
 
-  if (!ht_encoding_is_integer (encoding))
-    {
-      ht_encodings_complain (reader, entry->node,
-                             "tensor '%s' is floating point of %u bits here; the settings say integers", tensor,
-                             ht_encoding_get_bits (encoding));
-      return;
-    }
-  if (ht_encoding_get_bits (encoding) != bits)
-    ht_encodings_complain (reader, entry->node, "tensor '%s' has %u bits here; the settings say %u", tensor,
-                           ht_encoding_get_bits (encoding), bits);
-  if (ht_encoding_is_symmetric (encoding) != ht_quantizer_settings_get_symmetric (settings))
-    ht_encodings_complain (reader, entry->node, "tensor '%s' has %s grid here; the settings say otherwise", tensor,
-                           ht_encoding_is_symmetric (encoding) ? "a symmetric" : "an asymmetric");
-  else if (ht_encoding_is_strict (encoding) != ht_quantizer_settings_get_strict (settings))
-    ht_encodings_complain (reader, entry->node, "tensor '%s' has %s symmetric grid here; the settings say otherwise",
-                           tensor, ht_encoding_is_strict (encoding) ? "a strict" : "a full");
-  if (ht_encoding_get_axis (encoding) != ht_quantizer_get_axis (quantizer))
-    ht_encodings_complain (reader, entry->node, "tensor '%s' has %s here; the settings say otherwise", tensor,
-                           ht_encoding_get_axis (encoding) < 0 ? "one grid in all" : "one grid a channel");
-  else if (ht_encoding_get_block_axis (encoding) >= 0)
-    ht_encodings_complain (reader, entry->node, "tensor '%s' has grids of blocks here; the settings say otherwise",
-                           tensor);
+  if (!get_dims (self->simulation->graph, tensor, dims, &n_dims))
+    n_dims = 0;
+  ht_quantizer_get_form (quantizer, self->simulation->graph, dims, n_dims, &form);
+  if (found->format == form.format && found->axis == form.axis && found->block_axis == form.block_axis
+      && found->block_size == form.block_size && found->scale_bits == form.scale_bits
+      && (found->format != HT_NUMBER_FORMAT_INT
+          || (found->bits == form.bits && found->symmetric == form.symmetric && found->strict == form.strict)))
+    return;
+  here = describe_form (found);
+  there = describe_form (&form);
+  ht_encodings_complain (self->reader, entry->node, "tensor '%s' has %s here; the settings say %s", tensor, here,
+                         there);
 }
 
 static void
@@ -398,6 +416,19 @@ match_kept (Matching *self, HtEncodingsEntry *entry)
     take_extra (self, entry);
 }
 
+/* Formats without a scale need no entry, and 2.0.0 has none for them. */
+static gboolean
+take_unlisted (Matching *self, HtQuantizer *quantizer)
+{
+  HtNumberFormat format = ht_quantizer_settings_get_format (ht_quantizer_get_settings (quantizer));
+
+  if (self->reader->lists_float16 || format == HT_NUMBER_FORMAT_INT || ht_number_format_has_scale (format))
+    return FALSE;
+  g_hash_table_insert (self->found, g_strdup (ht_quantizer_get_tensor (quantizer)),
+                       ht_encoding_new_float (format, -1, 1, -1, 0, NULL, 1, NULL));
+  return TRUE;
+}
+
 static void
 check_complete (Matching *self)
 {
@@ -408,10 +439,11 @@ check_complete (Matching *self)
       HtQuantizer *quantizer = g_ptr_array_index (placement->quantizers, i);
       const char *tensor = ht_quantizer_get_tensor (quantizer);
 
-      if (!g_hash_table_contains (self->found, tensor))
-        ht_encodings_complain (self->reader, ht_located_document_get_root (self->reader->document),
-                               "the file has no encoding for tensor '%s' (%s)", tensor,
-                               ht_quantizer_get_reason (quantizer));
+      if (g_hash_table_contains (self->found, tensor) || take_unlisted (self, quantizer))
+        continue;
+      ht_encodings_complain (self->reader, ht_located_document_get_root (self->reader->document),
+                             "the file has no encoding for tensor '%s' (%s)", tensor,
+                             ht_quantizer_get_reason (quantizer));
     }
 }
 
@@ -471,6 +503,10 @@ apply (Matching *self)
   while (g_hash_table_iter_next (&iter, &tensor, &encoding))
     ht_simulation_take_encoding (self->simulation, tensor, encoding, HT_ORIGIN_GIVEN);
   compare_biases (self);
+  /* AIMET named no producer in its earlier files. */
+  ht_simulation_set_arithmetic (self->simulation, g_strcmp0 (self->reader->producer, HT_ENCODINGS_PRODUCER) == 0
+                                                      ? HT_ARITHMETIC_DEVICE
+                                                      : HT_ARITHMETIC_AIMET);
 }
 
 static GHashTable *

@@ -192,7 +192,7 @@ write_producer (JsonBuilder *builder)
 {
   json_builder_set_member_name (builder, "producer");
   json_builder_begin_object (builder);
-  ht_encodings_write_text (builder, "package", "halftone");
+  ht_encodings_write_text (builder, "package", HT_ENCODINGS_PRODUCER);
   ht_encodings_write_text (builder, "version", ht_get_version ());
   json_builder_end_object (builder);
 }

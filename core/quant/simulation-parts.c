@@ -315,10 +315,25 @@ quantize_layers (HtSimulation *self, const HtSimulationParts *parts, HtExecutor 
   return TRUE;
 }
 
+/* What tensors share stays shared. */
+static HtEncoding *
+get_rounding_up (GHashTable *copies, HtEncoding *encoding)
+{
+  HtEncoding *copy = g_hash_table_lookup (copies, encoding);
+
+  if (!copy)
+    {
+      copy = ht_encoding_copy_rounding_up (encoding);
+      g_hash_table_insert (copies, encoding, copy);
+    }
+  return copy;
+}
+
 static HtExecutor *
 create_executor (HtSimulation *self, const HtSimulationParts *parts, GError **error)
 {
   g_autoptr (HtExecutor) executor = ht_executor_new (self->graph, error);
+  g_autoptr (GHashTable) copies = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify)ht_encoding_unref);
 
   if (!executor)
     return NULL;
@@ -327,10 +342,12 @@ create_executor (HtSimulation *self, const HtSimulationParts *parts, GError **er
       const char *tensor = ht_quantizer_get_tensor (g_ptr_array_index (self->placement->quantizers, i));
       HtEncoding *encoding = ht_simulation_find_encoding (self, parts, tensor);
 
+      if (encoding && self->arithmetic == HT_ARITHMETIC_AIMET)
+        encoding = get_rounding_up (copies, encoding);
       if (encoding)
         ht_executor_set_encoding (executor, tensor, encoding);
     }
-  if (!quantize_layers (self, parts, executor, error))
+  if (self->arithmetic == HT_ARITHMETIC_DEVICE && !quantize_layers (self, parts, executor, error))
     return NULL;
   return g_steal_pointer (&executor);
 }
@@ -340,9 +357,9 @@ create_executor (HtSimulation *self, const HtSimulationParts *parts, GError **er
  * @self: a simulation
  * @error: return location for an error
  *
- * Makes an executor that runs the network quantized, with all encodings that there are now. Biases of layers whose
- * input and weight are quantized are rounded to int32 in steps of input scale times weight scale, as devices and the
- * exported file do.
+ * Makes an executor that runs the network quantized, with all encodings that there are now. With the arithmetic of a
+ * device, biases of layers whose input and weight are quantized are rounded to int32 in steps of input scale times
+ * weight scale, as the exported file does.
  *
  * Returns: (transfer full) (nullable): the executor, or %NULL with @error set
  */

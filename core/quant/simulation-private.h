@@ -24,6 +24,7 @@ struct _HtSimulation
   GHashTable *by_name;   /* tensor -> HtQuantizer, owned by the placement */
   GHashTable *encodings; /* tensor -> HtEncoding */
   GHashTable *given;     /* names of tensors whose encoding calibration leaves */
+  HtArithmetic arithmetic;
 };
 
 /* The encoding whose grid the values of a tensor lie on: its own, or one that operators before it kept. NULL: none.

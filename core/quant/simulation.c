@@ -244,6 +244,38 @@ ht_simulation_get_encoding (HtSimulation *self, const char *tensor)
   return g_hash_table_lookup (self->encodings, tensor);
 }
 
+/**
+ * ht_simulation_get_arithmetic:
+ * @self: a simulation
+ *
+ * Gets what is computed between the grids.
+ *
+ * Returns: the arithmetic
+ */
+HtArithmetic
+ht_simulation_get_arithmetic (HtSimulation *self)
+{
+  g_return_val_if_fail (HT_IS_SIMULATION (self), HT_ARITHMETIC_DEVICE);
+
+  return self->arithmetic;
+}
+
+/**
+ * ht_simulation_set_arithmetic:
+ * @self: a simulation
+ * @arithmetic: the arithmetic
+ *
+ * Sets what the executors that are made from now on compute between the grids. A new simulation is a device;
+ * ht_simulation_load_encodings() makes it what the writer of the file is.
+ */
+void
+ht_simulation_set_arithmetic (HtSimulation *self, HtArithmetic arithmetic)
+{
+  g_return_if_fail (HT_IS_SIMULATION (self));
+
+  self->arithmetic = arithmetic;
+}
+
 HtEncoding *
 ht_simulation_find_grid (HtSimulation *self, const HtSimulationParts *parts, const char *tensor)
 {

@@ -22,6 +22,20 @@ typedef enum
   HT_QDQ_WEIGHTS_FLOAT,
 } HtQdqWeights;
 
+/**
+ * HtArithmetic:
+ * @HT_ARITHMETIC_DEVICE: as integer devices and Q/DQ files compute: biases are int32, sums of integers are sums of
+ *   integers, halves are rounded to the even code
+ * @HT_ARITHMETIC_AIMET: as AIMET simulates: biases and sums are floating point, halves are rounded up
+ *
+ * What a simulation computes between its grids.
+ */
+typedef enum
+{
+  HT_ARITHMETIC_DEVICE,
+  HT_ARITHMETIC_AIMET,
+} HtArithmetic;
+
 /* Graph + a quantizer for each tensor that the target's rules quantize. Quantizers are not nodes. */
 #define HT_TYPE_SIMULATION (ht_simulation_get_type ())
 HT_API
@@ -37,6 +51,8 @@ HT_API char **ht_simulation_explain_tensor (HtSimulation *self, const char *tens
 HT_API HtEncoding *ht_simulation_get_encoding (HtSimulation *self, const char *tensor);
 HT_API gboolean ht_simulation_set_encoding (HtSimulation *self, const char *tensor, HtEncoding *encoding,
                                             GError **error);
+HT_API HtArithmetic ht_simulation_get_arithmetic (HtSimulation *self);
+HT_API void ht_simulation_set_arithmetic (HtSimulation *self, HtArithmetic arithmetic);
 HT_API gboolean ht_simulation_calibrate_weights (HtSimulation *self, GError **error);
 HT_API gboolean ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, HtProgressFunc progress,
                                          gpointer user_data, GCancellable *cancellable, GError **error);

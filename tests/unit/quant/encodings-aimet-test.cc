@@ -117,66 +117,91 @@ TEST (EncodingsAimet, WritesWhatAimetWrote)
 namespace
 {
 
-void
+// How much of what AIMET simulated a simulation with AIMET's encodings gives: elements within one step of the grid of
+// the outputs, and classes.
+struct Agreement
+{
+  double within_step, same_class;
+};
+
+Agreement
 compare_with_aimet (const std::string &model, const std::string &encodings, const std::string &recorded,
-                    const std::string &images)
+                    const std::string &images, bool is_mobilenet)
 {
   g_autoptr (GError) error = nullptr;
-  g_autoptr (HtGraph) graph = ht_graph_load (model.c_str (), &error);
-  ASSERT_NO_GERROR (error);
-  g_autoptr (HtQuantizationConfig) config = ht_quantization_config_new ();
-  g_autoptr (HtSimulation) simulation = ht_simulation_new (graph, config, &error);
-  ASSERT_NO_GERROR (error);
-  ASSERT_TRUE (ht_simulation_load_encodings (simulation, encodings.c_str (), TRUE, &error)) << error->message;
+  Agreement result = { 0, 0 };
+  g_autoptr (HtSimulation) simulation = load (model, encodings);
+  EXPECT_EQ (ht_simulation_get_arithmetic (simulation), HT_ARITHMETIC_AIMET);
   g_autoptr (HtTensor) raw = ht_tensor_load_npy (images.c_str (), &error);
-  ASSERT_NO_GERROR (error);
   g_autoptr (HtTensor) expected = ht_tensor_load_npy (recorded.c_str (), &error);
-  ASSERT_NO_GERROR (error);
-  const char *input = ht_graph_get_inputs (ht_simulation_get_graph (simulation))[0];
+  EXPECT_EQ (error, nullptr);
+  HtGraph *graph = ht_simulation_get_graph (simulation);
+  const char *input = ht_graph_get_inputs (graph)[0], *output = ht_graph_get_outputs (graph)[0];
   g_autoptr (HtDataset) dataset = ht_dataset_new ();
-  ASSERT_TRUE (ht_dataset_add_array (dataset, input, raw, &error));
   g_autoptr (HtPreprocess) preprocess = ht_preprocess_new ();
-  ASSERT_TRUE (ht_object_set_param_string (G_OBJECT (preprocess), "layout", "NHWC", &error)) << error->message;
-  g_autoptr (JsonNode) scale = json_from_string ("0.00392156862745098", nullptr);
-  g_autoptr (JsonNode) mean = json_from_string ("[0.485, 0.456, 0.406]", nullptr);
-  g_autoptr (JsonNode) deviation = json_from_string ("[0.229, 0.224, 0.225]", nullptr);
-  ASSERT_TRUE (ht_object_set_param (G_OBJECT (preprocess), "scale", scale, &error)) << error->message;
-  ASSERT_TRUE (ht_object_set_param (G_OBJECT (preprocess), "mean", mean, &error)) << error->message;
-  ASSERT_TRUE (ht_object_set_param (G_OBJECT (preprocess), "std", deviation, &error)) << error->message;
+  const std::pair<const char *, const char *> settings[] = {
+    { "layout", "\"NHWC\"" },
+    { "scale", is_mobilenet ? "0.00784313725490196" : "0.00392156862745098" },
+    { "mean", is_mobilenet ? "[1.0, 1.0, 1.0]" : "[0.485, 0.456, 0.406]" },
+    { "std", is_mobilenet ? "[1.0, 1.0, 1.0]" : "[0.229, 0.224, 0.225]" },
+  };
+  for (const auto &one : settings)
+    {
+      g_autoptr (JsonNode) value = json_from_string (one.second, nullptr);
+      EXPECT_TRUE (ht_object_set_param (G_OBJECT (preprocess), one.first, value, &error)) << error->message;
+    }
+  EXPECT_TRUE (ht_dataset_add_array (dataset, input, raw, &error));
   ht_dataset_set_preprocess (dataset, preprocess);
-  ASSERT_TRUE (ht_dataset_bind (dataset, graph, &error)) << error->message;
+  EXPECT_TRUE (ht_dataset_bind (dataset, graph, &error)) << error->message;
   g_autoptr (HtExecutor) executor = ht_simulation_create_executor (simulation, &error);
-  ASSERT_NO_GERROR (error);
-  const char *output = ht_graph_get_outputs (ht_simulation_get_graph (simulation))[0];
+  EXPECT_EQ (error, nullptr);
   double step = ht_encoding_get_scales (ht_simulation_get_encoding (simulation, output), nullptr)[0];
-  guint n = 64, agree = 0, far = 0;
+  const guint n = 256;
   const float *want = (const float *)ht_tensor_get_data (expected);
   for (guint first = 0; first < n; first += 32)
     {
       g_autoptr (GHashTable) inputs = ht_dataset_get_batch (dataset, first, 32, &error);
-      ASSERT_NO_GERROR (error);
+      EXPECT_EQ (error, nullptr);
       std::vector<float> got = run (executor, input, (HtTensor *)g_hash_table_lookup (inputs, input));
       for (guint i = 0; i < 32; i++)
         {
           const float *a = got.data () + i * 10, *b = want + (first + i) * 10;
-          agree += std::max_element (a, a + 10) - a == std::max_element (b, b + 10) - b;
+          result.same_class += std::max_element (a, a + 10) - a == std::max_element (b, b + 10) - b;
           for (guint k = 0; k < 10; k++)
-            far += std::fabs (a[k] - b[k]) > 3.5 * step;
+            result.within_step += std::fabs (a[k] - b[k]) <= 1.001 * step;
         }
     }
-  EXPECT_GE (agree, n - 1);
-  EXPECT_LE (far, n * 10 / 50);
+  return { result.within_step / (n * 10), result.same_class / n };
 }
 
 }
 
 TEST (EncodingsAimet, SimulatesWhatAimetSimulates)
 {
-  REQUIRE_ASSET (model, "aimet/resnet20_cifar10_folded.onnx");
-  REQUIRE_ASSET (encodings, "aimet/resnet20_cifar10_w8a8_pc.encodings");
-  REQUIRE_ASSET (recorded, "aimet/resnet20_cifar10_w8a8_pc_logits.npy");
+  // MobileNet amplifies single steps: two processor classes, which sum floats in other orders, agree with each other on
+  // 92 % of its outputs (docs/decisions/0015-encodings-files.md). Its classes have to be right all the same.
+  const struct
+  {
+    const char *model, *encodings;
+    double within_step;
+  } cases[] = {
+    { "resnet20_cifar10_folded.onnx", "resnet20_cifar10_w8a8_pc", 0.99 },
+    { "resnet20_cifar10_folded.onnx", "resnet20_cifar10_w4a8_pc", 0.97 },
+    { "resnet20_cifar10_w4a8_pc_adaround.onnx", "resnet20_cifar10_w4a8_pc_adaround", 0.97 },
+    { "mobilenetv1_100_trunk_cifar10_folded.onnx", "mobilenetv1_100_trunk_cifar10_w8a8_pc", 0.8 },
+    { "mobilenetv1_100_trunk_cifar10_folded.onnx", "mobilenetv1_100_trunk_cifar10_w4a8_pc", 0.85 },
+  };
   REQUIRE_ASSET (images, "data/cifar10_test_x.npy");
-  compare_with_aimet (model, encodings, recorded, images);
+  for (const auto &one : cases)
+    {
+      REQUIRE_ASSET (model, (std::string ("aimet/") + one.model).c_str ());
+      REQUIRE_ASSET (encodings, (std::string ("aimet/") + one.encodings + ".encodings").c_str ());
+      REQUIRE_ASSET (recorded, (std::string ("aimet/") + one.encodings + "_logits.npy").c_str ());
+      Agreement agreement
+          = compare_with_aimet (model, encodings, recorded, images, g_str_has_prefix (one.model, "mobilenet"));
+      EXPECT_GE (agreement.within_step, one.within_step) << one.encodings;
+      EXPECT_GE (agreement.same_class, 0.99) << one.encodings;
+    }
 }
 
 TEST (EncodingsAimet, OurWeightGridsAreThoseOfAimet)
