@@ -64,3 +64,60 @@ ht_check_effects (HtPlanStep *step, HtGraph *before, HtGraph *after, GError **er
 
   return (topology || check_topology (before, after, error)) && (constants || check_constants (before, after, error));
 }
+
+static gboolean
+changed_constants (HtGraph *before, HtGraph *after)
+{
+  g_auto (GStrv) names = ht_graph_list_initializers (before);
+
+  for (gsize i = 0; names[i] != NULL; i++)
+    {
+      HtTensor *old = ht_graph_get_initializer (before, names[i]);
+      HtTensor *new = ht_graph_get_initializer (after, names[i]);
+      if (new != NULL && old != new && !ht_tensor_equal (old, new))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static gboolean
+is_in_graph (HtGraph *graph, const char *tensor)
+{
+  return ht_graph_get_producer (graph, tensor) != NULL || ht_graph_get_initializer (graph, tensor) != NULL
+         || g_strv_contains (ht_graph_get_inputs (graph), tensor);
+}
+
+gboolean
+ht_check_encodings (HtPlanStep *step, HtModelState *before, HtModelState *after, GError **error)
+{
+  g_auto (GStrv) tensors = ht_model_state_list_encodings (before);
+  HtGraph *old = ht_model_state_get_graph (before), *new = ht_model_state_get_graph (after);
+  gboolean rescaled = ht_plan_step_may (step, HT_RULE_EFFECT, "rescales-channels")
+                      && !ht_plan_step_may (step, HT_RULE_CARRIES_ENCODINGS, NULL) && changed_constants (old, new);
+
+  for (gsize i = 0; tensors[i] != NULL; i++)
+    {
+      HtEncodingStatus status;
+      ht_model_state_get_encoding (before, tensors[i], &status);
+      if (status == HT_ENCODING_OPEN)
+        continue;
+      if (status == HT_ENCODING_PINNED && is_in_graph (old, tensors[i]) && !is_in_graph (new, tensors[i]))
+        {
+          g_set_error (error, HT_ERROR, HT_ERROR_CONFLICT,
+                       "it removed the tensor '%s', whose encoding the user pinned; leave the step or the encoding out",
+                       tensors[i]);
+          return FALSE;
+        }
+      if (rescaled && !ht_graph_is_constant (old, tensors[i])
+          && !g_strv_contains (ht_graph_get_inputs (old), tensors[i]))
+        {
+          g_set_error (
+              error, HT_ERROR, HT_ERROR_CONFLICT,
+              "it rescaled channels and carries no encodings along, so the given encoding of '%s' may no longer "
+              "fit; leave the step or the encodings of activations out",
+              tensors[i]);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}

@@ -199,6 +199,26 @@ take_report (HtPassManager *self, guint step, HtPassContext *context, double sec
   g_array_append_val (self->seconds, seconds);
 }
 
+/* Given encodings of weights are fixed ones. */
+static void
+learn_from_state (HtPassManager *self, HtModelState *state)
+{
+  HtGraph *graph = ht_model_state_get_graph (state);
+  g_auto (GStrv) tensors = ht_model_state_list_encodings (state);
+  HtFactValue fixed = HT_FACT_FALSE;
+
+  ht_plan_learn_from_graph (self->plan, graph);
+  for (guint i = 0; tensors[i] != NULL; i++)
+    {
+      HtEncodingStatus status;
+
+      ht_model_state_get_encoding (state, tensors[i], &status);
+      if (status != HT_ENCODING_OPEN && ht_graph_is_constant (graph, tensors[i]))
+        fixed = HT_FACT_TRUE;
+    }
+  ht_plan_set_initial_fact (self->plan, HT_FACT_WEIGHT_ENCODINGS_FIXED, fixed);
+}
+
 static HtModelState *
 run_step (HtPassManager *self, guint step, HtModelState *parent, GCancellable *cancellable, GError **error)
 {
@@ -227,7 +247,8 @@ run_step (HtPassManager *self, guint step, HtModelState *parent, GCancellable *c
   ht_model_state_begin_step (state, moves_fixed);
   gboolean done = ht_pass_run (plan_step->pass, state, context, error);
   ht_pass_context_end (context);
-  if (!done || !check_networks (self, step, parent, state, error))
+  if (!done || !check_networks (self, step, parent, state, error)
+      || !ht_check_encodings (plan_step, parent, state, error))
     return NULL;
   ht_model_state_seal (state);
   if (self->progress != NULL)
@@ -262,7 +283,7 @@ ht_pass_manager_run (HtPassManager *self, HtModelState *state, GCancellable *can
 
   g_ptr_array_set_size (self->reports, 0);
   g_array_set_size (self->seconds, 0);
-  ht_plan_learn_from_graph (self->plan, ht_model_state_get_graph (state));
+  learn_from_state (self, state);
   if (!ht_plan_check (self->plan, error))
     return NULL;
   g_autoptr (HtModelState) current = NULL;

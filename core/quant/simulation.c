@@ -450,14 +450,23 @@ ht_simulation_store (HtSimulation *self, HtModelState *state, GError **error)
   return TRUE;
 }
 
+static gboolean
+is_quantizable (HtSimulation *self, const char *tensor)
+{
+  return ht_graph_get_data_type (self->graph, tensor) == HT_DATA_TYPE_FLOAT
+         && (ht_graph_get_producer (self->graph, tensor) || ht_graph_get_initializer (self->graph, tensor)
+             || g_strv_contains (ht_graph_get_inputs (self->graph), tensor));
+}
+
 /**
  * ht_simulation_load_state:
  * @self: a simulation
  * @state: a model state
  * @error: return location for an error
  *
- * Takes over the encodings that a model state has fixed or pinned; calibration leaves them alone. Those of tensors
- * without a quantizer here are listed by ht_simulation_list_skipped().
+ * Takes over the encodings that a model state has fixed or pinned; calibration leaves them alone. A tensor that the
+ * target does not quantize gets a quantizer; one that the network does not have any more is listed by
+ * ht_simulation_list_skipped().
  *
  * Returns: %TRUE, or %FALSE with @error set when an encoding does not fit its tensor; nothing is taken over then
  */
@@ -479,10 +488,22 @@ ht_simulation_load_state (HtSimulation *self, HtModelState *state, GError **erro
 
         if (!encoding || status == HT_ENCODING_OPEN)
           continue;
-        if (taking && quantizer)
+        if (!quantizer && is_quantizable (self, stored[i]))
+          {
+            /* The target does not ask for it; whoever gave the encoding does. */
+            if (taking)
+              {
+                ht_simulation_add_quantizer (self, stored[i],
+                                             ht_graph_is_constant (self->graph, stored[i])
+                                                 && ht_encoding_is_symmetric (encoding),
+                                             "given by the model state");
+                ht_simulation_take_encoding (self, stored[i], encoding, HT_ORIGIN_GIVEN);
+              }
+          }
+        else if (taking && quantizer)
           ht_simulation_take_encoding (self, stored[i], encoding, HT_ORIGIN_GIVEN);
         else if (taking)
-          ht_simulation_note (self, "tensor '%s': the model state fixes its encoding, but it has no quantizer here",
+          ht_simulation_note (self, "tensor '%s': the model state fixes its encoding, but the network has no such tensor",
                               stored[i]);
         else if (quantizer && !ht_simulation_check_encoding (self, quantizer, encoding, error))
           return FALSE;

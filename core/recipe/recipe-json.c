@@ -113,6 +113,16 @@ quantization_to_json (HtRecipe *self)
   json_object_set_string_member (object, "target", ht_quantization_config_get_target (config));
   json_object_set_member (object, "weights", settings_to_json (ht_quantization_config_get_weights (config)));
   json_object_set_member (object, "activations", settings_to_json (ht_quantization_config_get_activations (config)));
+  if (self->encodings != NULL)
+    {
+      static const char *const freeze[] = { "none", "parameters", "all" };
+      JsonObject *encodings = json_object_new ();
+
+      json_object_set_string_member (encodings, "path", self->encodings);
+      json_object_set_string_member (encodings, "freeze", freeze[self->freeze]);
+      json_object_set_boolean_member (encodings, "partial", self->partial);
+      json_object_set_object_member (object, "encodings", encodings);
+    }
   json_object_set_member (object, "rules",
                           self->rules != NULL ? json_node_copy (self->rules) : take_array (json_array_new ()));
   return take_object (object);

@@ -50,6 +50,10 @@ struct _HtRecipe
   HtRecipeSource sources[HT_RECIPE_N_ROLES];
   HtQuantizationConfig *quantization;
   JsonNode *rules; /* as given, or NULL */
+  char *encodings; /* as the recipe has it, or NULL */
+  char *encodings_path;
+  HtFreeze freeze;
+  gboolean partial;
   GPtrArray *steps;
   HtPlan *plan;
   char *output;

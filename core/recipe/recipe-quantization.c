@@ -252,12 +252,63 @@ read_rules (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
   reader->recipe->rules = ht_located_node_to_json (value, NULL);
 }
 
+static void
+read_encodings_path (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  HtRecipe *recipe = reader->recipe;
+
+  recipe->encodings = ht_recipe_read_path (reader, value, TRUE);
+  if (recipe->encodings != NULL)
+    recipe->encodings_path = ht_recipe_resolve (recipe, recipe->encodings);
+}
+
+static void
+read_freeze (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  static const char *const known[] = { "none", "parameters", "all", NULL };
+  const char *word = ht_recipe_read_text (reader, value);
+
+  for (guint i = 0; word != NULL && known[i] != NULL; i++)
+    if (g_str_equal (word, known[i]))
+      {
+        reader->recipe->freeze = (HtFreeze)i;
+        return;
+      }
+  if (word != NULL)
+    ht_recipe_report_unknown (reader, value, HT_RECIPE_ERROR_UNKNOWN_VALUE, "unknown value of 'freeze':", word, known);
+}
+
+static void
+read_partial (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  ht_recipe_read_boolean (reader, value, &reader->recipe->partial);
+}
+
+/* Whether the file has grids for weights is known when it is read. */
+static void
+read_encodings (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  static const HtRecipeKey keys[] = {
+    { "path", read_encodings_path },
+    { "freeze", read_freeze },
+    { "partial", read_partial },
+    { NULL, NULL },
+  };
+
+  if (!ht_recipe_read_mapping (reader, value, "'encodings'", keys, NULL))
+    return;
+  if (ht_located_node_lookup (value, "path", NULL) == NULL)
+    ht_located_node_report (value, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_MISSING_KEY,
+                            "'encodings' has no 'path': give the encodings file");
+  ht_plan_set_initial_fact (reader->recipe->plan, HT_FACT_WEIGHT_ENCODINGS_FIXED, HT_FACT_UNKNOWN);
+}
+
 void
 ht_recipe_read_quantization (HtRecipeReader *reader, HtLocatedNode *node, gpointer section)
 {
   static const HtRecipeKey keys[] = {
     { "target", read_target }, { "weights", read_weights }, { "activations", read_activations },
-    { "rules", read_rules },   { "encodings", NULL },       { NULL, NULL },
+    { "rules", read_rules },   { "encodings", read_encodings },       { NULL, NULL },
   };
   guint n_before = reader->problems->len;
 

@@ -30,6 +30,8 @@ ht_recipe_finalize (GObject *object)
   g_clear_object (&self->plan);
   g_clear_object (&self->quantization);
   g_clear_pointer (&self->rules, json_node_unref);
+  g_free (self->encodings);
+  g_free (self->encodings_path);
   g_ptr_array_unref (self->steps);
   g_free (self->output);
   g_free (self->output_folder);
@@ -225,6 +227,51 @@ ht_recipe_get_quantization (HtRecipe *self)
 {
   g_return_val_if_fail (HT_IS_RECIPE (self), NULL);
   return self->quantization;
+}
+
+/**
+ * ht_recipe_get_encodings_path:
+ * @self: a recipe
+ *
+ * Gets the encodings file that the run starts from, resolved against the folder of the recipe.
+ *
+ * Returns: (transfer none) (nullable): the path, or %NULL where the recipe names none
+ */
+const char *
+ht_recipe_get_encodings_path (HtRecipe *self)
+{
+  g_return_val_if_fail (HT_IS_RECIPE (self), NULL);
+  return self->encodings_path;
+}
+
+/**
+ * ht_recipe_get_encodings_freeze:
+ * @self: a recipe
+ *
+ * Gets which of the given encodings nobody moves.
+ *
+ * Returns: what is pinned
+ */
+HtFreeze
+ht_recipe_get_encodings_freeze (HtRecipe *self)
+{
+  g_return_val_if_fail (HT_IS_RECIPE (self), HT_FREEZE_NONE);
+  return self->freeze;
+}
+
+/**
+ * ht_recipe_get_encodings_partial:
+ * @self: a recipe
+ *
+ * Tells whether the encodings file may differ from what the settings ask for.
+ *
+ * Returns: %TRUE if so
+ */
+gboolean
+ht_recipe_get_encodings_partial (HtRecipe *self)
+{
+  g_return_val_if_fail (HT_IS_RECIPE (self), FALSE);
+  return self->partial;
 }
 
 /**

@@ -21,6 +21,7 @@ struct _HtRun
   HtGraph *given;             /* prepared, sealed */
   char **preparation;         /* what preparing it did */
   HtDataset *calibration, *evaluation;
+  HtModelState *start;        /* the given network with the encodings that the recipe gives, sealed */
   HtPassManager *manager;
   HtModelState *state;
   HtSimulation *simulation;

@@ -22,6 +22,7 @@ ht_run_finalize (GObject *object)
   g_clear_object (&self->given);
   g_clear_object (&self->calibration);
   g_clear_object (&self->evaluation);
+  g_clear_object (&self->start);
   g_clear_object (&self->manager);
   g_clear_object (&self->state);
   g_clear_object (&self->simulation);
@@ -258,13 +259,60 @@ evaluate (HtRun *self, const char *stage, HtExecutor *executor, HtExecutor *refe
   return TRUE;
 }
 
+static HtEncodingStatus
+get_status (HtFreeze freeze, HtQuantizer *quantizer)
+{
+  gboolean pinned = freeze == HT_FREEZE_ALL || (freeze == HT_FREEZE_PARAMETERS && ht_quantizer_is_weight (quantizer));
+  return pinned ? HT_ENCODING_PINNED : HT_ENCODING_FIXED;
+}
+
+/* A simulation holds the file against the network and the settings; the state takes the encodings over. */
+static gboolean
+take_encodings (HtRun *self, HtModelState *state, GError **error)
+{
+  g_autoptr (HtSimulation) simulation
+      = ht_simulation_new (self->given, ht_recipe_get_quantization (self->recipe), error);
+  if (simulation == NULL
+      || !ht_simulation_load_encodings (simulation, ht_recipe_get_encodings_path (self->recipe),
+                                        ht_recipe_get_encodings_partial (self->recipe), error))
+    return FALSE;
+  g_autoptr (GPtrArray) quantizers = ht_simulation_list_quantizers (simulation);
+  for (guint i = 0; i < quantizers->len; i++)
+    {
+      HtQuantizer *quantizer = g_ptr_array_index (quantizers, i);
+      const char *tensor = ht_quantizer_get_tensor (quantizer);
+      HtEncoding *encoding = ht_simulation_get_encoding (simulation, tensor);
+      if (encoding != NULL
+          && !ht_model_state_set_encoding (state, tensor, encoding,
+                                           get_status (ht_recipe_get_encodings_freeze (self->recipe), quantizer), error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+make_start (HtRun *self, GError **error)
+{
+  g_autoptr (HtGraph) copy = ht_graph_copy (self->given);
+  g_autoptr (HtModelState) start = ht_model_state_new (copy);
+  if (ht_recipe_get_encodings_path (self->recipe) != NULL && !take_encodings (self, start, error))
+    return FALSE;
+  ht_model_state_seal (start);
+  self->start = g_steal_pointer (&start);
+  return TRUE;
+}
+
 static gboolean
 needs_data (HtSimulation *simulation)
 {
   g_autoptr (GPtrArray) quantizers = ht_simulation_list_quantizers (simulation);
   for (guint i = 0; i < quantizers->len; i++)
-    if (!ht_quantizer_is_weight (g_ptr_array_index (quantizers, i)))
-      return TRUE;
+    {
+      HtQuantizer *quantizer = g_ptr_array_index (quantizers, i);
+      if (!ht_quantizer_is_weight (quantizer)
+          && ht_simulation_get_encoding (simulation, ht_quantizer_get_tensor (quantizer)) == NULL)
+        return TRUE;
+    }
   return FALSE;
 }
 
@@ -321,10 +369,7 @@ run_pipeline (HtRun *self, GCancellable *cancellable, GError **error)
   if (self->calibration != NULL)
     ht_pass_manager_set_calibration (self->manager, self->calibration,
                                      self->batch[HT_DATA_CALIBRATION]);
-  g_autoptr (HtGraph) copy = ht_graph_copy (self->given);
-  g_autoptr (HtModelState) start = ht_model_state_new (copy);
-  ht_model_state_seal (start);
-  self->state = ht_pass_manager_run (self->manager, start, cancellable, error);
+  self->state = ht_pass_manager_run (self->manager, self->start, cancellable, error);
   if (self->state == NULL)
     return FALSE;
   end (self, "pipeline", since);
@@ -379,7 +424,8 @@ ht_run_execute (HtRun *self, GCancellable *cancellable, GError **error)
 {
   g_return_val_if_fail (HT_IS_RUN (self) && self->given == NULL, FALSE);
   begin (self, 0.02, "loading");
-  if (!ht_run_check_folder (self, error) || !open_model (self, error) || !open_data (self, error))
+  if (!ht_run_check_folder (self, error) || !open_model (self, error) || !make_start (self, error)
+      || !open_data (self, error))
     return FALSE;
   g_autoptr (HtExecutor) reference = ht_executor_new (self->given, error);
   if (reference == NULL)
@@ -389,7 +435,7 @@ ht_run_execute (HtRun *self, GCancellable *cancellable, GError **error)
     return FALSE;
   begin (self, 0.35, "quantizing without techniques");
   g_autoptr (HtSimulation) naive
-      = simulate (self, HT_STAGE_NAIVE, self->given, NULL, reference, cancellable, error);
+      = simulate (self, HT_STAGE_NAIVE, self->given, self->start, reference, cancellable, error);
   if (naive == NULL)
     return FALSE;
   if (!ht_run_check_formats (self, naive, error))

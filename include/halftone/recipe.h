@@ -28,6 +28,21 @@ typedef enum
   HT_DATA_TRAINING,
 } HtDataRole;
 
+/**
+ * HtFreeze:
+ * @HT_FREEZE_NONE: given encodings stay, unless a step that continues them moves them
+ * @HT_FREEZE_PARAMETERS: those of weights are pinned
+ * @HT_FREEZE_ALL: all are pinned
+ *
+ * What `quantization.encodings` says of the encodings it gives.
+ */
+typedef enum
+{
+  HT_FREEZE_NONE,
+  HT_FREEZE_PARAMETERS,
+  HT_FREEZE_ALL,
+} HtFreeze;
+
 HT_API HtRecipe *ht_recipe_load (const char *path, HtPassRegistry *registry, GPtrArray *diagnostics, GError **error);
 HT_API HtRecipe *ht_recipe_parse (const char *text, gssize length, const char *file, HtPassRegistry *registry,
                                   GPtrArray *diagnostics, GError **error);
@@ -35,6 +50,9 @@ HT_API const char *ht_recipe_get_name (HtRecipe *self);
 HT_API const char *ht_recipe_get_path (HtRecipe *self);
 HT_API const char *ht_recipe_get_model_path (HtRecipe *self);
 HT_API HtQuantizationConfig *ht_recipe_get_quantization (HtRecipe *self);
+HT_API const char *ht_recipe_get_encodings_path (HtRecipe *self);
+HT_API HtFreeze ht_recipe_get_encodings_freeze (HtRecipe *self);
+HT_API gboolean ht_recipe_get_encodings_partial (HtRecipe *self);
 HT_API HtPlan *ht_recipe_get_plan (HtRecipe *self);
 HT_API gboolean ht_recipe_has_data (HtRecipe *self, HtDataRole role);
 HT_API HtDataset *ht_recipe_open_data (HtRecipe *self, HtDataRole role, GError **error);
