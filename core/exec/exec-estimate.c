@@ -53,16 +53,16 @@ make_inputs (HtExecutor *self, GHashTable *shapes, guint batch, GError **error)
       HtDataType type = ht_graph_get_data_type (self->snapshot, names[i]);
       if (ht_graph_get_initializer (self->snapshot, names[i]))
         continue;
+      if (type == HT_DATA_TYPE_STRING || ht_data_type_is_list (type))
+        {
+          g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED,
+                       "estimating the memory of graph '%s': input '%s' is of type %s, whose size is not known before",
+                       ht_graph_get_name (self->snapshot), names[i], ht_data_type_get_name (type));
+          return NULL;
+        }
       if (!find_dims (self, names[i], shapes, batch, dims, &n_dims, error)
           || !ht_tensor_check_dims (type, dims, n_dims, &n_elements, &size, error))
         return NULL;
-      if (type == HT_DATA_TYPE_STRING)
-        {
-          g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED,
-                       "estimating the memory of graph '%s': input '%s' holds strings, whose size is not known before",
-                       ht_graph_get_name (self->snapshot), names[i]);
-          return NULL;
-        }
       g_hash_table_insert (inputs, (gpointer)names[i], _ht_tensor_new_view (type, dims, n_dims, nothing));
     }
   return g_steal_pointer (&inputs);

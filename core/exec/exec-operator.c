@@ -3,6 +3,7 @@
  * whose shapes are only known by running, and those with subgraphs. */
 #include "exec/exec-build.h"
 #include "exec/executor-private.h"
+#include "graph/tensor-private.h"
 
 #include <halftone/error.h>
 #include <stdlib.h>
@@ -71,13 +72,11 @@ points_into_arena (HtExecState *state, HtTensor *tensor)
   return arena && data >= arena && data < arena + state->executor->arena_size;
 }
 
+/* What the caller gets is his alone: no input that an operator hands on, no element of a list. */
 static gboolean
-is_among (HtTensor *tensor, HtTensor *const *tensors, guint n_tensors)
+is_shared (HtTensor *tensor)
 {
-  for (guint i = 0; i < n_tensors; i++)
-    if (tensors[i] == tensor)
-      return TRUE;
-  return FALSE;
+  return !g_atomic_ref_count_compare (&tensor->ref_count, 1);
 }
 
 static gboolean
@@ -107,7 +106,7 @@ adopt_output (HtExecState *state, const HtOpCall *call, guint index, HtTensor *m
       return ht_op_fail (call, error, "output '%s' became %s, which is not the shape inferred before", value->name,
                          found);
     }
-  if (points_into_arena (state, tensor) || (value->is_wanted && is_among (tensor, call->inputs, call->n_inputs)))
+  if (points_into_arena (state, tensor) || (value->is_wanted && is_shared (tensor)))
     {
       HtTensor *copy = ht_tensor_copy (tensor, error);
       if (copy == NULL)
@@ -117,6 +116,21 @@ adopt_output (HtExecState *state, const HtOpCall *call, guint index, HtTensor *m
     }
   state->plan->tensors[index] = g_steal_pointer (&tensor);
   return TRUE;
+}
+
+/* What a rule may know of a tensor that is there. */
+static void
+describe_input (HtTensor *tensor, HtInferValue *value)
+{
+  guint n_dims;
+  const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
+
+  value->type = ht_tensor_get_data_type (tensor);
+  value->shape = ht_shape_new (dims, NULL, n_dims);
+  if (ht_data_type_is_list (value->type))
+    value->element = ht_tensor_get_element_type (tensor);
+  else
+    value->constant = ht_tensor_ref (tensor);
 }
 
 /* Allocates by the shapes that hold now; leaves what the operator makes by itself. */
@@ -131,11 +145,7 @@ infer_now (HtExecState *state, const HtExecStep *step, HtOpCall *call, gsize *wo
   for (guint i = 0; i < step->n_inputs; i++)
     if (call->inputs[i])
       {
-        guint n_dims;
-        const gint64 *dims = ht_tensor_get_dims (call->inputs[i], &n_dims);
-        values[i].type = ht_tensor_get_data_type (call->inputs[i]);
-        values[i].shape = ht_shape_new (dims, NULL, n_dims);
-        values[i].constant = call->inputs[i]; /* borrowed */
+        describe_input (call->inputs[i], &values[i]);
         inputs[i] = &values[i];
       }
   gboolean fine = ht_infer_node (state->executor->snapshot, step->node, inputs, outputs, error);
@@ -153,7 +163,7 @@ infer_now (HtExecState *state, const HtExecStep *step, HtOpCall *call, gsize *wo
   for (guint i = 0; i < step->n_outputs && fine && !makes_outputs; i++)
     {
       gint64 dims[HT_TENSOR_MAX_DIMS] = { 0 };
-      if (step->outputs[i] == HT_EXEC_NONE)
+      if (step->outputs[i] == HT_EXEC_NONE || ht_data_type_is_list (outputs[i].type))
         continue;
       fine = outputs[i].shape && ht_shape_is_static (outputs[i].shape) && outputs[i].type != HT_DATA_TYPE_UNDEFINED;
       if (!fine)
@@ -168,7 +178,7 @@ infer_now (HtExecState *state, const HtExecStep *step, HtOpCall *call, gsize *wo
       fine = call->outputs[i] != NULL;
     }
   for (guint i = 0; i < step->n_inputs; i++)
-    g_clear_pointer (&values[i].shape, ht_shape_unref);
+    ht_infer_value_clear (&values[i]);
   for (guint i = 0; i < step->n_outputs; i++)
     ht_infer_value_clear (&outputs[i]);
   return fine;

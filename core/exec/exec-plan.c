@@ -3,6 +3,7 @@
 #include "exec/exec-build.h"
 
 #include "base/thread-pool.h"
+#include "graph/tensor-private.h"
 
 #include <halftone/error.h>
 #include <string.h>
@@ -213,6 +214,16 @@ given_clear (gpointer data)
   g_free (given->dims);
 }
 
+/* The dimensions that a plan is made for: one plan serves lists of every length. */
+static const gint64 *
+get_fixed_dims (HtTensor *tensor, guint *n_dims)
+{
+  const gint64 *dims = ht_tensor_get_dims (tensor, n_dims);
+  if (ht_data_type_is_list (ht_tensor_get_data_type (tensor)))
+    *n_dims = 0;
+  return dims;
+}
+
 static void
 remember_request (HtExecPlan *self, const HtExecRequest *request)
 {
@@ -223,7 +234,7 @@ remember_request (HtExecPlan *self, const HtExecRequest *request)
   while (g_hash_table_iter_next (&iter, &name, &tensor))
     {
       HtExecGiven given = { .name = g_strdup (name), .type = ht_tensor_get_data_type (tensor) };
-      const gint64 *dims = ht_tensor_get_dims (tensor, &given.n_dims);
+      const gint64 *dims = get_fixed_dims (tensor, &given.n_dims);
       given.dims = g_memdup2 (dims, given.n_dims * sizeof (gint64));
       g_array_append_val (self->given, given);
     }
@@ -259,7 +270,7 @@ ht_exec_plan_serves (const HtExecPlan *self, const HtExecRequest *request)
       guint n_dims;
       if (tensor == NULL || ht_tensor_get_data_type (tensor) != given->type)
         return FALSE;
-      const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
+      const gint64 *dims = get_fixed_dims (tensor, &n_dims);
       if (n_dims != given->n_dims || (n_dims > 0 && memcmp (dims, given->dims, n_dims * sizeof *dims) != 0))
         return FALSE;
     }

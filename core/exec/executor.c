@@ -4,6 +4,7 @@
 
 #include "base/thread-pool.h"
 #include "exec/exec-packed.h"
+#include "graph/graph-private.h"
 
 #include <halftone/error.h>
 #include <stdlib.h>
@@ -441,12 +442,39 @@ check_shape (HtExecutor *self, const char *name, HtTensor *tensor, GError **erro
   return FALSE;
 }
 
+/* The elements of a list, one by one: their types alone, as for any inner tensor. */
+static gboolean
+check_elements (HtExecutor *self, const char *name, HtTensor *list, const HtElementType *declared, GError **error)
+{
+  for (gsize i = 0; declared && i < ht_tensor_get_n_elements (list); i++)
+    {
+      HtTensor *element = ht_tensor_get_element (list, i);
+      HtDataType type = ht_tensor_get_data_type (element);
+      if (declared->type != HT_DATA_TYPE_UNDEFINED && type != declared->type)
+        {
+          g_autofree char *found = ht_tensor_describe (element);
+          g_set_error (error, HT_ERROR, HT_ERROR_DATA_TYPE,
+                       "running graph '%s': element %" G_GSIZE_FORMAT " of the %s '%s' is %s, expected type %s",
+                       ht_graph_get_name (self->snapshot), i,
+                       ht_data_type_get_name (ht_tensor_get_data_type (list)), name, found,
+                       ht_data_type_get_name (declared->type));
+          return FALSE;
+        }
+      if (ht_data_type_is_list (type) && !check_elements (self, name, element, declared->element, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
 static gboolean
 check_given (HtExecutor *self, const char *name, HtTensor *tensor, GError **error)
 {
   if (!ht_exec_graph_defines (self->snapshot, name))
     return fail_unknown (self, "the given tensor", name, error);
   HtDataType expected = ht_graph_get_data_type (self->snapshot, name);
+  const HtElementType *element = ht_graph_get_element_type (self->snapshot, name);
+  if (expected == ht_tensor_get_data_type (tensor) && ht_data_type_is_list (expected))
+    return check_elements (self, name, tensor, element, error);
   if (expected != HT_DATA_TYPE_UNDEFINED && expected != ht_tensor_get_data_type (tensor))
     {
       g_autofree char *found = ht_tensor_describe (tensor);
@@ -482,7 +510,7 @@ ht_executor_check_request (HtExecutor *self, const HtExecRun *run, GError **erro
  * ht_executor_run:
  * @self: an executor
  * @inputs: (element-type utf8 HtTensor) (nullable): tensors by name. Besides inputs of the graph any tensor may be
- * given: what only serves to compute it does not run
+ * given: what only serves to compute it does not run. Sequences and optional values are ht_tensor_new_list()s
  * @outputs: (array zero-terminated=1) (nullable): names of the wanted tensors, %NULL for the outputs of the graph
  * @cancellable: (nullable): stops between two nodes
  * @error: return location for an error

@@ -5,7 +5,7 @@ typedef struct
 {
   const char *name;
   guint bits;
-  enum { KIND_NONE, KIND_FLOAT, KIND_INTEGER, KIND_COMPLEX, KIND_STRING } kind;
+  enum { KIND_NONE, KIND_FLOAT, KIND_INTEGER, KIND_COMPLEX, KIND_STRING, KIND_LIST } kind;
 } TypeFacts;
 
 static const TypeFacts facts[] = {
@@ -36,13 +36,15 @@ static const TypeFacts facts[] = {
   [HT_DATA_TYPE_FLOAT8E8M0] = { "float8e8m0", 8, KIND_FLOAT },
   [HT_DATA_TYPE_UINT2] = { "uint2", 2, KIND_INTEGER },
   [HT_DATA_TYPE_INT2] = { "int2", 2, KIND_INTEGER },
+  [HT_DATA_TYPE_SEQUENCE] = { "sequence", 0, KIND_LIST },
+  [HT_DATA_TYPE_OPTIONAL] = { "optional", 0, KIND_LIST },
 };
 
 static const TypeFacts *
 get_facts (HtDataType type)
 {
   guint index = (guint) type;
-  return &facts[index < G_N_ELEMENTS (facts) ? index : HT_DATA_TYPE_UNDEFINED];
+  return &facts[index < G_N_ELEMENTS (facts) && facts[index].name ? index : HT_DATA_TYPE_UNDEFINED];
 }
 
 /**
@@ -65,7 +67,7 @@ ht_data_type_get_name (HtDataType type)
  *
  * The number of bits that an element takes. Types of 4 and 2 bits are packed, the first element in the lowest bits.
  *
- * Returns: the number of bits, 0 for strings and for what is no type
+ * Returns: the number of bits, 0 for strings, lists and what is no type
  */
 guint
 ht_data_type_get_bits (HtDataType type)
@@ -97,4 +99,10 @@ gboolean
 ht_data_type_is_numeric (HtDataType type)
 {
   return ht_data_type_is_float (type) || ht_data_type_is_integer (type);
+}
+
+gboolean
+ht_data_type_is_list (HtDataType type)
+{
+  return get_facts (type)->kind == KIND_LIST;
 }

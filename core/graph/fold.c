@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "graph/fold.h"
 
+#include "graph/tensor-private.h"
+
 #include <halftone/error.h>
 
 #include <string.h>
@@ -124,6 +126,9 @@ ht_fold_node (const HtOperator *op, HtInfer *infer, gsize max_bytes)
 
   if (op->forward == NULL || (op->flags & HT_OP_NON_DETERMINISTIC) || infer->n_outputs == 0)
     return FALSE;
+  for (guint i = 0; i < infer->n_outputs; i++)
+    if (ht_data_type_is_list (infer->outputs[i].type))
+      return FALSE; /* no initializer holds one */
   for (guint i = 0; i < infer->n_inputs; i++)
     {
       if (infer->inputs[i] && infer->inputs[i]->constant == NULL)

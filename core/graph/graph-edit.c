@@ -198,6 +198,7 @@ set_value_shape (HtValue *value, HtDataType type, HtShape *shape)
     ht_shape_ref (shape);
   g_clear_pointer (&value->shape, ht_shape_unref);
   value->shape = shape;
+  g_clear_pointer (&value->element, ht_element_type_unref);
   g_clear_pointer (&value->type_proto, g_bytes_unref);
 }
 
@@ -422,6 +423,18 @@ ht_graph_set_shape (HtGraph *self, const char *tensor, HtDataType type, HtShape 
   value->has_info = TRUE;
   if (value->initializer == NULL)
     set_value_shape (value, type, shape);
+}
+
+void
+ht_graph_set_element_type (HtGraph *self, const char *tensor, HtElementType *element)
+{
+  g_return_if_fail (!self->sealed);
+  HtValue *value = ht_graph_ensure_value (self, tensor);
+  if (ht_element_type_equal (value->element, element))
+    return;
+  g_clear_pointer (&value->element, ht_element_type_unref);
+  value->element = element != NULL ? ht_element_type_ref (element) : NULL;
+  g_clear_pointer (&value->type_proto, g_bytes_unref);
 }
 
 void

@@ -149,6 +149,17 @@ hash_initializers (GChecksum *sum, GPtrArray *list)
 }
 
 static void
+hash_element_type (GChecksum *sum, const HtElementType *element)
+{
+  for (; element; element = element->element)
+    {
+      g_autofree char *shape = ht_shape_to_string (element->shape);
+      put_number (sum, element->type);
+      put_text (sum, shape);
+    }
+}
+
+static void
 hash_interface (GChecksum *sum, HtGraph *self, const char *const *names)
 {
   guint length = g_strv_length ((char **) names);
@@ -160,6 +171,7 @@ hash_interface (GChecksum *sum, HtGraph *self, const char *const *names)
       put_text (sum, names[i]);
       put_number (sum, value->type);
       put_text (sum, shape);
+      hash_element_type (sum, value->element);
     }
 }
 

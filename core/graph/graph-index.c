@@ -12,6 +12,7 @@ ht_value_free (HtValue *value)
   g_ref_string_release (value->name);
   g_clear_pointer (&value->consumers, g_hash_table_unref);
   g_clear_pointer (&value->shape, ht_shape_unref);
+  g_clear_pointer (&value->element, ht_element_type_unref);
   g_clear_pointer (&value->type_proto, g_bytes_unref);
   g_clear_pointer (&value->info_extra, g_bytes_unref);
   g_clear_pointer (&value->initializer, ht_tensor_unref);

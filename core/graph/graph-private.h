@@ -8,6 +8,7 @@
  * rest. No `extra` goes into the hash; an edit of what it belongs to keeps it, a replacement drops it. */
 #pragma once
 
+#include "graph/element-type.h"
 #include "graph/tensor-private.h"
 
 #include <halftone/graph.h>
@@ -90,8 +91,9 @@ typedef struct
   gboolean listed_input; /* the file lists it as graph input; a runtime input only without an initializer */
   HtDataType type;
   HtShape *shape;
+  HtElementType *element; /* of a sequence or an optional value */
   gboolean has_info;     /* was declared: input, output or value_info */
-  GBytes *type_proto;    /* the declared TypeProto where it says more than type and shape (sequences, denotations) */
+  GBytes *type_proto;    /* the declared TypeProto where it says more than those (maps, denotations) */
   GBytes *info_extra;    /* ValueInfoProto */
   HtTensor *initializer;
   guint64 initializer_order;
@@ -149,6 +151,10 @@ HtValue *ht_graph_lookup_value (HtGraph *self, const char *name);
 gboolean ht_value_is_defined (const HtValue *value);
 HtGraph *ht_graph_get_parent (HtGraph *self); /* (nullable) */
 HtGraph *ht_graph_get_root (HtGraph *self);
+/* As ht_graph_get_data_type(), of the elements of a list; NULL: not known. */
+HtElementType *ht_graph_get_element_type (HtGraph *self, const char *tensor);
+/* After ht_graph_set_shape() and its like, which forget the element type where they change something. */
+void ht_graph_set_element_type (HtGraph *self, const char *tensor, HtElementType *element);
 /* The graph, this one or one around it, that defines a name; NULL: none does. */
 HtGraph *ht_graph_find_scope (HtGraph *self, const char *name);
 /* The subgraphs of a node in order of its attributes; calls func for each. */

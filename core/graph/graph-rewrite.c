@@ -197,11 +197,14 @@ move_definition (HtGraph *self, HtValue *from, HtValue *to)
   if (from->type != HT_DATA_TYPE_UNDEFINED && from->type != to->type)
     {
       g_clear_pointer (&to->shape, ht_shape_unref);
+      g_clear_pointer (&to->element, ht_element_type_unref);
       g_clear_pointer (&to->type_proto, g_bytes_unref);
       to->type = from->type;
     }
   if (to->shape == NULL && from->shape != NULL)
     to->shape = ht_shape_ref (from->shape);
+  if (to->element == NULL && from->element != NULL)
+    to->element = ht_element_type_ref (from->element);
   if (to->type_proto == NULL && !to->has_info)
     to->type_proto = g_steal_pointer (&from->type_proto);
   if (to->info_extra == NULL)

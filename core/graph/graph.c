@@ -158,6 +158,7 @@ copy_value (HtGraph *target, const HtValue *value)
   copy->listed_input = value->listed_input;
   copy->type = value->type;
   copy->shape = value->shape != NULL ? ht_shape_ref (value->shape) : NULL;
+  copy->element = value->element != NULL ? ht_element_type_ref (value->element) : NULL;
   copy->has_info = value->has_info;
   copy->type_proto = ref_bytes (value->type_proto);
   copy->info_extra = ref_bytes (value->info_extra);
@@ -573,6 +574,18 @@ ht_graph_get_data_type (HtGraph *self, const char *tensor)
         return value->type;
     }
   return HT_DATA_TYPE_UNDEFINED;
+}
+
+HtElementType *
+ht_graph_get_element_type (HtGraph *self, const char *tensor)
+{
+  for (HtGraph *graph = self; graph != NULL; graph = graph->parent)
+    {
+      HtValue *value = g_hash_table_lookup (graph->values, tensor);
+      if (value != NULL && (value->element != NULL || ht_value_is_defined (value)))
+        return value->element;
+    }
+  return NULL;
 }
 
 /**

@@ -184,6 +184,17 @@ ht_infer_set_output_dims (HtInfer *infer, guint index, HtDataType type, const gi
   ht_infer_set_output (infer, index, type, ht_shape_new (dims, NULL, n_dims));
 }
 
+void
+ht_infer_set_output_list (HtInfer *infer, guint index, HtDataType type, gint64 n_elements, HtElementType *element)
+{
+  ht_infer_set_output (infer, index, type, ht_shape_new (&n_elements, NULL, 1));
+  if (index >= infer->n_outputs)
+    return;
+  HtElementType *kept = element ? ht_element_type_ref (element) : NULL;
+  g_clear_pointer (&infer->outputs[index].element, ht_element_type_unref);
+  infer->outputs[index].element = kept;
+}
+
 /* A message shows no more inputs than these. */
 #define SHOWN_INPUTS 8
 

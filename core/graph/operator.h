@@ -2,7 +2,7 @@
 /* The operator table: one entry says all that Halftone knows of an ONNX operator. */
 #pragma once
 
-#include <halftone/graph.h>
+#include "graph/element-type.h"
 
 /* An element of an integer tensor of rank 0 or 1 that shape arithmetic produced: a number, a symbol, or unknown. */
 typedef struct
@@ -16,10 +16,11 @@ typedef struct
 typedef struct
 {
   HtDataType type;         /* UNDEFINED: not known */
-  HtShape *shape;          /* NULL: rank not known */
+  HtShape *shape;          /* NULL: rank not known; of a list: its length */
   HtTensor *constant;      /* NULL: not a constant */
   HtSymbolicInt *elements; /* NULL: content not known; else n_elements of an integer tensor of rank <= 1 */
   gsize n_elements;
+  HtElementType *element; /* of a sequence or an optional value; NULL: not known */
 } HtInferValue;
 
 /* Inference of one node. Inputs that are absent are NULL. The rule fills `outputs`; what it leaves stays unknown.
@@ -67,6 +68,7 @@ typedef enum
   HT_OP_MAKES_OUTPUTS = 1 << 2,   /* output shapes are only known by running */
   HT_OP_KEEPS_GRID = 1 << 3,      /* moves or selects values of input 0 (or of all inputs): a quantizer's grid passes */
   HT_OP_NON_DETERMINISTIC = 1 << 4, /* never folded (random operators) */
+  HT_OP_LISTS = 1 << 5, /* takes sequences or optional values; what others get is refused before their rule sees it */
 } HtOperatorFlags;
 
 typedef struct
@@ -124,6 +126,9 @@ HtSymbolicInt ht_infer_value_get_element (const HtInferValue *value, gsize index
 gboolean ht_infer_value_has_elements (const HtInferValue *value, gsize *n_elements);
 void ht_infer_set_output (HtInfer *infer, guint index, HtDataType type, HtShape *shape /* transfer full, nullable */);
 void ht_infer_set_output_dims (HtInfer *infer, guint index, HtDataType type, const gint64 *dims, guint n_dims);
+/* A sequence or optional value of `n_elements` (-1: not known) elements. */
+void ht_infer_set_output_list (HtInfer *infer, guint index, HtDataType type, gint64 n_elements,
+                               HtElementType *element /* transfer none, nullable */);
 /* All elements of an integer input, newly allocated; FALSE when one of them is not known or it is no integer tensor. */
 gboolean ht_infer_get_ints (const HtInfer *infer, guint input, gint64 **values, gsize *n_values);
 gboolean ht_infer_fail (const HtInfer *infer, GError **error, const char *format, ...) G_GNUC_PRINTF (3, 4);

@@ -2,6 +2,7 @@
 #include "graph/shape-propagation.h"
 
 #include "graph/fold.h"
+#include "graph/graph-private.h"
 
 #include <halftone/error.h>
 
@@ -25,6 +26,7 @@ ht_infer_value_clear (HtInferValue *value)
   g_clear_pointer (&value->shape, ht_shape_unref);
   g_clear_pointer (&value->constant, ht_tensor_unref);
   g_clear_pointer (&value->elements, g_free);
+  g_clear_pointer (&value->element, ht_element_type_unref);
   value->n_elements = 0;
   value->type = HT_DATA_TYPE_UNDEFINED;
 }
@@ -37,6 +39,8 @@ ht_infer_value_copy (HtInferValue *to, const HtInferValue *from)
     ht_shape_ref (copy.shape);
   if (copy.constant)
     ht_tensor_ref (copy.constant);
+  if (copy.element)
+    ht_element_type_ref (copy.element);
   copy.elements = from->elements ? g_memdup2 (from->elements, MAX (from->n_elements, 1) * sizeof (HtSymbolicInt)) : NULL;
   ht_infer_value_clear (to);
   *to = copy;
@@ -97,11 +101,30 @@ own_value (HtValueTable *self, const char *name)
   return value;
 }
 
+/* What is declared of the elements of a list, (transfer full). For one run only their types: declared shapes may hold the
+ * batch size of the export. */
+static HtElementType *
+copy_element (HtElementType *declared, gboolean concrete)
+{
+  if (declared == NULL || !concrete)
+    return declared ? ht_element_type_ref (declared) : NULL;
+  g_autoptr (HtElementType) inner = copy_element (declared->element, TRUE);
+  return ht_element_type_new (declared->type, NULL, inner);
+}
+
+/* Of a given list only the kind is taken: its length and its elements may be others in every run. */
 static void
 set_tensor (HtInferValue *value, HtTensor *tensor, gboolean use_content)
 {
+  HtElementType *element = g_steal_pointer (&value->element);
   ht_infer_value_clear (value);
   value->type = ht_tensor_get_data_type (tensor);
+  if (ht_data_type_is_list (value->type))
+    {
+      value->element = element;
+      return;
+    }
+  g_clear_pointer (&element, ht_element_type_unref);
   value->shape = ht_shape_new (ht_tensor_get_dims (tensor, NULL), NULL, ht_tensor_get_n_dims (tensor));
   if (use_content)
     value->constant = ht_tensor_ref (tensor);
@@ -124,6 +147,8 @@ seed_table (HtValueTable *self, GHashTable *known, gboolean use_content)
         value->type = ht_graph_get_data_type (self->graph, inputs[i]);
       if (value->shape == NULL && shape)
         value->shape = ht_shape_ref (shape);
+      if (value->element == NULL)
+        value->element = copy_element (ht_graph_get_element_type (self->graph, inputs[i]), self->concrete);
     }
   for (gsize i = 0; initializers && initializers[i]; i++)
     {
@@ -183,6 +208,22 @@ merge_shapes (HtShape *found, HtShape *declared)
   return ht_shape_new (dims, symbols, n_dims);
 }
 
+static gboolean
+merge_element (HtValueTable *self, HtNode *node, const char *name, HtInferValue *value, GError **error)
+{
+  HtElementType *declared = ht_graph_get_element_type (self->graph, name);
+
+  if (value->element == NULL)
+    value->element = copy_element (declared, self->concrete);
+  else if (!self->concrete && ht_element_type_contradicts (value->element, declared))
+    {
+      g_autofree char *found = g_strconcat ("elements of type ", ht_data_type_get_name (value->element->type), NULL);
+      g_autofree char *other = g_strconcat ("elements of type ", ht_data_type_get_name (declared->type), NULL);
+      return contradict (node, name, found, other, error);
+    }
+  return TRUE;
+}
+
 /* Adds what the model declares of a node's output. For one run only the type of what no rule knew is taken: declared
  * shapes may hold the batch size of the export. */
 static gboolean
@@ -195,6 +236,8 @@ merge_declared (HtValueTable *self, HtNode *node, const char *name, HtInferValue
     value->type = type;
   else if (type != HT_DATA_TYPE_UNDEFINED && type != value->type && !self->concrete)
     return contradict (node, name, ht_data_type_get_name (value->type), ht_data_type_get_name (type), error);
+  if (ht_data_type_is_list (value->type) && !merge_element (self, node, name, value, error))
+    return FALSE;
   if (shape == NULL || self->concrete)
     return TRUE;
   if (value->shape == NULL)
@@ -250,6 +293,16 @@ check_outputs (const HtInfer *infer, GError **error)
 }
 
 static gboolean
+refuse_lists (const HtInfer *infer, GError **error)
+{
+  for (guint i = 0; i < infer->n_inputs; i++)
+    if (ht_data_type_is_list (ht_infer_get_type (infer, i)))
+      return ht_infer_fail (infer, error, "input %u ('%s') is a value of type %s, this operator takes tensors", i,
+                            ht_node_get_input (infer->node, i), ht_data_type_get_name (ht_infer_get_type (infer, i)));
+  return TRUE;
+}
+
+static gboolean
 infer_node (HtGraph *graph, HtNode *node, HtValueTable *scope, const HtInferValue *const *inputs, HtInferValue *outputs,
             gboolean fold, GError **error)
 {
@@ -267,7 +320,8 @@ infer_node (HtGraph *graph, HtNode *node, HtValueTable *scope, const HtInferValu
 
   if (op == NULL || op->infer == NULL)
     return TRUE;
-  if (!op->infer (&infer, error) || !check_outputs (&infer, error))
+  if ((!(op->flags & HT_OP_LISTS) && !refuse_lists (&infer, error)) || !op->infer (&infer, error)
+      || !check_outputs (&infer, error))
     return FALSE;
   if (fold && !ht_fold_node (op, &infer, MAX_FOLD_BYTES))
     ht_fold_moved_elements (op, &infer);
@@ -298,7 +352,7 @@ is_known (GHashTable *known, HtNode *node)
 static gboolean
 propagate_node (HtValueTable *self, HtNode *node, GHashTable *known, GError **error)
 {
-  static const HtInferValue nothing = { HT_DATA_TYPE_UNDEFINED, NULL, NULL, NULL, 0 };
+  static const HtInferValue nothing = { HT_DATA_TYPE_UNDEFINED, NULL, NULL, NULL, 0, NULL };
   guint n_inputs = ht_node_get_n_inputs (node), n_outputs = ht_node_get_n_outputs (node);
   g_autofree const HtInferValue **inputs = g_new0 (const HtInferValue *, MAX (n_inputs, 1));
   g_autofree HtInferValue *outputs = g_new0 (HtInferValue, MAX (n_outputs, 1));
@@ -377,11 +431,23 @@ static gboolean
 says_more (HtGraph *graph, const char *name, const HtInferValue *value)
 {
   HtShape *declared = ht_graph_get_shape (graph, name);
-  if (value->type == HT_DATA_TYPE_UNDEFINED)
+  if (value->type == HT_DATA_TYPE_UNDEFINED || (ht_data_type_is_list (value->type) && value->element == NULL))
     return FALSE;
   if (ht_graph_get_data_type (graph, name) != value->type)
     return TRUE;
+  if (ht_data_type_is_list (value->type))
+    return !ht_element_type_equal (ht_graph_get_element_type (graph, name), value->element);
   return value->shape && (declared == NULL || !ht_shape_equal (declared, value->shape));
+}
+
+/* The length of a list is no part of its declared type. */
+static void
+write_value (HtGraph *graph, const char *name, const HtInferValue *value)
+{
+  gboolean list = ht_data_type_is_list (value->type);
+  ht_graph_set_shape (graph, name, value->type, list ? NULL : value->shape);
+  if (list)
+    ht_graph_set_element_type (graph, name, value->element);
 }
 
 /* Subgraphs belong to one node alone (copies of a graph copy them), so they are written in place. */
@@ -400,7 +466,7 @@ write_table (HtValueTable *self)
           const char *name = ht_node_get_output (node, k);
           const HtInferValue *value = g_hash_table_lookup (self->values, name);
           if (value && *name && says_more (self->graph, name, value))
-            ht_graph_set_shape (self->graph, name, value->type, value->shape);
+            write_value (self->graph, name, value);
         }
     }
   g_hash_table_iter_init (&iter, self->inner);

@@ -22,12 +22,13 @@ struct _HtTensor
   guint n_dims;
   gint64 dims[HT_TENSOR_MAX_DIMS];
   gsize n_elements;
-  gsize size;     /* bytes; 0 for strings */
-  gpointer data;  /* never NULL unless the type is STRING */
+  gsize size;     /* bytes; 0 for strings and lists */
+  gpointer data;  /* never NULL unless the type is STRING or a list */
   gpointer base;  /* OWNED: what to free */
   GBytes *bytes;  /* BYTES */
   HtTensor *parent; /* SHARED */
   char **strings; /* STRING: n_elements of them and a final NULL */
+  HtTensor **elements; /* a list: n_elements references */
   gint kept;      /* atomic: a graph has held it, so that it never changes again */
   char *digest;   /* cached by ht_tensor_get_digest(), set atomically */
 };
@@ -62,6 +63,11 @@ double ht_scalar_load (HtDataType type, gconstpointer data, gsize index);
 void ht_scalar_store (HtDataType type, gpointer data, gsize index, double value);
 gboolean ht_data_type_is_numeric (HtDataType type);
 gboolean ht_data_type_is_integer (HtDataType type); /* BOOL included */
+gboolean ht_data_type_is_list (HtDataType type);    /* SEQUENCE and OPTIONAL */
+
+/* What the functions of tensor.c do with lists: tensor-list.c. */
+void ht_tensor_list_free (HtTensor *self);
+gboolean ht_tensor_list_equal (HtTensor *a, HtTensor *b);
 
 /* A reference that a graph keeps: the tensor is not writable from here on. A view of an arena is copied. */
 HtTensor *ht_tensor_keep (HtTensor *self);

@@ -15,7 +15,8 @@
  *
  * A multi-dimensional array in row-major order, counted, with an element type of ONNX. Types of 4 and 2 bits are packed
  * two and four to the byte, the first element in the lowest bits. A tensor that more than one owner holds is not written
- * to: take a copy with ht_tensor_copy().
+ * to: take a copy with ht_tensor_copy(). Sequences and optional values are tensors too, one-dimensional ones whose
+ * elements are tensors: ht_tensor_new_list().
  */
 G_DEFINE_BOXED_TYPE (HtTensor, ht_tensor, ht_tensor_ref, ht_tensor_unref)
 
@@ -346,6 +347,8 @@ ht_tensor_unref (HtTensor *self)
         g_free (self->strings[i]);
       g_free (self->strings);
     }
+  if (self->elements != NULL)
+    ht_tensor_list_free (self);
   free (self->base);
   g_clear_pointer (&self->bytes, g_bytes_unref);
   g_clear_pointer (&self->parent, ht_tensor_unref);
@@ -427,7 +430,7 @@ ht_tensor_get_n_elements (HtTensor *self)
  * ht_tensor_get_size:
  * @self: a tensor
  *
- * Returns: the bytes that the elements take, rounded up for packed types; 0 for strings
+ * Returns: the bytes that the elements take, rounded up for packed types; 0 for strings and lists
  */
 gsize
 ht_tensor_get_size (HtTensor *self)
@@ -442,7 +445,7 @@ ht_tensor_get_size (HtTensor *self)
  *
  * The elements in row-major order, aligned for their type. Bindings use ht_tensor_get_bytes().
  *
- * Returns: (transfer none) (nullable): the elements, %NULL for strings
+ * Returns: (transfer none) (nullable): the elements, %NULL for strings and lists
  */
 gconstpointer
 ht_tensor_get_data (HtTensor *self)
@@ -458,13 +461,13 @@ ht_tensor_get_data (HtTensor *self)
  * The elements as bytes, without a copy where the tensor can keep them: as long as the bytes live, the tensor has one
  * owner more and is not writable.
  *
- * Returns: (transfer full) (nullable): the bytes, %NULL for strings
+ * Returns: (transfer full) (nullable): the bytes, %NULL for strings and lists
  */
 GBytes *
 ht_tensor_get_bytes (HtTensor *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
-  if (self->type == HT_DATA_TYPE_STRING)
+  if (self->data == NULL)
     return NULL;
   if (self->memory == HT_TENSOR_BYTES)
     return g_bytes_ref (self->bytes);
@@ -510,7 +513,7 @@ ht_tensor_describe (HtTensor *self)
  * is a view of a file or of another tensor or where a graph has held it: write to an ht_tensor_copy() then. Do not keep the pointer longer than the
  * tensor is yours alone.
  *
- * Returns: (transfer none) (nullable): the elements, %NULL for strings and for a tensor that is not to be written
+ * Returns: (transfer none) (nullable): the elements, %NULL for strings, lists and a tensor that is not to be written
  */
 gpointer
 ht_tensor_get_writable_data (HtTensor *self)
@@ -531,7 +534,7 @@ ht_tensor_get_writable_data (HtTensor *self)
  * @self: a tensor
  * @error: return location for an error
  *
- * Makes a tensor of the same content with memory of its own.
+ * Makes a tensor of the same content with memory of its own. The copy of a list has the same elements.
  *
  * Returns: (transfer full): the copy, or %NULL with @error set
  */
@@ -543,6 +546,8 @@ ht_tensor_copy (HtTensor *self, GError **error)
 
   if (self->type == HT_DATA_TYPE_STRING)
     return ht_tensor_new_strings ((const char *const *) self->strings, self->dims, self->n_dims, error);
+  if (self->elements != NULL)
+    return ht_tensor_new_list (self->type, self->elements, self->n_elements, error);
   HtTensor *copy = ht_tensor_new (self->type, self->dims, self->n_dims, error);
   if (copy != NULL && self->size > 0)
     memcpy (copy->data, self->data, self->size);
@@ -615,6 +620,8 @@ ht_tensor_equal (HtTensor *a, HtTensor *b)
   for (gsize i = 0; a->strings != NULL && i < a->n_elements; i++)
     if (strcmp (a->strings[i], b->strings[i]) != 0)
       return FALSE;
+  if (a->elements != NULL && !ht_tensor_list_equal (a, b))
+    return FALSE;
   if (a->size == 0 || a->data == b->data)
     return TRUE;
   /* The bits after the last element of a packed type are padding. */
@@ -634,6 +641,8 @@ compute_digest (HtTensor *self)
   g_checksum_update (checksum, (const guchar *) header, (gssize) strlen (header) + 1);
   for (gsize i = 0; self->strings != NULL && i < self->n_elements; i++)
     g_checksum_update (checksum, (const guchar *) self->strings[i], (gssize) strlen (self->strings[i]) + 1);
+  for (gsize i = 0; self->elements != NULL && i < self->n_elements; i++)
+    g_checksum_update (checksum, (const guchar *) ht_tensor_get_digest (self->elements[i]), -1);
   if (self->size > 0)
     {
       gsize tail = self->n_elements * ht_data_type_get_bits (self->type) % 8;

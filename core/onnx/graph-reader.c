@@ -23,7 +23,8 @@ refuse (const Context *context, GError **error, const char *problem, const char 
 
 /* What a declaration says beyond a tensor's type and its numbers and symbols. */
 static gboolean
-read_value_extra (const Context *context, Onnx__ValueInfoProto *proto, HtDataType type, HtShape *shape, GError **error)
+read_value_extra (const Context *context, Onnx__ValueInfoProto *proto, HtDataType type, HtShape *shape,
+                  HtElementType *element, GError **error)
 {
   static const guint32 taken[] = { 1, 2, 0 };
   g_autoptr (GBytes) type_bytes = NULL;
@@ -33,7 +34,7 @@ read_value_extra (const Context *context, Onnx__ValueInfoProto *proto, HtDataTyp
     return FALSE;
   if (proto->type)
     {
-      Onnx__TypeProto *plain = ht_type_to_proto (context->arena, type, shape);
+      Onnx__TypeProto *plain = ht_type_to_proto (context->arena, type, shape, element);
       if (!plain || !ht_message_equal (&plain->base, &proto->type->base))
         type_bytes = ht_message_pack (&proto->type->base);
     }
@@ -62,7 +63,8 @@ read_values (const Context *context, Onnx__ValueInfoProto **protos, gsize n_prot
         return refuse (context, error, "two inputs have the name", proto->name);
       HtDataType type;
       g_autoptr (HtShape) shape = NULL;
-      if (!ht_type_from_proto (proto->type, proto->name, &type, &shape, error))
+      g_autoptr (HtElementType) element = NULL;
+      if (!ht_type_from_proto (proto->type, proto->name, &type, &shape, &element, error))
         return FALSE;
       if (again && declare == ht_graph_add_output)
         {
@@ -75,7 +77,9 @@ read_values (const Context *context, Onnx__ValueInfoProto **protos, gsize n_prot
       else if (!again)
         {
           declare (context->graph, proto->name, type, shape);
-          if (!read_value_extra (context, proto, type, shape, error))
+          if (element)
+            ht_graph_set_element_type (context->graph, proto->name, element);
+          if (!read_value_extra (context, proto, type, shape, element, error))
             return FALSE;
         }
     }

@@ -177,7 +177,7 @@ build_value (HtArena *arena, const HtValue *value)
   Onnx__ValueInfoProto *proto = ht_arena_message (arena, &onnx__value_info_proto__descriptor, value->info_extra);
   proto->name = value->name;
   proto->type = value->type_proto ? ht_arena_message (arena, &onnx__type_proto__descriptor, value->type_proto)
-                                  : ht_type_to_proto (arena, value->type, value->shape);
+                                  : ht_type_to_proto (arena, value->type, value->shape, value->element);
   return proto;
 }
 

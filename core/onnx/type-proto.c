@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "onnx/type-proto.h"
 
+#include "graph/tensor-private.h"
+
 #include <halftone/error.h>
 
 static gboolean
@@ -33,11 +35,47 @@ shape_from_proto (const Onnx__TensorShapeProto *proto, const char *what, HtShape
   return TRUE;
 }
 
+/* The messages of the two are alike. */
+static const Onnx__TypeProto *
+find_element (const Onnx__TypeProto *proto, HtDataType *type)
+{
+  if (proto->value_case == ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE && proto->sequence_type)
+    {
+      *type = HT_DATA_TYPE_SEQUENCE;
+      return proto->sequence_type->elem_type;
+    }
+  if (proto->value_case == ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE && proto->optional_type)
+    {
+      *type = HT_DATA_TYPE_OPTIONAL;
+      return proto->optional_type->elem_type;
+    }
+  return NULL;
+}
+
+static gboolean
+element_from_proto (const Onnx__TypeProto *proto, const char *what, HtElementType **element, GError **error)
+{
+  HtDataType type;
+  g_autoptr (HtShape) shape = NULL;
+  g_autoptr (HtElementType) inner = NULL;
+
+  if (!ht_type_from_proto (proto, what, &type, &shape, &inner, error))
+    return FALSE;
+  if (type != HT_DATA_TYPE_UNDEFINED)
+    *element = ht_element_type_new (type, shape, inner);
+  return TRUE;
+}
+
 gboolean
-ht_type_from_proto (const Onnx__TypeProto *proto, const char *what, HtDataType *type, HtShape **shape, GError **error)
+ht_type_from_proto (const Onnx__TypeProto *proto, const char *what, HtDataType *type, HtShape **shape,
+                    HtElementType **element, GError **error)
 {
   *type = HT_DATA_TYPE_UNDEFINED;
   *shape = NULL;
+  *element = NULL;
+  const Onnx__TypeProto *inner = proto ? find_element (proto, type) : NULL;
+  if (inner)
+    return element_from_proto (inner, what, element, error);
   if (!proto || proto->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !proto->tensor_type)
     return TRUE;
   const Onnx__TypeProto__Tensor *tensor = proto->tensor_type;
@@ -80,11 +118,33 @@ shape_to_proto (HtArena *arena, HtShape *shape)
   return proto;
 }
 
+static Onnx__TypeProto *
+list_to_proto (HtArena *arena, HtDataType type, const HtElementType *element)
+{
+  Onnx__TypeProto *proto = ht_arena_message (arena, &onnx__type_proto__descriptor, NULL);
+  Onnx__TypeProto *inner = element ? ht_type_to_proto (arena, element->type, element->shape, element->element) : NULL;
+  if (type == HT_DATA_TYPE_SEQUENCE)
+    {
+      proto->value_case = ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE;
+      proto->sequence_type = ht_arena_message (arena, &onnx__type_proto__sequence__descriptor, NULL);
+      proto->sequence_type->elem_type = inner;
+    }
+  else
+    {
+      proto->value_case = ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE;
+      proto->optional_type = ht_arena_message (arena, &onnx__type_proto__optional__descriptor, NULL);
+      proto->optional_type->elem_type = inner;
+    }
+  return proto;
+}
+
 Onnx__TypeProto *
-ht_type_to_proto (HtArena *arena, HtDataType type, HtShape *shape)
+ht_type_to_proto (HtArena *arena, HtDataType type, HtShape *shape, const HtElementType *element)
 {
   if (type == HT_DATA_TYPE_UNDEFINED && !shape)
     return NULL;
+  if (ht_data_type_is_list (type))
+    return list_to_proto (arena, type, element);
   Onnx__TypeProto *proto = ht_arena_message (arena, &onnx__type_proto__descriptor, NULL);
   Onnx__TypeProto__Tensor *tensor = ht_arena_message (arena, &onnx__type_proto__tensor__descriptor, NULL);
   proto->value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;

@@ -4,10 +4,11 @@
 
 #include "onnx/message.h"
 
-#include <halftone/graph.h>
+#include "graph/element-type.h"
 
-/* Tensor types only: any other gives UNDEFINED and NULL. `what` names the value. */
+/* Tensors, sequences and optional values: any other type gives UNDEFINED and NULL. `what` names the value; `shape` and
+ * `element` (of a list) receive new references. */
 gboolean ht_type_from_proto (const Onnx__TypeProto *proto, const char *what, HtDataType *type, HtShape **shape,
-                             GError **error);
+                             HtElementType **element, GError **error);
 /* NULL where nothing is known. */
-Onnx__TypeProto *ht_type_to_proto (HtArena *arena, HtDataType type, HtShape *shape);
+Onnx__TypeProto *ht_type_to_proto (HtArena *arena, HtDataType type, HtShape *shape, const HtElementType *element);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Concat and Split: runs of memory, copied. */
+#include "ops/concat-split.h"
+
 #include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
@@ -87,28 +89,56 @@ copy_runs (gsize begin, gsize end, gpointer user_data)
     memcpy (runs->out + i * runs->out_step, runs->in + i * runs->in_step, runs->run);
 }
 
+/* Where in `whole` the part lies that begins at `begin` of the axis. FALSE: there is nothing to copy. */
+static gboolean
+place_part (HtTensor *whole, guint axis, gint64 begin, HtTensor *part, gsize *outer, gsize *offset, gsize *step,
+            gsize *run)
+{
+  guint rank;
+  const gint64 *dims = ht_tensor_get_dims (whole, &rank);
+  gsize inner = product (dims, axis + 1, rank) * ht_element_size (ht_tensor_get_data_type (whole));
+
+  *outer = product (dims, 0, axis);
+  *run = *outer > 0 ? ht_tensor_get_size (part) / *outer : 0;
+  *step = inner * (gsize) dims[axis];
+  *offset = inner * (gsize) begin;
+  return *run > 0;
+}
+
+void
+ht_split_part (HtTensor *whole, guint axis, gint64 begin, HtTensor *part)
+{
+  gsize outer, offset, step, run;
+  if (!place_part (whole, axis, begin, part, &outer, &offset, &step, &run))
+    return;
+  Runs runs = { ht_tensor_get_writable_data (part), (const char *) ht_tensor_get_data (whole) + offset, run, step, run };
+  ht_loop_range (outer, run / ht_element_size (ht_tensor_get_data_type (whole)), copy_runs, &runs);
+}
+
+void
+ht_join_part (HtTensor *whole, guint axis, gint64 begin, HtTensor *part)
+{
+  gsize outer, offset, step, run;
+  if (!place_part (whole, axis, begin, part, &outer, &offset, &step, &run))
+    return;
+  Runs runs = { (char *) ht_tensor_get_writable_data (whole) + offset, ht_tensor_get_data (part), step, run, run };
+  ht_loop_range (outer, run / ht_element_size (ht_tensor_get_data_type (whole)), copy_runs, &runs);
+}
+
 static gboolean
 concat_forward (const HtOpCall *call, GError **error)
 {
-  guint rank, axis;
-  const gint64 *dims = ht_tensor_get_dims (call->outputs[0], &rank);
-  gsize size = ht_element_size (ht_tensor_get_data_type (call->outputs[0]));
+  guint axis, rank = ht_tensor_get_n_dims (call->outputs[0]);
+  gint64 begin = 0;
 
   if (!ht_op_check_movable (call, call->inputs[0], error))
     return FALSE;
   if (!ht_axis_normalize (ht_node_get_int (call->node, "axis", 0), rank, &axis))
     return ht_op_fail (call, error, "the axis lies outside %u dimensions", rank);
-  if (ht_tensor_get_n_elements (call->outputs[0]) == 0)
-    return TRUE;
-  gsize outer = product (dims, 0, axis), inner = product (dims, axis + 1, rank) * size;
-  char *out = ht_tensor_get_writable_data (call->outputs[0]);
   for (guint i = 0; i < call->n_inputs; i++)
     {
-      gsize run = inner * (gsize) ht_tensor_get_dim (call->inputs[i], axis);
-      Runs runs = { out, ht_tensor_get_data (call->inputs[i]), inner * (gsize) dims[axis], run, run };
-      if (run > 0)
-        ht_loop_range (outer, run / size, copy_runs, &runs);
-      out += run;
+      ht_join_part (call->outputs[0], axis, begin, call->inputs[i]);
+      begin += ht_tensor_get_dim (call->inputs[i], axis);
     }
   return TRUE;
 }
@@ -117,23 +147,16 @@ static gboolean
 concat_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
                  GError **error)
 {
-  guint rank, axis;
-  const gint64 *dims = ht_tensor_get_dims (output_gradients[0], &rank);
-  gsize size = ht_element_size (ht_tensor_get_data_type (output_gradients[0]));
+  guint axis, rank = ht_tensor_get_n_dims (output_gradients[0]);
+  gint64 begin = 0;
 
   if (!ht_axis_normalize (ht_node_get_int (call->node, "axis", 0), rank, &axis))
     return ht_op_fail (call, error, "the axis lies outside %u dimensions", rank);
-  gsize outer = product (dims, 0, axis), inner = product (dims, axis + 1, rank) * size;
-  const char *in = ht_tensor_get_data (output_gradients[0]);
   for (guint i = 0; i < call->n_inputs; i++)
     {
-      gsize run = inner * (gsize)ht_tensor_get_dim (call->inputs[i], axis);
-      if (input_gradients[i] && run > 0)
-        {
-          Runs runs = { ht_tensor_get_writable_data (input_gradients[i]), in, run, inner * (gsize)dims[axis], run };
-          ht_loop_range (outer, run / size, copy_runs, &runs);
-        }
-      in += run;
+      if (input_gradients[i])
+        ht_split_part (output_gradients[0], axis, begin, input_gradients[i]);
+      begin += ht_tensor_get_dim (call->inputs[i], axis);
     }
   return TRUE;
 }
@@ -221,13 +244,11 @@ split_forward (const HtOpCall *call, GError **error)
   guint rank, axis;
   HtTensor *in = call->inputs[0];
   const gint64 *dims = ht_tensor_get_dims (in, &rank);
-  gsize size = ht_element_size (ht_tensor_get_data_type (in));
 
   if (!ht_op_check_movable (call, in, error))
     return FALSE;
   if (!ht_axis_normalize (ht_node_get_int (call->node, "axis", 0), rank, &axis))
     return ht_op_fail (call, error, "the axis lies outside %u dimensions", rank);
-  gsize outer = product (dims, 0, axis), inner = product (dims, axis + 1, rank) * size;
   gint64 begin = 0, equal = (dims[axis] + call->n_outputs - 1) / call->n_outputs;
   HtTensor *lengths = call->opset >= 13 && call->n_inputs > 1 ? call->inputs[1] : NULL;
   gsize n_given = 0;
@@ -235,14 +256,8 @@ split_forward (const HtOpCall *call, GError **error)
   for (guint i = 0; i < call->n_outputs; i++)
     {
       gint64 length = lengths ? ht_tensor_get_int64 (lengths, i) : n_given ? given[i] : MIN (equal, dims[axis] - begin);
-      gsize run = inner * (gsize) MAX (length, 0);
-      if (call->outputs[i] && run > 0 && outer > 0)
-        {
-          Runs runs = { ht_tensor_get_writable_data (call->outputs[i]),
-                        (const char *) ht_tensor_get_data (in) + (gsize) begin * inner, run,
-                        inner * (gsize) dims[axis], run };
-          ht_loop_range (outer, run / size, copy_runs, &runs);
-        }
+      if (call->outputs[i])
+        ht_split_part (in, axis, begin, call->outputs[i]);
       begin += MAX (length, 0);
     }
   return TRUE;
@@ -252,29 +267,23 @@ static gboolean
 split_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
                 GError **error)
 {
-  guint rank, axis;
   HtTensor *dx = input_gradients[0];
+  guint axis;
+  gint64 begin = 0;
 
   if (dx == NULL)
     return TRUE;
-  const gint64 *dims = ht_tensor_get_dims (dx, &rank);
-  gsize size = ht_element_size (ht_tensor_get_data_type (dx));
+  guint rank = ht_tensor_get_n_dims (dx);
   if (!ht_axis_normalize (ht_node_get_int (call->node, "axis", 0), rank, &axis))
     return ht_op_fail (call, error, "the axis lies outside %u dimensions", rank);
-  gsize outer = product (dims, 0, axis), inner = product (dims, axis + 1, rank) * size;
-  char *out = ht_tensor_get_writable_data (dx);
   ht_backward_zero (dx);
   for (guint i = 0; i < call->n_outputs; i++)
     {
-      gsize run = call->outputs[i] ? inner * (gsize)ht_tensor_get_dim (call->outputs[i], axis) : 0;
       if (call->outputs[i] == NULL)
         return ht_op_fail (call, error, "output %u is absent, so that the parts behind it cannot be placed", i);
-      if (output_gradients[i] && run > 0)
-        {
-          Runs runs = { out, ht_tensor_get_data (output_gradients[i]), inner * (gsize)dims[axis], run, run };
-          ht_loop_range (outer, run / size, copy_runs, &runs);
-        }
-      out += run;
+      if (output_gradients[i])
+        ht_join_part (dx, axis, begin, output_gradients[i]);
+      begin += ht_tensor_get_dim (call->outputs[i], axis);
     }
   return TRUE;
 }

@@ -40,7 +40,6 @@ unite_outputs (HtInfer *infer, HtValueTable *table, HtGraph *branch)
     {
       const HtInferValue *other = ht_value_table_lookup (table, names[i]);
       HtInferValue *mine = &infer->outputs[i];
-      HtDims a, b;
       if (mine->constant && (other == NULL || other->constant == NULL
                              || !ht_tensor_equal (mine->constant, other->constant)))
         g_clear_pointer (&mine->constant, ht_tensor_unref);
@@ -48,18 +47,12 @@ unite_outputs (HtInfer *infer, HtValueTable *table, HtGraph *branch)
       mine->n_elements = 0;
       if (other == NULL || other->type != mine->type)
         mine->type = HT_DATA_TYPE_UNDEFINED;
-      if (other == NULL || !ht_dims_read (mine->shape, &a) || !ht_dims_read (other->shape, &b) || a.n != b.n)
-        {
-          g_clear_pointer (&mine->shape, ht_shape_unref);
-          continue;
-        }
-      for (guint d = 0; d < a.n; d++)
-        if (a.dim[d] != b.dim[d] || g_strcmp0 (a.symbol[d], b.symbol[d]) != 0)
-          {
-            a.dim[d] = HT_DIM_UNKNOWN;
-            a.symbol[d] = NULL;
-          }
-      ht_infer_put_dims (infer, i, mine->type, &a);
+      HtShape *shape = ht_shape_unite (mine->shape, other ? other->shape : NULL);
+      HtElementType *element = ht_element_type_unite (mine->element, other ? other->element : NULL);
+      g_clear_pointer (&mine->shape, ht_shape_unref);
+      g_clear_pointer (&mine->element, ht_element_type_unref);
+      mine->shape = shape;
+      mine->element = element;
     }
 }
 
@@ -129,7 +122,7 @@ if_forward (const HtOpCall *call, GError **error)
 }
 
 static const HtOperator operators[] = {
-  { "", "If", 1, HT_OP_MAKES_OUTPUTS, if_infer, if_forward },
+  { "", "If", 1, HT_OP_MAKES_OUTPUTS | HT_OP_LISTS, if_infer, if_forward },
 };
 
 void

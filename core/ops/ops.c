@@ -28,6 +28,7 @@ ht_operator_load_builtin (void)
   ht_ops_register_lrn ();
   ht_ops_register_norm ();
   ht_ops_register_one_hot ();
+  ht_ops_register_optional ();
   ht_ops_register_pad ();
   ht_ops_register_pool ();
   ht_ops_register_quantize_linear ();
@@ -39,6 +40,8 @@ ht_operator_load_builtin (void)
   ht_ops_register_scan ();
   ht_ops_register_scatter ();
   ht_ops_register_select ();
+  ht_ops_register_sequence ();
+  ht_ops_register_sequence_split ();
   ht_ops_register_shape ();
   ht_ops_register_slice ();
   ht_ops_register_softmax ();

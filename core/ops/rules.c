@@ -117,6 +117,8 @@ ht_infer_copy_input (HtInfer *infer, guint output, guint input, gboolean content
     return;
   ht_infer_set_output (infer, output, from->type, from->shape ? ht_shape_ref (from->shape) : NULL);
   HtInferValue *to = &infer->outputs[output];
+  if (from->element && to->element == NULL)
+    to->element = ht_element_type_ref (from->element);
   if (content && from->constant && to->constant == NULL)
     to->constant = ht_tensor_ref (from->constant);
   if (content && from->elements && to->elements == NULL)

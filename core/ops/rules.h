@@ -22,7 +22,8 @@ typedef struct
 #define HT_TYPES_INTEGER (HT_TYPES_SIGNED | HT_TYPES_UNSIGNED)
 #define HT_TYPES_NUMBER  (HT_TYPES_FLOAT | HT_TYPES_INTEGER)
 #define HT_TYPES_INDEX   (HT_TYPE_BIT (INT32) | HT_TYPE_BIT (INT64))
-#define HT_TYPES_ANY     0xffffffffu
+/* Every element type; sequences and optional values are none. */
+#define HT_TYPES_ANY 0x3fffffffu
 
 /* The numbers of inputs and outputs; the first `min` inputs must be present. `max` 0: any number. */
 gboolean ht_infer_check_arity (const HtInfer *infer, guint min, guint max, GError **error);

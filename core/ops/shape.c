@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operators that ask for or change the shape and leave the data alone: Shape Size Reshape Flatten Squeeze Unsqueeze
  * Identity. */
+#include "graph/tensor-private.h"
 #include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
@@ -354,6 +355,15 @@ identity_infer (HtInfer *infer, GError **error)
   return TRUE;
 }
 
+static gboolean
+identity_forward (const HtOpCall *call, GError **error)
+{
+  if (!ht_data_type_is_list (ht_tensor_get_data_type (call->inputs[0])))
+    return ht_op_copy_through (call, error);
+  call->outputs[0] = ht_tensor_ref (call->inputs[0]);
+  return TRUE;
+}
+
 #define VIEW (HT_OP_VIEW | HT_OP_KEEPS_GRID)
 static const HtOperator operators[] = {
   { "", "Shape", 1, HT_OP_NONE, shape_infer, shape_forward },
@@ -366,7 +376,7 @@ static const HtOperator operators[] = {
     .moved_inputs = HT_OP_MOVES_INPUT (0) },
   { "", "Unsqueeze", 1, VIEW, unsqueeze_infer, ht_op_copy_through, ht_backward_pass,
     .moved_inputs = HT_OP_MOVES_INPUT (0) },
-  { "", "Identity", 1, VIEW, identity_infer, ht_op_copy_through, ht_backward_pass,
+  { "", "Identity", 1, VIEW | HT_OP_LISTS, identity_infer, identity_forward, ht_backward_pass,
     .moved_inputs = HT_OP_MOVES_INPUT (0) },
 };
 

@@ -9,7 +9,8 @@ G_BEGIN_DECLS
 /**
  * HtDataType:
  *
- * Element types, numbered as in ONNX `TensorProto.DataType`.
+ * Element types, numbered as in ONNX `TensorProto.DataType`. The last two are no element types of ONNX: they are the types
+ * of a value that is a list of other values, see ht_tensor_new_list().
  */
 typedef enum
 {
@@ -40,6 +41,8 @@ typedef enum
   HT_DATA_TYPE_FLOAT8E8M0 = 24,
   HT_DATA_TYPE_UINT2 = 25,
   HT_DATA_TYPE_INT2 = 26,
+  HT_DATA_TYPE_SEQUENCE = 30,
+  HT_DATA_TYPE_OPTIONAL = 31,
 } HtDataType;
 
 HT_API const char *ht_data_type_get_name (HtDataType type);
@@ -59,6 +62,7 @@ HT_API HtTensor *ht_tensor_new_strings (const char *const *strings, const gint64
 HT_API HtTensor *ht_tensor_new_floats (const float *values, gsize n_values);
 HT_API HtTensor *ht_tensor_new_int64s (const gint64 *values, gsize n_values);
 HT_API HtTensor *ht_tensor_new_scalar (double value, HtDataType type, GError **error);
+HT_API HtTensor *ht_tensor_new_list (HtDataType type, HtTensor *const *elements, gsize n_elements, GError **error);
 HT_API HtTensor *ht_tensor_ref (HtTensor *self);
 HT_API void ht_tensor_unref (HtTensor *self);
 
@@ -71,6 +75,7 @@ HT_API gsize ht_tensor_get_size (HtTensor *self);
 HT_API gconstpointer ht_tensor_get_data (HtTensor *self);
 HT_API GBytes *ht_tensor_get_bytes (HtTensor *self);
 HT_API const char *const *ht_tensor_get_strings (HtTensor *self);
+HT_API HtTensor *ht_tensor_get_element (HtTensor *self, gsize index);
 HT_API char *ht_tensor_describe (HtTensor *self);
 
 HT_API gpointer ht_tensor_get_writable_data (HtTensor *self);
