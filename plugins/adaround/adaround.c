@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Adaptive rounding: the codes of each layer's weights are chosen so that the layer's output changes least. */
 #include "exact.h"
+#include "relaxed-layer.h"
 
-#define TABLE "layers"
+#define TABLE        "layers"
+#define NEAREST_NOTE "no other codes had a lower error on the held-out samples: rounded to the nearest"
 
 typedef enum
 {
   SOLVER_EXACT,
+  SOLVER_RELAXATION,
 } Solver;
 
 static GType solver_type;
@@ -21,6 +24,8 @@ struct _HtAdaround
   guint samples;
   HtSweepInput input;
   ExactSettings exact;
+  RelaxationSettings relaxation;
+  gboolean activation; /* the loss of the relaxation is taken behind it */
 };
 
 enum
@@ -32,6 +37,13 @@ enum
   PROP_SCALE,
   PROP_BIAS,
   PROP_CANDIDATES,
+  PROP_ITERATIONS,
+  PROP_REGULARIZATION,
+  PROP_BETA_START,
+  PROP_BETA_END,
+  PROP_WARM_START,
+  PROP_LEARNING_RATE,
+  PROP_ACTIVATION,
   N_PROPERTIES
 };
 
@@ -41,13 +53,15 @@ G_DEFINE_DYNAMIC_TYPE (HtAdaround, ht_adaround, HT_TYPE_PASS)
 
 /* Why a layer is left alone; NULL: it is not. */
 static char *
-why_skipped (HtLayer *layer, HtEncoding *encoding)
+why_skipped (HtAdaround *self, HtLayer *layer, HtEncoding *encoding)
 {
   if (encoding == NULL)
     return g_strdup ("its weight is not quantized");
   if (ht_layer_is_weight_shared (layer))
     return g_strdup ("its weight is shared with another layer, which asks for other codes");
-  return exact_check (layer, encoding);
+  if (self->solver == SOLVER_EXACT)
+    return exact_check (layer, encoding);
+  return ht_encoding_is_integer (encoding) ? NULL : g_strdup ("its numbers are in floating point, not in equal steps");
 }
 
 /* What is wrong with one layer or its samples, not with the work as a whole. */
@@ -56,6 +70,13 @@ concerns_layer (const GError *error)
 {
   return g_error_matches (error, HT_ERROR, HT_ERROR_NUMERIC) || g_error_matches (error, HT_ERROR, HT_ERROR_NO_MEMORY)
          || g_error_matches (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED);
+}
+
+static void
+add_sample_counts (HtPassContext *context, HtSweep *sweep, const char *subject)
+{
+  ht_pass_context_add_row (context, TABLE, subject, "samples", ht_sweep_get_n_samples (sweep, FALSE));
+  ht_pass_context_add_row (context, TABLE, subject, "held-out", ht_sweep_get_n_samples (sweep, TRUE));
 }
 
 static void
@@ -68,11 +89,60 @@ report (HtAdaround *self, HtPassContext *context, HtSweep *sweep, const char *su
                            ht_solution_get_share_beyond (solution));
   ht_pass_context_add_row (context, TABLE, subject, "rows-proved-best", ht_solution_get_share_exact (solution));
   ht_pass_context_add_row (context, TABLE, subject, "damping", ht_solution_get_damping (solution));
-  ht_pass_context_add_row (context, TABLE, subject, "samples", ht_sweep_get_n_samples (sweep, FALSE));
-  ht_pass_context_add_row (context, TABLE, subject, "held-out", ht_sweep_get_n_samples (sweep, TRUE));
+  add_sample_counts (context, sweep, subject);
   if (ht_solution_is_nearest (solution))
-    ht_pass_context_note (context, subject,
-                          "no other codes had a lower error on the held-out samples: rounded to the nearest");
+    ht_pass_context_note (context, subject, NEAREST_NOTE);
+}
+
+/* The weight on its grid, by integer least squares. */
+static gboolean
+round_exactly (HtAdaround *self, HtModelState *state, HtPassContext *context, HtSweep *sweep, HtLayer *layer,
+               const char *subject, HtEncoding **encoding, GError **error)
+{
+  const char *weight = ht_layer_get_weight (layer);
+  HtEncodingStatus status = HT_ENCODING_OPEN;
+  ExactSettings settings = self->exact;
+
+  if (ht_model_state_get_encoding (state, weight, &status) == NULL)
+    status = HT_ENCODING_OPEN;
+  if (settings.scale == HT_SOLVER_FREEDOM_JOINT && status != HT_ENCODING_OPEN)
+    {
+      settings.scale = HT_SOLVER_FREEDOM_FIXED;
+      ht_pass_context_note (context, subject, "its grid was fixed before: the scale stays");
+    }
+  else if (settings.scale == HT_SOLVER_FREEDOM_JOINT && ht_encoding_get_scale_bits (*encoding) > 0)
+    {
+      settings.scale = HT_SOLVER_FREEDOM_FIXED;
+      ht_pass_context_note (context, subject, "the scales of its blocks are integers: they stay");
+    }
+  g_autoptr (HtSolution) solution
+      = exact_round (&settings, sweep, layer, encoding, ht_pass_context_get_seed (context, weight),
+                     ht_pass_context_get_cancellable (context), error);
+  if (solution == NULL)
+    return FALSE;
+  report (self, context, sweep, subject, solution);
+  return TRUE;
+}
+
+/* The weight on its grid, by the published method. */
+static gboolean
+round_relaxed (HtAdaround *self, HtPassContext *context, HtSweep *sweep, HtLayer *layer, const char *subject,
+               HtEncoding *encoding, GError **error)
+{
+  guint64 seed = ht_pass_context_get_seed (context, ht_layer_get_weight (layer));
+  RelaxedLayer outcome;
+
+  if (!relaxed_layer_round (&self->relaxation, self->activation, context, sweep, layer, encoding, seed, &outcome,
+                            error))
+    return FALSE;
+  ht_pass_context_add_row (context, TABLE, subject, "nearest-error", outcome.nearest_error);
+  ht_pass_context_add_row (context, TABLE, subject, "error", outcome.error);
+  ht_pass_context_add_row (context, TABLE, subject, "moved", outcome.moved);
+  ht_pass_context_add_row (context, TABLE, subject, "undecided", (double)outcome.n_undecided);
+  add_sample_counts (context, sweep, subject);
+  if (outcome.is_nearest)
+    ht_pass_context_note (context, subject, NEAREST_NOTE);
+  return TRUE;
 }
 
 static gboolean
@@ -82,45 +152,32 @@ round_layer (HtAdaround *self, HtModelState *state, HtPassContext *context, HtSw
   const char *weight = ht_layer_get_weight (layer);
   g_autofree char *subject = ht_node_describe (ht_layer_get_node (layer));
   HtEncoding *known = ht_simulation_get_encoding (ht_sweep_get_simulation (sweep), weight);
-  g_autofree char *reason = why_skipped (layer, known);
+  g_autofree char *reason = why_skipped (self, layer, known);
   g_autoptr (GError) local = NULL;
   HtEncodingStatus status = HT_ENCODING_OPEN;
-  ExactSettings settings = self->exact;
 
   if (reason != NULL)
     {
       ht_pass_context_skip (context, subject, reason);
       return TRUE;
     }
-  if (ht_model_state_get_encoding (state, weight, &status) == NULL)
-    status = HT_ENCODING_OPEN;
-  if (settings.scale == HT_SOLVER_FREEDOM_JOINT && status != HT_ENCODING_OPEN)
-    {
-      settings.scale = HT_SOLVER_FREEDOM_FIXED;
-      ht_pass_context_note (context, subject, "its grid was fixed before: the scale stays");
-    }
-  else if (settings.scale == HT_SOLVER_FREEDOM_JOINT && ht_encoding_get_scale_bits (known) > 0)
-    {
-      settings.scale = HT_SOLVER_FREEDOM_FIXED;
-      ht_pass_context_note (context, subject, "the scales of its blocks are integers: they stay");
-    }
   g_autoptr (HtEncoding) encoding = ht_encoding_ref (known);
-  guint64 seed = ht_pass_context_get_seed (context, weight);
-  g_autoptr (HtSolution) solution
-      = exact_round (&settings, sweep, layer, &encoding, seed, ht_pass_context_get_cancellable (context), &local);
-  if (solution == NULL && concerns_layer (local))
+  gboolean done = self->solver == SOLVER_EXACT
+                      ? round_exactly (self, state, context, sweep, layer, subject, &encoding, &local)
+                      : round_relaxed (self, context, sweep, layer, subject, encoding, &local);
+  if (!done && concerns_layer (local))
     {
       ht_pass_context_skip (context, subject, local->message);
       return TRUE;
     }
-  if (solution == NULL)
+  if (!done)
     {
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
     }
-  report (self, context, sweep, subject, solution);
-  return status != HT_ENCODING_OPEN
-         || ht_model_state_set_encoding (state, ht_layer_get_weight (layer), encoding, HT_ENCODING_FIXED, error);
+  if (ht_model_state_get_encoding (state, weight, &status) != NULL && status != HT_ENCODING_OPEN)
+    return TRUE;
+  return ht_model_state_set_encoding (state, weight, encoding, HT_ENCODING_FIXED, error);
 }
 
 /* Quantized weights of operators that are no layers. */
@@ -193,6 +250,27 @@ ht_adaround_set_property (GObject *object, guint id, const GValue *value, GParam
     case PROP_CANDIDATES:
       self->exact.candidates = g_value_get_uint (value);
       break;
+    case PROP_ITERATIONS:
+      self->relaxation.iterations = g_value_get_uint (value);
+      break;
+    case PROP_REGULARIZATION:
+      self->relaxation.regularization = g_value_get_double (value);
+      break;
+    case PROP_BETA_START:
+      self->relaxation.beta_start = g_value_get_double (value);
+      break;
+    case PROP_BETA_END:
+      self->relaxation.beta_end = g_value_get_double (value);
+      break;
+    case PROP_WARM_START:
+      self->relaxation.warm_start = g_value_get_double (value);
+      break;
+    case PROP_LEARNING_RATE:
+      self->relaxation.learning_rate = g_value_get_double (value);
+      break;
+    case PROP_ACTIVATION:
+      self->activation = g_value_get_boolean (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
@@ -222,6 +300,27 @@ ht_adaround_get_property (GObject *object, guint id, GValue *value, GParamSpec *
     case PROP_CANDIDATES:
       g_value_set_uint (value, self->exact.candidates);
       break;
+    case PROP_ITERATIONS:
+      g_value_set_uint (value, self->relaxation.iterations);
+      break;
+    case PROP_REGULARIZATION:
+      g_value_set_double (value, self->relaxation.regularization);
+      break;
+    case PROP_BETA_START:
+      g_value_set_double (value, self->relaxation.beta_start);
+      break;
+    case PROP_BETA_END:
+      g_value_set_double (value, self->relaxation.beta_end);
+      break;
+    case PROP_WARM_START:
+      g_value_set_double (value, self->relaxation.warm_start);
+      break;
+    case PROP_LEARNING_RATE:
+      g_value_set_double (value, self->relaxation.learning_rate);
+      break;
+    case PROP_ACTIVATION:
+      g_value_set_boolean (value, self->activation);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
@@ -230,9 +329,10 @@ ht_adaround_get_property (GObject *object, guint id, GValue *value, GParamSpec *
 static void
 install_properties (GObjectClass *object)
 {
-  properties[PROP_SOLVER]
-      = g_param_spec_enum ("solver", "Solver", "How codes are found: by integer least squares (exact)", solver_type,
-                           SOLVER_EXACT, HT_PARAM_RW);
+  properties[PROP_SOLVER] = g_param_spec_enum (
+      "solver", "Solver",
+      "How codes are found: by integer least squares (exact), or as AdaRound was published (relaxation)", solver_type,
+      SOLVER_EXACT, HT_PARAM_RW);
   properties[PROP_SAMPLES]
       = g_param_spec_uint ("samples", "Samples", "How many calibration samples are used at most; a quarter is held out",
                            1, G_MAXINT, 1024, HT_PARAM_RW);
@@ -245,6 +345,24 @@ install_properties (GObjectClass *object)
                                              HT_TYPE_SOLVER_FREEDOM, HT_SOLVER_FREEDOM_FIXED, HT_PARAM_RW);
   properties[PROP_CANDIDATES] = g_param_spec_uint (
       "candidates", "Candidates", "Orders of rounding that are tried for each output channel", 1, 1024, 1, HT_PARAM_RW);
+  properties[PROP_ITERATIONS] = g_param_spec_uint ("iterations", "Iterations",
+                                                   "Relaxation: steps of the training of a layer, one batch of "
+                                                   "calibration each; 0 takes 15000 below 8 bits, else 10000",
+                                                   0, 10000000, 0, HT_PARAM_RW);
+  properties[PROP_REGULARIZATION] = g_param_spec_double (
+      "regularization", "Regularization", "Relaxation: the weight of the term that drives each weight up or down", 0,
+      1000, 0.01, HT_PARAM_RW);
+  properties[PROP_BETA_START] = g_param_spec_double (
+      "beta-start", "First beta", "Relaxation: the exponent of the regularizer at its start", 1, 1000, 20, HT_PARAM_RW);
+  properties[PROP_BETA_END] = g_param_spec_double (
+      "beta-end", "Last beta", "Relaxation: the exponent of the regularizer at the end", 1, 1000, 2, HT_PARAM_RW);
+  properties[PROP_WARM_START] = g_param_spec_double (
+      "warm-start", "Warm start", "Relaxation: the share of iterations without regularizer", 0, 0.99, 0.2, HT_PARAM_RW);
+  properties[PROP_LEARNING_RATE] = g_param_spec_double (
+      "learning-rate", "Learning rate", "Relaxation: the learning rate of Adam", 1e-9, 1, 1e-3, HT_PARAM_RW);
+  properties[PROP_ACTIVATION] = g_param_spec_boolean (
+      "activation", "Activation", "Relaxation: whether errors are taken behind the activation that follows a layer",
+      TRUE, HT_PARAM_RW);
   g_object_class_install_properties (object, N_PROPERTIES, properties);
 }
 
@@ -263,9 +381,12 @@ add_rules (HtPassClass *pass)
                           "bias == joint");
   ht_pass_class_add_rule (pass, HT_RULE_EFFECT, "changes-topology", "a product without a bias gets one", NULL,
                           "bias == joint");
-  ht_pass_class_add_rule (pass, HT_RULE_AFTER, "batchnorm-folding",
+  ht_pass_class_add_rule (pass, HT_RULE_REQUIRES_SETTING, "solver",
+                          "the relaxation trains the rounding alone: take the exact solver for scales and biases", NULL,
+                          "solver == exact || (scale == fixed && bias == fixed)");
+  ht_pass_class_add_rule (pass, HT_RULE_AFTER, HT_FACT_BATCHNORM_STATISTICS,
                           "a folded layer has the weights that the device rounds", NULL, NULL);
-  ht_pass_class_add_rule (pass, HT_RULE_AFTER, "cross-layer-equalization", "it moves weights", NULL, NULL);
+  ht_pass_class_add_rule (pass, HT_RULE_AFTER, HT_FACT_EQUALIZED, "equalization moves weights", NULL, NULL);
 }
 
 static void
@@ -313,7 +434,9 @@ static gboolean
 register_types (GTypeModule *module, HtPlugin *plugin, GError **error)
 {
   static const GEnumValue values[]
-      = { { SOLVER_EXACT, "integer least squares from second moments", "exact" }, { 0, NULL, NULL } };
+      = { { SOLVER_EXACT, "integer least squares from second moments", "exact" },
+          { SOLVER_RELAXATION, "gradient descent on a relaxed rounding, as published", "relaxation" },
+          { 0, NULL, NULL } };
   solver_type = g_type_module_register_enum (module, "HtAdaroundSolver", values);
   ht_adaround_register_type (module);
   ht_plugin_add_pass (plugin, HT_TYPE_ADAROUND);
