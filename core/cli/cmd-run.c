@@ -10,7 +10,7 @@ print_result (HtRun *run)
   for (guint i = 0; stages[i] != NULL && i < G_N_ELEMENTS (metrics); i++)
     metrics[i] = ht_run_get_metrics (run, stages[i]);
   if (stages[0] != NULL)
-    cli_print_metrics ((const char *const *) stages, metrics);
+    cli_print_metrics ((const char *const *)stages, metrics);
   else
     g_print ("nothing was measured: the recipe has no data\n");
   for (char **file = files; *file != NULL; file++)
@@ -26,23 +26,69 @@ print_skipped (HtRun *run)
     g_print ("%u nodes or tensors stay in floating point; the report lists each with the reason\n", n);
 }
 
+/* The data that the command line gives instead of the recipe's. */
+typedef struct
+{
+  char *calibration, *evaluation, *labels;
+  gboolean raw;
+} Data;
+
+static void
+data_clear (Data *self)
+{
+  g_free (self->calibration);
+  g_free (self->evaluation);
+  g_free (self->labels);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Data, data_clear)
+
+static int
+check_data (const Data *data)
+{
+  if (data->labels == NULL || data->evaluation != NULL)
+    return -1;
+  g_printerr ("halftone run: --labels belong to the data of --evaluation, which is missing\n");
+  return CLI_USAGE;
+}
+
+static void
+override_data (HtRecipe *recipe, const Data *data)
+{
+  if (data->calibration != NULL)
+    ht_recipe_override_data (recipe, HT_DATA_CALIBRATION, data->calibration, NULL);
+  if (data->evaluation != NULL)
+    ht_recipe_override_data (recipe, HT_DATA_EVALUATION, data->evaluation, data->labels);
+  if (data->raw)
+    ht_recipe_drop_preprocessing (recipe);
+}
+
 int
 cli_run (int argc, char **argv)
 {
   g_autofree char *model = NULL, *output = NULL, *memory = NULL;
+  g_auto (Data) data = { NULL };
   guint64 budget;
   gboolean json = FALSE;
   int threads = 0;
-  GOptionEntry entries[]
-      = { { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model, "Take this model instead of the recipe's", "FILE" },
-          { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write to this folder instead of the recipe's", "FOLDER" },
-          { "memory", 0, 0, G_OPTION_ARG_STRING, &memory, "Take smaller batches where this would be exceeded", "SIZE" },
-          { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },
-          { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the report as JSON", NULL },
-          { NULL } };
+  GOptionEntry entries[] = {
+    { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model, "Take this model instead of the recipe's", "FILE" },
+    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write to this folder instead of the recipe's", "FOLDER" },
+    { "calibration", 0, 0, G_OPTION_ARG_FILENAME, &data.calibration, "Take this data instead of the recipe's", "FILE" },
+    { "evaluation", 0, 0, G_OPTION_ARG_FILENAME, &data.evaluation, "Take this data instead of the recipe's", "FILE" },
+    { "labels", 0, 0, G_OPTION_ARG_FILENAME, &data.labels, "The labels of --evaluation", "FILE" },
+    { "raw", 0, 0, G_OPTION_ARG_NONE, &data.raw,
+      "Take data as the network reads it, without the recipe's preprocessing", NULL },
+    { "memory", 0, 0, G_OPTION_ARG_STRING, &memory, "Take smaller batches where this would be exceeded", "SIZE" },
+    { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the report as JSON", NULL },
+    { NULL }
+  };
   int code = cli_parse (&argc, &argv, "run", "RECIPE", "quantize a network as a recipe says", entries, NULL, 1);
   if (code < 0)
     code = cli_set_threads ("run", threads);
+  if (code < 0)
+    code = check_data (&data);
   if (code < 0)
     code = cli_read_memory ("run", memory, &budget);
   if (code >= 0)
@@ -50,11 +96,12 @@ cli_run (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   GCancellable *cancellable = cli_watch_interrupts ();
   g_autoptr (HtPassRegistry) registry = cli_load_registry ();
-  g_autoptr (GPtrArray) diagnostics = g_ptr_array_new_with_free_func ((GDestroyNotify) ht_diagnostic_unref);
+  g_autoptr (GPtrArray) diagnostics = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_diagnostic_unref);
   g_autoptr (HtRecipe) recipe = ht_recipe_load (argv[1], registry, diagnostics, &error);
   cli_print_diagnostics (diagnostics);
   if (recipe == NULL)
     return cli_fail_recipe (registry, diagnostics, error);
+  override_data (recipe, &data);
   g_autoptr (HtRun) run = ht_run_new (recipe);
   if (model != NULL)
     ht_run_set_model_path (run, model);

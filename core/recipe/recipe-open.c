@@ -108,3 +108,43 @@ ht_recipe_open_data (HtRecipe *self, HtDataRole role, GError **error)
     ht_dataset_set_limit (dataset, source->samples);
   return g_steal_pointer (&dataset);
 }
+
+/**
+ * ht_recipe_override_data:
+ * @self: a recipe
+ * @role: what the data is for
+ * @path: (type filename): a file of arrays to take instead of the recipe's, relative to the current folder
+ * @labels: (type filename) (nullable): its labels; the recipe's belong to the recipe's data and go
+ *
+ * Takes other data than the recipe names; preprocessing, batch and limit of samples stay.
+ */
+void
+ht_recipe_override_data (HtRecipe *self, HtDataRole role, const char *path, const char *labels)
+{
+  g_return_if_fail (HT_IS_RECIPE (self));
+  g_return_if_fail ((guint) role < HT_RECIPE_N_ROLES && path != NULL);
+
+  HtRecipeSource *source = &self->sources[role];
+  g_ptr_array_set_size (source->paths, 0);
+  g_ptr_array_set_size (source->inputs, 0);
+  g_ptr_array_add (source->paths, g_canonicalize_filename (path, NULL));
+  g_ptr_array_add (source->inputs, g_strdup (""));
+  g_free (source->labels);
+  source->labels = labels != NULL ? g_canonicalize_filename (labels, NULL) : NULL;
+  source->given = TRUE;
+}
+
+/**
+ * ht_recipe_drop_preprocessing:
+ * @self: a recipe
+ *
+ * Takes data as it is, in the shape and range that the network reads.
+ */
+void
+ht_recipe_drop_preprocessing (HtRecipe *self)
+{
+  g_return_if_fail (HT_IS_RECIPE (self));
+
+  g_object_unref (self->preprocess);
+  self->preprocess = ht_preprocess_new ();
+}

@@ -56,6 +56,8 @@ HT_API gboolean ht_recipe_get_encodings_partial (HtRecipe *self);
 HT_API HtPlan *ht_recipe_get_plan (HtRecipe *self);
 HT_API gboolean ht_recipe_has_data (HtRecipe *self, HtDataRole role);
 HT_API HtDataset *ht_recipe_open_data (HtRecipe *self, HtDataRole role, GError **error);
+HT_API void ht_recipe_override_data (HtRecipe *self, HtDataRole role, const char *path, const char *labels);
+HT_API void ht_recipe_drop_preprocessing (HtRecipe *self);
 HT_API guint ht_recipe_get_batch (HtRecipe *self, HtDataRole role);
 HT_API const char *ht_recipe_get_output_folder (HtRecipe *self);
 HT_API const char *const *ht_recipe_get_output_formats (HtRecipe *self);
