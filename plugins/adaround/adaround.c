@@ -329,10 +329,8 @@ ht_adaround_get_property (GObject *object, guint id, GValue *value, GParamSpec *
 static void
 install_properties (GObjectClass *object)
 {
-  properties[PROP_SOLVER] = g_param_spec_enum (
-      "solver", "Solver",
-      "How codes are found: by integer least squares (exact), or as AdaRound was published (relaxation)", solver_type,
-      SOLVER_EXACT, HT_PARAM_RW);
+  properties[PROP_SOLVER]
+      = g_param_spec_enum ("solver", "Solver", "How codes are found", solver_type, SOLVER_EXACT, HT_PARAM_RW);
   properties[PROP_SAMPLES]
       = g_param_spec_uint ("samples", "Samples", "How many calibration samples are used at most; a quarter is held out",
                            1, G_MAXINT, 1024, HT_PARAM_RW);
@@ -346,8 +344,7 @@ install_properties (GObjectClass *object)
   properties[PROP_CANDIDATES] = g_param_spec_uint (
       "candidates", "Candidates", "Orders of rounding that are tried for each output channel", 1, 1024, 1, HT_PARAM_RW);
   properties[PROP_ITERATIONS] = g_param_spec_uint ("iterations", "Iterations",
-                                                   "Relaxation: steps of the training of a layer, one batch of "
-                                                   "calibration each; 0 takes 15000 below 8 bits, else 10000",
+                                                   "Relaxation: steps for a layer; 0: 15000 below 8 bits, else 10000",
                                                    0, 10000000, 0, HT_PARAM_RW);
   properties[PROP_REGULARIZATION] = g_param_spec_double (
       "regularization", "Regularization", "Relaxation: the weight of the term that drives each weight up or down", 0,

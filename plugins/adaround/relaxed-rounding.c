@@ -144,8 +144,8 @@ clamp (float x, float low, float high)
   return x < low ? low : (x > high ? high : x);
 }
 
-WIDE void
-relaxed_rounding_apply (RelaxedRounding *self, const float *restrict alphas, gboolean hard, float *restrict weights)
+WIDE static void
+apply (RelaxedRounding *self, const float *restrict alphas, gboolean hard, float *restrict weights)
 {
   const float *restrict downs = self->downs, *restrict lows = self->lows, *restrict highs = self->highs;
   const float *restrict scales = self->scales;
@@ -160,9 +160,8 @@ relaxed_rounding_apply (RelaxedRounding *self, const float *restrict alphas, gbo
           = scales[i] * clamp (downs[i] + clamp (stretch (sigmoid_of (alphas[i])), 0.0f, 1.0f), lows[i], highs[i]);
 }
 
-WIDE void
-relaxed_rounding_differentiate (RelaxedRounding *self, const float *restrict alphas, float factor, float beta,
-                                float *restrict gradients)
+WIDE static void
+differentiate (RelaxedRounding *self, const float *restrict alphas, float factor, float beta, float *restrict gradients)
 {
   const float *restrict downs = self->downs, *restrict lows = self->lows, *restrict highs = self->highs;
   const float *restrict scales = self->scales;
@@ -182,6 +181,18 @@ relaxed_rounding_differentiate (RelaxedRounding *self, const float *restrict alp
       float regularizer = -2.0f * beta * power * factor;
       gradients[i] = slope * (to_h + (centred < 0.0f ? -regularizer : regularizer));
     }
+}
+
+void
+relaxed_rounding_apply (RelaxedRounding *self, const float *alphas, gboolean hard, float *weights)
+{
+  apply (self, alphas, hard, weights);
+}
+
+void
+relaxed_rounding_differentiate (RelaxedRounding *self, const float *alphas, float factor, float beta, float *gradients)
+{
+  differentiate (self, alphas, factor, beta, gradients);
 }
 
 gsize

@@ -207,11 +207,9 @@ correct_analytically (HtBiasCorrection *self, Task *task, HtBatchnormStatistics 
 {
   g_autofree char *why = NULL;
   gsize n_inputs = 0;
-  g_autofree double *expected = expectation_of_input (task->layer, statistics, &n_inputs, &why, error);
+  g_autofree double *expected = expectation_of_input (task->layer, statistics, &n_inputs, &why);
 
   *done = FALSE;
-  if (expected == NULL && why == NULL)
-    return FALSE;
   if (expected != NULL && n_inputs != ht_layer_get_n_input_channels (task->layer))
     why = g_strdup ("the statistics are of another number of channels than it reads");
   if (why != NULL)

@@ -6,8 +6,8 @@
 
 /* Points of the numeric integral, over this many deviations on either side: the trapezoid rule on a normal density,
  * where its error falls faster than any power of the step. */
-#define N_POINTS 2001
-#define REACH    10.0
+#define MIN_POINTS 2001
+#define REACH      10.0
 
 static double
 density (double x)
@@ -121,6 +121,18 @@ find_source (HtLayer *layer, HtBatchnormStatistics *statistics, gboolean *clippe
   return source;
 }
 
+static gsize
+find_point (gsize point, gsize channel, gsize n_channels, gsize n_positions)
+{
+  return (point / n_positions * n_channels + channel) * n_positions + point % n_positions;
+}
+
+static double
+find_deviation (gsize point, gsize n_points)
+{
+  return REACH * (2.0 * (double)point / (double)(n_points - 1) - 1.0);
+}
+
 /* Runs the activations on points of every channel's normal and sums them up with their weights. */
 static double *
 integrate (HtLayer *layer, const char *source, const double *means, const double *deviations, gsize n_channels,
@@ -138,15 +150,25 @@ integrate (HtLayer *layer, const char *source, const double *means, const double
                    source);
       return NULL;
     }
-  for (guint i = 0; i < n_dims; i++)
-    dims[i] = i == 0 ? N_POINTS : i == 1 ? (gint64)n_channels : 1;
+  /* Points fill the positions of as many samples as they need: what follows the layer wants its usual extents. */
+  gsize n_positions = 1;
+  for (guint i = 2; i < n_dims; i++)
+    {
+      gint64 dim = ht_shape_get_dim (shape, i);
+      dims[i] = dim > 0 ? dim : 32;
+      n_positions *= (gsize)dims[i];
+    }
+  dims[0] = (gint64)((MIN_POINTS + n_positions - 1) / n_positions);
+  dims[1] = (gint64)n_channels;
+  gsize n_points = (gsize)dims[0] * n_positions;
   g_autoptr (HtTensor) points = ht_tensor_new (HT_DATA_TYPE_FLOAT, dims, n_dims, error);
   if (points == NULL)
     return NULL;
   float *values = ht_tensor_get_writable_data (points);
-  for (gsize k = 0; k < N_POINTS; k++)
-    for (gsize c = 0; c < n_channels; c++)
-      values[k * n_channels + c] = (float)(means[c] + deviations[c] * REACH * (2.0 * (double)k / (N_POINTS - 1) - 1.0));
+  for (gsize c = 0; c < n_channels; c++)
+    for (gsize k = 0; k < n_points; k++)
+      values[find_point (k, c, n_channels, n_positions)]
+          = (float)(means[c] + deviations[c] * find_deviation (k, n_points));
 
   /* The network may say other extents than these points have: it is told nothing about them. */
   g_autoptr (HtGraph) free_graph = ht_graph_copy (graph);
@@ -158,7 +180,7 @@ integrate (HtLayer *layer, const char *source, const double *means, const double
   if (found == NULL)
     return NULL;
   HtTensor *activated = g_hash_table_lookup (found, outputs[0]);
-  if (ht_tensor_get_n_elements (activated) != N_POINTS * n_channels)
+  if (ht_tensor_get_n_elements (activated) != n_points * n_channels)
     {
       g_set_error (error, HT_ERROR, HT_ERROR_SHAPE, "integrating tensor '%s': its activations change its shape",
                    source);
@@ -166,17 +188,15 @@ integrate (HtLayer *layer, const char *source, const double *means, const double
     }
   const float *at = ht_tensor_get_data (activated);
   double *expected = g_new0 (double, n_channels);
-  for (gsize k = 0; k < N_POINTS; k++)
-    {
-      double z = REACH * (2.0 * (double)k / (N_POINTS - 1) - 1.0), weight = density (z) * 2.0 * REACH / (N_POINTS - 1);
-      for (gsize c = 0; c < n_channels; c++)
-        expected[c] += weight * (double)at[k * n_channels + c];
-    }
+  for (gsize c = 0; c < n_channels; c++)
+    for (gsize k = 0; k < n_points; k++)
+      expected[c] += density (find_deviation (k, n_points)) * 2.0 * REACH / (double)(n_points - 1)
+                     * (double)at[find_point (k, c, n_channels, n_positions)];
   return expected;
 }
 
 double *
-expectation_of_input (HtLayer *layer, HtBatchnormStatistics *statistics, gsize *n_channels, char **why, GError **error)
+expectation_of_input (HtLayer *layer, HtBatchnormStatistics *statistics, gsize *n_channels, char **why)
 {
   gboolean clipped;
   double low, high;
@@ -191,7 +211,13 @@ expectation_of_input (HtLayer *layer, HtBatchnormStatistics *statistics, gsize *
   const double *means = ht_batchnorm_statistics_get_means (statistics, source, n_channels);
   const double *deviations = ht_batchnorm_statistics_get_deviations (statistics, source, n_channels);
   if (!clipped)
-    return integrate (layer, source, means, deviations, *n_channels, error);
+    {
+      g_autoptr (GError) local = NULL;
+      double *integral = integrate (layer, source, means, deviations, *n_channels, &local);
+      if (integral == NULL)
+        *why = g_strdup (local->message);
+      return integral;
+    }
   double *expected = g_new (double, *n_channels);
   for (gsize c = 0; c < *n_channels; c++)
     expected[c] = expectation_of_clipped (means[c], deviations[c], low, high);

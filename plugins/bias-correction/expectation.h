@@ -10,9 +10,8 @@ G_BEGIN_DECLS
  * appendix D): a channel is taken for normal with mean beta and deviation |gamma|. Where nothing, or nothing but Relu
  * and Clip, lies between, the mean is that of a clipped normal; other activations are integrated numerically.
  *
- * NULL when it cannot be told, with the reason in `why` (transfer full); NULL with @error set on a failure. */
-double *expectation_of_input (HtLayer *layer, HtBatchnormStatistics *statistics, gsize *n_channels, char **why,
-                              GError **error);
+ * NULL when it cannot be told, with the reason in `why` (transfer full). */
+double *expectation_of_input (HtLayer *layer, HtBatchnormStatistics *statistics, gsize *n_channels, char **why);
 
 /* The mean of a normal variable cut off below `low` and above `high`, either of which may be infinite. */
 double expectation_of_clipped (double mean, double deviation, double low, double high);
