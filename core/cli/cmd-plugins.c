@@ -27,6 +27,10 @@ print_json (GPtrArray *plugins)
       for (; ids != NULL && *ids != NULL; ids++)
         json_array_add_string_element (passes, *ids);
       json_object_set_array_member (object, "passes", passes);
+      JsonArray *calibrators = json_array_new ();
+      for (ids = ht_plugin_get_calibrator_ids (plugin); *ids != NULL; ids++)
+        json_array_add_string_element (calibrators, *ids);
+      json_object_set_array_member (object, "calibrators", calibrators);
       if (error != NULL)
         json_object_set_string_member (object, "error", error->message);
       json_array_add_object_element (array, object);
@@ -46,15 +50,17 @@ static void
 print_list (GPtrArray *plugins)
 {
   g_autoptr (GPtrArray) rows = g_ptr_array_new_with_free_func ((GDestroyNotify) g_strfreev);
-  static const char *const head[] = { "plugin", "version", "state", "techniques", "file", NULL };
+  static const char *const head[] = { "plugin", "version", "state", "techniques", "calibrators", "file", NULL };
   g_ptr_array_add (rows, g_strdupv ((char **) head));
   for (guint i = 0; i < plugins->len; i++)
     {
       HtPlugin *plugin = g_ptr_array_index (plugins, i);
       const char *const *ids = ht_plugin_get_pass_ids (plugin);
       g_autofree char *joined = ids != NULL ? g_strjoinv (", ", (char **) ids) : NULL;
+      g_autofree char *calibrators = g_strjoinv (", ", (char **)ht_plugin_get_calibrator_ids (plugin));
       const char *cells[] = { or_dash (ht_plugin_get_name (plugin)), or_dash (ht_plugin_get_version (plugin)),
-                              state_name (plugin), or_dash (joined), ht_plugin_get_path (plugin), NULL };
+                              state_name (plugin), or_dash (joined), or_dash (calibrators),
+                              ht_plugin_get_path (plugin), NULL };
       g_ptr_array_add (rows, g_strdupv ((char **) cells));
     }
   cli_print_table (rows);

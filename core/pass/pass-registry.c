@@ -3,6 +3,7 @@
 
 #include "pass/pass-private.h"
 #include "pass/plugin-private.h"
+#include "quant/calibrator-private.h"
 
 #include <halftone/error.h>
 
@@ -112,7 +113,26 @@ describe_source (Technique *technique)
   return technique->plugin != NULL ? ht_plugin_get_path (technique->plugin) : "the program";
 }
 
-/* All of a plugin's techniques come in, or none. */
+/* Two of its own types with one id are found too. */
+static gboolean
+check_calibrators_free (HtPlugin *plugin)
+{
+  g_autoptr (GHashTable) own = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; i < plugin->calibrators->len; i++)
+    {
+      const char *id = g_ptr_array_index (plugin->calibrator_ids, i);
+      g_autofree char *taken = ht_calibrator_find_conflict (g_array_index (plugin->calibrators, GType, i));
+      if (taken == NULL && g_hash_table_add (own, (gpointer)id))
+        continue;
+      ht_plugin_fail (plugin, HT_PLUGIN_ERROR_ID_CONFLICT, "its calibrator '%s' is already provided by '%s'", id,
+                      taken != NULL ? taken : plugin->path);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* All of a plugin's techniques and calibrators come in, or none. */
 static void
 take_techniques (HtPassRegistry *self, HtPlugin *plugin)
 {
@@ -128,6 +148,10 @@ take_techniques (HtPassRegistry *self, HtPlugin *plugin)
                       taken != NULL ? describe_source (taken) : plugin->path);
       return;
     }
+  if (!check_calibrators_free (plugin))
+    return;
+  for (guint i = 0; i < plugin->calibrators->len; i++)
+    ht_calibrator_add (g_array_index (plugin->calibrators, GType, i), plugin->path);
   for (guint i = 0; i < plugin->types->len; i++)
     add_technique (self, g_array_index (plugin->types, GType, i), plugin);
 }
@@ -160,6 +184,16 @@ find_plugin_by_name (HtPassRegistry *self, const char *name)
 }
 
 static void
+note_missing_calibrators (HtPlugin *plugin)
+{
+  g_autofree char *reason
+      = g_strdup_printf ("which '%s' provides, but failed to load: %s", plugin->path, plugin->error->message);
+
+  for (guint i = 0; i + 1 < plugin->calibrator_ids->len; i++)
+    ht_calibrator_add_missing (g_ptr_array_index (plugin->calibrator_ids, i), reason);
+}
+
+static void
 load_file (HtPassRegistry *self, const char *path)
 {
   g_autoptr (HtPlugin) plugin = ht_plugin_new (path);
@@ -171,6 +205,8 @@ load_file (HtPassRegistry *self, const char *path)
     ht_plugin_shadow (plugin, earlier);
   else if (plugin->state == HT_PLUGIN_USABLE && ht_plugin_register (plugin))
     take_techniques (self, plugin);
+  if (plugin->state == HT_PLUGIN_FAILED)
+    note_missing_calibrators (plugin);
   g_ptr_array_add (self->plugins, g_steal_pointer (&plugin));
 }
 

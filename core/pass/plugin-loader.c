@@ -5,6 +5,7 @@
 #include "pass/plugin-private.h"
 
 #include "pass/pass-private.h"
+#include "quant/calibrator-private.h"
 
 #include <halftone/error.h>
 
@@ -25,6 +26,7 @@ struct _HtPluginModule
   gboolean registered;                  /* register_types has been called, whatever it said */
   GError *error;                        /* what was wrong with it, without the path */
   GArray *types;
+  GArray *calibrators;
 };
 
 G_DEFINE_FINAL_TYPE (HtPluginModule, ht_plugin_module, G_TYPE_TYPE_MODULE)
@@ -44,6 +46,7 @@ static void
 ht_plugin_module_init (HtPluginModule *self)
 {
   self->types = g_array_new (FALSE, FALSE, sizeof (GType));
+  self->calibrators = g_array_new (FALSE, FALSE, sizeof (GType));
 }
 
 static void
@@ -343,6 +346,23 @@ check_names_free (HtPluginModule *module, HtPlugin *plugin)
   return TRUE;
 }
 
+static gboolean
+check_types_named (HtPluginModule *module, HtPlugin *plugin, GArray *types)
+{
+  for (guint i = 0; i < types->len; i++)
+    {
+      GType type = g_array_index (types, GType, i);
+      const char *name = type != G_TYPE_INVALID ? g_type_name (type) : NULL;
+      if (name == NULL || !g_strv_contains (module->descriptor->type_names, name))
+        {
+          ht_plugin_fail (plugin, HT_PLUGIN_ERROR_REGISTER,
+                          "it added the type '%s', which its descriptor does not name", name != NULL ? name : "(none)");
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
 /* Called once for each module. */
 static void
 register_module (HtPluginModule *module, HtPlugin *plugin)
@@ -357,22 +377,33 @@ register_module (HtPluginModule *module, HtPlugin *plugin)
                       error != NULL ? error->message : "it gives no reason");
       return;
     }
-  if (plugin->types->len == 0)
+  if (plugin->types->len == 0 && plugin->calibrators->len == 0)
     {
       ht_plugin_fail (plugin, HT_PLUGIN_ERROR_REGISTER,
-                      "it registered no technique; call ht_plugin_add_pass() in register_types");
+                      "it registered no technique and no calibrator; call ht_plugin_add_pass() or "
+                      "ht_plugin_add_calibrator() in register_types");
       return;
     }
-  for (guint i = 0; i < plugin->types->len; i++)
+  if (check_types_named (module, plugin, plugin->types))
+    check_types_named (module, plugin, plugin->calibrators);
+}
+
+static void
+check_calibrators (HtPlugin *self, GString *problems)
+{
+  for (guint i = 0; i < self->calibrators->len; i++)
     {
-      GType type = g_array_index (plugin->types, GType, i);
-      const char *name = type != G_TYPE_INVALID ? g_type_name (type) : NULL;
-      if (name == NULL || !g_strv_contains (module->descriptor->type_names, name))
+      g_autoptr (GError) error = NULL;
+      GType type = g_array_index (self->calibrators, GType, i);
+      gboolean valid = ht_calibrator_type_lint (type, &error);
+      if (g_type_is_a (type, HT_TYPE_CALIBRATOR))
         {
-          ht_plugin_fail (plugin, HT_PLUGIN_ERROR_REGISTER,
-                          "it added the type '%s', which its descriptor does not name", name != NULL ? name : "(none)");
-          return;
+          const char *id = ht_calibrator_class_get_id (g_type_class_ref (type)); /* for ever, as above */
+          if (ht_is_word (id))
+            g_ptr_array_insert (self->calibrator_ids, (gint)self->calibrator_ids->len - 1, g_strdup (id));
         }
+      if (!valid)
+        g_string_append_printf (problems, "%s%s", problems->len > 0 ? "; " : "", error->message);
     }
 }
 
@@ -398,6 +429,7 @@ check_types (HtPlugin *self)
       if (!valid)
         g_string_append_printf (problems, "%s%s", problems->len > 0 ? "; " : "", error->message);
     }
+  check_calibrators (self, problems);
   if (problems->len > 0)
     ht_plugin_fail (self, HT_PLUGIN_ERROR_BAD_PASS, "%s", problems->str);
 }
@@ -413,6 +445,7 @@ ht_plugin_register (HtPlugin *self)
   if (module->registered)
     {
       g_array_append_vals (self->types, module->types->data, module->types->len);
+      g_array_append_vals (self->calibrators, module->calibrators->data, module->calibrators->len);
       if (module->error != NULL)
         {
           self->error = g_error_copy (module->error);
@@ -424,6 +457,7 @@ ht_plugin_register (HtPlugin *self)
       module->registered = TRUE;
       register_module (module, self);
       g_array_append_vals (module->types, self->types->data, self->types->len);
+      g_array_append_vals (module->calibrators, self->calibrators->data, self->calibrators->len);
       module->error = self->error != NULL ? g_error_copy (self->error) : NULL;
     }
   if (self->error == NULL)

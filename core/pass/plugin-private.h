@@ -15,6 +15,8 @@ struct _HtPlugin
   GError *error;
   GArray *types;   /* GType, as added by the plugin */
   GPtrArray *ids;  /* %NULL-terminated */
+  GArray *calibrators;
+  GPtrArray *calibrator_ids;
   gpointer module; /* HtPluginModule; owned by the process */
 };
 

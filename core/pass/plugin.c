@@ -19,6 +19,9 @@ ht_plugin_init (HtPlugin *self)
   self->types = g_array_new (FALSE, FALSE, sizeof (GType));
   self->ids = g_ptr_array_new_with_free_func (g_free);
   g_ptr_array_add (self->ids, NULL);
+  self->calibrators = g_array_new (FALSE, FALSE, sizeof (GType));
+  self->calibrator_ids = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_add (self->calibrator_ids, NULL);
 }
 
 static void
@@ -36,6 +39,8 @@ ht_plugin_finalize (GObject *object)
   g_clear_error (&self->error);
   g_array_unref (self->types);
   g_ptr_array_unref (self->ids);
+  g_array_unref (self->calibrators);
+  g_ptr_array_unref (self->calibrator_ids);
   G_OBJECT_CLASS (ht_plugin_parent_class)->finalize (object);
 }
 
@@ -240,4 +245,34 @@ ht_plugin_add_pass (HtPlugin *self, GType type)
 {
   g_return_if_fail (HT_IS_PLUGIN (self));
   g_array_append_val (self->types, type);
+}
+
+/**
+ * ht_plugin_get_calibrator_ids:
+ * @self: a plugin
+ *
+ * Lists the calibrators of a plugin, as ht_plugin_get_pass_ids() its techniques.
+ *
+ * Returns: (transfer none) (array zero-terminated=1): their ids
+ */
+const char *const *
+ht_plugin_get_calibrator_ids (HtPlugin *self)
+{
+  g_return_val_if_fail (HT_IS_PLUGIN (self), NULL);
+  return (const char *const *)self->calibrator_ids->pdata;
+}
+
+/**
+ * ht_plugin_add_calibrator:
+ * @self: a plugin, as given to its register_types
+ * @type: the type of a calibrator, as registered with the module
+ *
+ * Adds a calibrator to a plugin. It is checked when register_types has returned. Calibrators belong to the process: every
+ * recipe that is read after the plugin was loaded can name them.
+ */
+void
+ht_plugin_add_calibrator (HtPlugin *self, GType type)
+{
+  g_return_if_fail (HT_IS_PLUGIN (self));
+  g_array_append_val (self->calibrators, type);
 }

@@ -21,4 +21,8 @@ void ht_calibrator_add (GType type, const char *source);
 void ht_calibrator_add_missing (const char *id, const char *reason);
 
 /* The calibrators of the library. */
+GType ht_entropy_calibrator_get_type (void);
 GType ht_min_max_calibrator_get_type (void);
+GType ht_mse_calibrator_get_type (void);
+GType ht_percentile_calibrator_get_type (void);
+GType ht_tf_enhanced_calibrator_get_type (void);

@@ -38,7 +38,11 @@ take_lock (void)
     return;
   entries = g_hash_table_new (g_str_hash, g_str_equal);
   missing = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  add_entry (ht_entropy_calibrator_get_type (), NULL);
   add_entry (ht_min_max_calibrator_get_type (), NULL);
+  add_entry (ht_mse_calibrator_get_type (), NULL);
+  add_entry (ht_percentile_calibrator_get_type (), NULL);
+  add_entry (ht_tf_enhanced_calibrator_get_type (), NULL);
 }
 
 void

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gmodule.h>
+#include <halftone/calibrator.h>
 #include <halftone/pass.h>
 
 G_BEGIN_DECLS
@@ -87,8 +88,11 @@ HT_API const char *ht_plugin_get_origin (HtPlugin *self);
 HT_API HtPluginState ht_plugin_get_state (HtPlugin *self);
 HT_API const GError *ht_plugin_get_error (HtPlugin *self);
 HT_API const char *const *ht_plugin_get_pass_ids (HtPlugin *self);
+HT_API const char *const *ht_plugin_get_calibrator_ids (HtPlugin *self);
 
 /* Called from register_types: a technique of this plugin */
 HT_API void ht_plugin_add_pass (HtPlugin *self, GType type);
+/* Likewise: a calibrator */
+HT_API void ht_plugin_add_calibrator (HtPlugin *self, GType type);
 
 G_END_DECLS

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What the calibrators that look at the distribution of values share: a histogram, and the parameter that chooses it.
+ */
+#pragma once
+
+#include "quant/calibrator-private.h"
+#include "quant/histogram.h"
+
+#include <halftone/quantization.h>
+
+#define HT_TYPE_HISTOGRAM_CALIBRATOR (ht_histogram_calibrator_get_type ())
+GType ht_histogram_calibrator_get_type (void);
+
+/* The range of a grid of `n_steps` steps. `bins` is not empty; the observed range includes zero and is not empty. */
+typedef void (*HtHistogramRangeFunc) (HtCalibrator *self, const HtHistogramBins *bins, HtQuantizerSettings *settings,
+                                      double *minimum, double *maximum);
+
+typedef struct
+{
+  HtCalibratorClass parent_class;
+  HtHistogramRangeFunc find_range;
+} HtHistogramCalibratorClass;
+
+typedef struct
+{
+  HtCalibrator parent_instance;
+  HtHistogramKind kind;
+  HtHistogram *histogram;
+} HtHistogramCalibrator;
+
+/* Behind the property `histogram`. */
+enum
+{
+  HT_HISTOGRAM_CALIBRATOR_PROP_HISTOGRAM = 1,
+  HT_HISTOGRAM_CALIBRATOR_N_PROPS
+};
