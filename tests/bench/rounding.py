@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Accuracy and time of the techniques that round weights and correct biases, on the whole evaluation set.
 
-usage: rounding.py [--networks A,B] [--weights 'bits: 4'] [--activations 'bits: 8' | none] [--samples N] [PIPELINE...]
+usage: rounding.py [--networks A,B] [--weights 'bits: 4'] [--activations 'bits: 8' | none] [--samples N] [--batch N] [PIPELINE...]
 
 A PIPELINE is a flow list of steps, such as 'batchnorm-folding, {adaround: {scale: joint}}'; without one, the techniques with
-their defaults run. Prints top-1 in % of the given network, quantized without a technique, and after the pipeline, and the
-seconds of the last step. HALFTONE names the command."""
+their defaults run. --activations none stands for 16 bits. Prints top-1 in % of the given network, quantized without a
+technique (batch norms as they are), and after the pipeline, and the seconds of the pipeline. HALFTONE names the command."""
 import argparse
 import json
 import os
@@ -30,6 +30,7 @@ def main():
     options.add_argument("--weights", default="bits: 4")
     options.add_argument("--activations", default="bits: 8")
     options.add_argument("--samples", type=int)
+    options.add_argument("--batch", type=int)
     options.add_argument("pipelines", nargs="*", metavar="PIPELINE")
     chosen = options.parse_args()
     print("| network | pipeline | float | nearest | after | seconds |\n|---|---|---|---|---|---|")
@@ -41,6 +42,8 @@ def main():
                                          {"bits": 16} if weights_only else settings(chosen.activations), [], ["onnx"]))
                 if chosen.samples:
                     text["data"]["calibration"]["samples"] = chosen.samples
+                if chosen.batch:
+                    text["data"]["calibration"]["batch"] = chosen.batch
                 path = os.path.join(folder, "recipe.yaml")
                 body = json.dumps(text).replace('"pipeline": []', f'"pipeline": [{pipeline}]')
                 with open(path, "w") as file:
