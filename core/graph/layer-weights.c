@@ -41,7 +41,7 @@ ht_graph_store_values (HtGraph *graph, const char *name, HtTensor *like, const d
   g_autoptr (HtTensor) tensor = tensor_from_doubles (like, values, error);
   if (tensor == NULL)
     return NULL;
-  gboolean own = ht_graph_get_initializer (graph, name) != NULL && ht_graph_count_uses (graph, name) == 1;
+  gboolean own = ht_graph_is_constant (graph, name) && ht_graph_count_uses (graph, name) == 1;
   g_autofree char *target = own ? g_strdup (name) : ht_graph_make_name (graph, name);
   ht_graph_set_initializer (graph, target, tensor);
   return g_steal_pointer (&target);
@@ -77,6 +77,39 @@ store_weight (HtLayer *self, HtTensor *like, const double *values, GError **erro
 #define WEIGHT_COLUMN(self)     ((gsize) i_ * (self)->n_positions + k_)
 
 /**
+ * ht_layer_arrange_matrix:
+ * @self: a layer
+ * @weight: values in the shape of the layer's weight, such as that weight on a grid
+ * @error: return location for an error
+ *
+ * Arranges values as ht_layer_get_matrix() does those of the layer's own weight.
+ *
+ * Returns: (transfer full): the matrix, or %NULL with %HT_ERROR_SHAPE when @weight has another shape
+ */
+HtTensor *
+ht_layer_arrange_matrix (HtLayer *self, HtTensor *weight, GError **error)
+{
+  g_return_val_if_fail (self != NULL && weight != NULL, NULL);
+  gsize n_columns = self->inputs_per_group * self->n_positions;
+  guint n_outputs = ht_layer_get_n_output_channels (self);
+  if (ht_tensor_get_n_elements (weight) != n_outputs * n_columns)
+    {
+      g_autofree char *found = ht_tensor_describe (weight);
+      g_set_error (error, HT_ERROR, HT_ERROR_SHAPE, "layer '%s': found %s; expected %u x %" G_GSIZE_FORMAT " weights",
+                   ht_node_get_name (self->node), found, n_outputs, n_columns);
+      return NULL;
+    }
+  gint64 dims[] = { n_outputs, (gint64) n_columns };
+  g_autoptr (HtTensor) matrix = ht_tensor_new (HT_DATA_TYPE_FLOAT, dims, 2, error);
+  if (matrix == NULL)
+    return NULL;
+  float *values = ht_tensor_get_writable_data (matrix);
+  FOR_EACH_WEIGHT (self, index)
+    values[WEIGHT_OUTPUT * n_columns + WEIGHT_COLUMN (self)] = (float) ht_tensor_get_double (weight, index);
+  return g_steal_pointer (&matrix);
+}
+
+/**
  * ht_layer_get_matrix:
  * @self: a layer
  * @error: return location for an error
@@ -91,17 +124,7 @@ ht_layer_get_matrix (HtLayer *self, GError **error)
 {
   g_return_val_if_fail (self != NULL, NULL);
   g_autoptr (HtTensor) weight = dup_weight (self, error);
-  if (weight == NULL)
-    return NULL;
-  gsize n_columns = self->inputs_per_group * self->n_positions;
-  gint64 dims[] = { ht_layer_get_n_output_channels (self), (gint64) n_columns };
-  g_autoptr (HtTensor) matrix = ht_tensor_new (HT_DATA_TYPE_FLOAT, dims, 2, error);
-  if (matrix == NULL)
-    return NULL;
-  float *values = ht_tensor_get_writable_data (matrix);
-  FOR_EACH_WEIGHT (self, index)
-    values[WEIGHT_OUTPUT * n_columns + WEIGHT_COLUMN (self)] = (float) ht_tensor_get_double (weight, index);
-  return g_steal_pointer (&matrix);
+  return weight != NULL ? ht_layer_arrange_matrix (self, weight, error) : NULL;
 }
 
 /**

@@ -12,21 +12,41 @@ nodes_equal (HtNode *a, HtNode *b)
          && g_strv_equal (ht_node_get_outputs (a), ht_node_get_outputs (b));
 }
 
+/* A node that makes a constant of constants is a value and no place that data goes through: writing that value makes an
+ * initializer of it, and the node goes. check_constants() looks at such values. */
+static gboolean
+makes_constant (HtGraph *graph, HtNode *node)
+{
+  return ht_node_get_n_outputs (node) > 0 && ht_graph_is_constant (graph, ht_node_get_output (node, 0));
+}
+
+static GPtrArray *
+list_data_nodes (HtGraph *graph)
+{
+  GPtrArray *nodes = g_ptr_array_new ();
+
+  for (guint i = 0; i < ht_graph_get_n_nodes (graph); i++)
+    if (!makes_constant (graph, ht_graph_get_node (graph, i)))
+      g_ptr_array_add (nodes, ht_graph_get_node (graph, i));
+  return nodes;
+}
+
 static gboolean
 check_topology (HtGraph *before, HtGraph *after, GError **error)
 {
-  guint n_before = ht_graph_get_n_nodes (before), n_after = ht_graph_get_n_nodes (after);
+  g_autoptr (GPtrArray) old = list_data_nodes (before);
+  g_autoptr (GPtrArray) new = list_data_nodes (after);
 
-  if (n_before != n_after)
+  if (old->len != new->len)
     {
       g_set_error (error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_BAD_PASS,
-                   "it made %u nodes of %u without declaring the effect changes-topology", n_after, n_before);
+                   "it made %u nodes of %u without declaring the effect changes-topology", new->len, old->len);
       return FALSE;
     }
-  for (guint i = 0; i < n_before; i++)
-    if (!nodes_equal (ht_graph_get_node (before, i), ht_graph_get_node (after, i)))
+  for (guint i = 0; i < old->len; i++)
+    if (!nodes_equal (g_ptr_array_index (old, i), g_ptr_array_index (new, i)))
       {
-        g_autofree char *node = ht_node_describe (ht_graph_get_node (before, i));
+        g_autofree char *node = ht_node_describe (g_ptr_array_index (old, i));
         g_set_error (error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_BAD_PASS,
                      "it changed %s or its connections without declaring the effect changes-topology", node);
         return FALSE;
@@ -34,8 +54,9 @@ check_topology (HtGraph *before, HtGraph *after, GError **error)
   return TRUE;
 }
 
-static gboolean
-check_constants (HtGraph *before, HtGraph *after, GError **error)
+/* The name of a constant, an initializer or one that a node makes, whose value is not what it was; NULL: none. */
+static const char *
+find_changed_constant (HtGraph *before, HtGraph *after)
 {
   g_auto (GStrv) names = ht_graph_list_initializers (before);
 
@@ -43,15 +64,35 @@ check_constants (HtGraph *before, HtGraph *after, GError **error)
     {
       HtTensor *old = ht_graph_get_initializer (before, names[i]);
       HtTensor *new = ht_graph_get_initializer (after, names[i]);
-      if (new == NULL || old == new || ht_tensor_equal (old, new))
-        continue;
-      g_set_error (error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_BAD_PASS,
-                   "it changed '%s' without declaring any of the effects changes-weights, changes-biases, "
-                   "rescales-channels, changes-topology",
-                   names[i]);
-      return FALSE;
+      if (new != NULL && old != new && !ht_tensor_equal (old, new))
+        return g_intern_string (names[i]);
     }
-  return TRUE;
+  for (guint i = 0; i < ht_graph_get_n_nodes (before); i++)
+    {
+      HtNode *node = ht_graph_get_node (before, i);
+      for (guint k = 0; makes_constant (before, node) && k < ht_node_get_n_outputs (node); k++)
+        {
+          const char *output = ht_node_get_output (node, k);
+          g_autoptr (HtTensor) old = ht_graph_get_constant (before, output);
+          g_autoptr (HtTensor) new = ht_graph_get_constant (after, output);
+          if (old != NULL && new != NULL && !ht_tensor_equal (old, new))
+            return output;
+        }
+    }
+  return NULL;
+}
+
+static gboolean
+check_constants (HtGraph *before, HtGraph *after, GError **error)
+{
+  const char *name = find_changed_constant (before, after);
+
+  if (name != NULL)
+    g_set_error (error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_BAD_PASS,
+                 "it changed '%s' without declaring any of the effects changes-weights, changes-biases, "
+                 "rescales-channels, changes-topology",
+                 name);
+  return name == NULL;
 }
 
 gboolean
@@ -63,21 +104,6 @@ ht_check_effects (HtPlanStep *step, HtGraph *before, HtGraph *after, GError **er
                        || ht_plan_step_may (step, HT_RULE_EFFECT, "rescales-channels");
 
   return (topology || check_topology (before, after, error)) && (constants || check_constants (before, after, error));
-}
-
-static gboolean
-changed_constants (HtGraph *before, HtGraph *after)
-{
-  g_auto (GStrv) names = ht_graph_list_initializers (before);
-
-  for (gsize i = 0; names[i] != NULL; i++)
-    {
-      HtTensor *old = ht_graph_get_initializer (before, names[i]);
-      HtTensor *new = ht_graph_get_initializer (after, names[i]);
-      if (new != NULL && old != new && !ht_tensor_equal (old, new))
-        return TRUE;
-    }
-  return FALSE;
 }
 
 static gboolean
@@ -93,7 +119,8 @@ ht_check_encodings (HtPlanStep *step, HtModelState *before, HtModelState *after,
   g_auto (GStrv) tensors = ht_model_state_list_encodings (before);
   HtGraph *old = ht_model_state_get_graph (before), *new = ht_model_state_get_graph (after);
   gboolean rescaled = ht_plan_step_may (step, HT_RULE_EFFECT, "rescales-channels")
-                      && !ht_plan_step_may (step, HT_RULE_CARRIES_ENCODINGS, NULL) && changed_constants (old, new);
+                      && !ht_plan_step_may (step, HT_RULE_CARRIES_ENCODINGS, NULL)
+                      && find_changed_constant (old, new) != NULL;
 
   for (gsize i = 0; tensors[i] != NULL; i++)
     {

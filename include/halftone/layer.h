@@ -41,6 +41,7 @@ HT_API gint ht_layer_get_channel_axis (HtLayer *self);
 
 /* The weight as [output channels, inputs per group x kernel positions], row-major float. */
 HT_API HtTensor *ht_layer_get_matrix (HtLayer *self, GError **error);
+HT_API HtTensor *ht_layer_arrange_matrix (HtLayer *self, HtTensor *weight, GError **error);
 HT_API gboolean ht_layer_set_matrix (HtLayer *self, HtTensor *matrix, GError **error);
 HT_API double *ht_layer_get_bias_values (HtLayer *self, gsize *n_channels, GError **error);
 HT_API gboolean ht_layer_set_bias_values (HtLayer *self, const double *values, gsize n_channels, GError **error);
