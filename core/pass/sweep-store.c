@@ -3,6 +3,7 @@
 
 #include "base/map-file.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <halftone/error.h>
 #include <unistd.h>
@@ -63,9 +64,9 @@ spill (HtTensor *tensor, GError **error)
   while (done < size)
     {
       gssize written = write (fd, data + done, size - done);
-      if (written < 0)
+      if (written < 0 && errno != EINTR)
         break;
-      done += (gsize)written;
+      done += (gsize)MAX (written, 0);
     }
   if (!g_close (fd, NULL) || done < size)
     g_set_error (error, HT_ERROR, HT_ERROR_FAILED,

@@ -214,6 +214,12 @@ ht_sweep_get_simulation (HtSweep *self)
   return self->simulation;
 }
 
+/**
+ * ht_sweep_get_n_layers:
+ * @self: a sweep
+ *
+ * Returns: the number of layers that ht_sweep_next() goes to, as far as none goes away
+ */
 guint
 ht_sweep_get_n_layers (HtSweep *self)
 {
@@ -259,6 +265,62 @@ ht_sweep_next (HtSweep *self)
     self->layer
         = ht_graph_find_layer (ht_model_state_get_graph (self->state), g_ptr_array_index (self->outputs, self->next++));
   return self->layer;
+}
+
+/**
+ * ht_sweep_skip_failed:
+ * @self: a sweep at a layer
+ * @failure: (inout): what a technique failed with; taken
+ * @error: return location for a #GError
+ *
+ * Tells what is wrong with one layer or its samples (numbers that are not finite, no memory for its size, a form that
+ * is not supported) from what is wrong with the work. The first is listed in the report, and the next layer's turn has
+ * come.
+ *
+ * Returns: %TRUE when the layer was listed; %FALSE with @error set to @failure otherwise
+ */
+gboolean
+ht_sweep_skip_failed (HtSweep *self, GError **failure, GError **error)
+{
+  g_return_val_if_fail (HT_IS_SWEEP (self) && self->layer != NULL && failure != NULL && *failure != NULL, FALSE);
+
+  if (!g_error_matches (*failure, HT_ERROR, HT_ERROR_NUMERIC)
+      && !g_error_matches (*failure, HT_ERROR, HT_ERROR_NO_MEMORY)
+      && !g_error_matches (*failure, HT_ERROR, HT_ERROR_NOT_SUPPORTED))
+    {
+      g_propagate_error (error, g_steal_pointer (failure));
+      return FALSE;
+    }
+  g_autofree char *subject = ht_node_describe (ht_layer_get_node (self->layer));
+  ht_pass_context_skip (self->context, subject, (*failure)->message);
+  g_clear_error (failure);
+  return TRUE;
+}
+
+/* Layers share the way evenly, each its batches and what a technique then does. */
+static gboolean
+report_progress (HtSweep *self, double fraction, GError **error)
+{
+  const guint64 parts = 1000;
+  guint64 done = (self->next - 1) * parts + (guint64)(fraction * (double)parts);
+  return ht_pass_context_progress (self->context, done, self->outputs->len * parts, error);
+}
+
+/**
+ * ht_sweep_report_progress:
+ * @self: a sweep at a layer
+ * @fraction: how much of what a technique does to the layer is done, from 0 to 1
+ * @error: return location for a #GError
+ *
+ * Reports progress within a layer, for techniques that take long.
+ *
+ * Returns: %FALSE with %G_IO_ERROR_CANCELLED when the run was cancelled
+ */
+gboolean
+ht_sweep_report_progress (HtSweep *self, double fraction, GError **error)
+{
+  g_return_val_if_fail (HT_IS_SWEEP (self) && self->layer != NULL, FALSE);
+  return report_progress (self, 0.1 + 0.9 * CLAMP (fraction, 0.0, 1.0), error);
 }
 
 static guint
@@ -307,10 +369,8 @@ find_live (HtGraph *graph, guint cut)
           gpointer name;
           g_hash_table_iter_init (&iter, captures);
           while (g_hash_table_iter_next (&iter, &name, NULL))
-            if (g_hash_table_contains (before, name))
-              g_hash_table_add (wanted, (gpointer)g_intern_string (name));
-            else if (ht_graph_is_input (graph, name))
-              g_hash_table_add (wanted, (gpointer)g_intern_string (name));
+            /* The set of captures goes; the names stay. */
+            want (graph, g_intern_string (name), before, wanted);
         }
     }
   return wanted;
@@ -421,8 +481,7 @@ advance (HtSweep *self, GError **error)
     }
   for (guint batch = 0; batch < self->n_batches; batch++)
     {
-      guint64 done = (guint64)(self->next - 1) * self->n_batches + batch;
-      if (!ht_pass_context_progress (self->context, done, (guint64)self->outputs->len * self->n_batches, error)
+      if (!report_progress (self, 0.1 * batch / self->n_batches, error)
           || !advance_batch (self, &self->reference, batch, reference_live, error)
           || (live != NULL && !advance_batch (self, &self->quantized, batch, live, error)))
         return FALSE;
@@ -431,6 +490,12 @@ advance (HtSweep *self, GError **error)
   return TRUE;
 }
 
+/**
+ * ht_sweep_get_n_batches:
+ * @self: a sweep
+ *
+ * Returns: the number of batches that the samples are cut into, held-out ones included
+ */
 guint
 ht_sweep_get_n_batches (HtSweep *self)
 {
@@ -503,9 +568,22 @@ ht_sweep_get_batch (HtSweep *self, guint batch, HtTensor **input, HtTensor **tar
   return TRUE;
 }
 
+/* What the layer makes of an input with its weight as it is now. */
+static HtTensor *
+run_layer (HtSweep *self, HtExecutor *executor, HtTensor *input, GError **error)
+{
+  const char *const outputs[] = { ht_layer_get_output (self->layer), NULL };
+  g_autoptr (GHashTable) inputs = g_hash_table_new (g_str_hash, g_str_equal);
+  g_hash_table_insert (inputs, (gpointer)ht_layer_get_input (self->layer), input);
+  g_autoptr (GHashTable) found
+      = ht_executor_run (executor, inputs, outputs, ht_pass_context_get_cancellable (self->context), error);
+  return found != NULL ? ht_tensor_ref (g_hash_table_lookup (found, outputs[0])) : NULL;
+}
+
 /**
  * ht_sweep_collect_moments:
  * @self: a sweep at a layer
+ * @target: what the layer should return
  * @max_positions: of the fitting samples, about as many output positions are taken at most; 0: all
  * @fitting: (out) (transfer full): moments of the fitting samples
  * @held_out: (out) (transfer full) (nullable): moments of the held-out samples; %NULL when none are
@@ -517,32 +595,39 @@ ht_sweep_get_batch (HtSweep *self, guint batch, HtTensor **input, HtTensor **tar
  * Returns: %FALSE with @error set on failure
  */
 gboolean
-ht_sweep_collect_moments (HtSweep *self, guint64 max_positions, HtMoments **fitting, HtMoments **held_out,
-                          GError **error)
+ht_sweep_collect_moments (HtSweep *self, HtSweepTarget target, guint64 max_positions, HtMoments **fitting,
+                          HtMoments **held_out, GError **error)
 {
   g_return_val_if_fail (HT_IS_SWEEP (self) && self->layer != NULL && fitting != NULL && held_out != NULL, FALSE);
 
   g_autoptr (HtMoments) fit = NULL, judge = NULL;
   gsize n_bias;
   g_autofree double *bias = ht_layer_get_bias_values (self->layer, &n_bias, error);
+  g_autoptr (HtExecutor) own = NULL;
   guint64 seed = ht_pass_context_get_seed (self->context, ht_layer_get_output (self->layer));
   guint n_fitting = ht_sweep_get_n_samples (self, FALSE);
 
   if (bias == NULL)
     return FALSE;
+  if (target == HT_SWEEP_TARGET_LAYER
+      && (own = ht_executor_new (ht_model_state_get_graph (self->state), error)) == NULL)
+    return FALSE;
   for (guint batch = 0; batch < self->n_batches; batch++)
     {
-      g_autoptr (HtTensor) input = NULL, target = NULL;
+      g_autoptr (HtTensor) input = NULL, reference = NULL, output = NULL;
       HtMoments **sum = self->held_out[batch] ? &judge : &fit;
-      if (!ht_sweep_get_batch (self, batch, &input, &target, error))
+      if (!ht_sweep_get_batch (self, batch, &input, &reference, error))
+        return FALSE;
+      output = own != NULL ? run_layer (self, own, input, error) : ht_tensor_ref (reference);
+      if (output == NULL)
         return FALSE;
       if (*sum == NULL && (*sum = ht_layer_create_moments (self->layer, error)) == NULL)
         return FALSE;
       double positions
-          = (double)ht_layer_count_positions (self->layer, target) / (double)self->n_samples[batch] * (double)n_fitting;
+          = (double)ht_layer_count_positions (self->layer, output) / (double)self->n_samples[batch] * (double)n_fitting;
       double share = max_positions > 0 && positions > (double)max_positions ? (double)max_positions / positions : 1.0;
       if (g_cancellable_set_error_if_cancelled (ht_pass_context_get_cancellable (self->context), error)
-          || !ht_layer_add_moments (self->layer, *sum, input, target, bias, share, seed + batch, error))
+          || !ht_layer_add_moments (self->layer, *sum, input, output, bias, share, seed + batch, error))
         return FALSE;
     }
   *fitting = g_steal_pointer (&fit);

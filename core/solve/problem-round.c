@@ -73,29 +73,23 @@ ht_problem_round (HtProblem *self, guint candidates, guint64 seed)
     }
 }
 
-typedef struct
-{
-  const double *weights;
-  gint n_exact;
-} Improvement;
-
 static void
 improve_panel (HtPanel *panel, const HtNormalSystem *system, gsize first_row, gpointer user_data)
 {
-  Improvement *improvement = user_data;
+  gint *n_exact = user_data;
 
   ht_panel_descend (panel, system, MAX_SWEEPS);
   if (panel->n <= HT_ENUMERATION_COLUMNS)
-    g_atomic_int_add (&improvement->n_exact, (gint)ht_panel_enumerate (panel, system, MAX_NODES));
+    g_atomic_int_add (n_exact, (gint)ht_panel_enumerate (panel, system, MAX_NODES));
 }
 
 gsize
 ht_problem_improve (HtProblem *self)
 {
-  Improvement improvement = { self->weights, 0 };
+  gint n_exact = 0;
 
-  ht_problem_for_each (self, improve_panel, &improvement);
-  return (gsize)improvement.n_exact;
+  ht_problem_for_each (self, improve_panel, &n_exact);
+  return (gsize)n_exact;
 }
 
 typedef struct

@@ -64,14 +64,6 @@ why_skipped (HtAdaround *self, HtLayer *layer, HtEncoding *encoding)
   return ht_encoding_is_integer (encoding) ? NULL : g_strdup ("its numbers are in floating point, not in equal steps");
 }
 
-/* What is wrong with one layer or its samples, not with the work as a whole. */
-static gboolean
-concerns_layer (const GError *error)
-{
-  return g_error_matches (error, HT_ERROR, HT_ERROR_NUMERIC) || g_error_matches (error, HT_ERROR, HT_ERROR_NO_MEMORY)
-         || g_error_matches (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED);
-}
-
 static void
 add_sample_counts (HtPassContext *context, HtSweep *sweep, const char *subject)
 {
@@ -96,16 +88,13 @@ report (HtAdaround *self, HtPassContext *context, HtSweep *sweep, const char *su
 
 /* The weight on its grid, by integer least squares. */
 static gboolean
-round_exactly (HtAdaround *self, HtModelState *state, HtPassContext *context, HtSweep *sweep, HtLayer *layer,
+round_exactly (HtAdaround *self, gboolean given, HtPassContext *context, HtSweep *sweep, HtLayer *layer,
                const char *subject, HtEncoding **encoding, GError **error)
 {
-  const char *weight = ht_layer_get_weight (layer);
-  HtEncodingStatus status = HT_ENCODING_OPEN;
+  guint64 seed = ht_pass_context_get_seed (context, ht_layer_get_weight (layer));
   ExactSettings settings = self->exact;
 
-  if (ht_model_state_get_encoding (state, weight, &status) == NULL)
-    status = HT_ENCODING_OPEN;
-  if (settings.scale == HT_SOLVER_FREEDOM_JOINT && status != HT_ENCODING_OPEN)
+  if (settings.scale == HT_SOLVER_FREEDOM_JOINT && given)
     {
       settings.scale = HT_SOLVER_FREEDOM_FIXED;
       ht_pass_context_note (context, subject, "its grid was fixed before: the scale stays");
@@ -116,8 +105,7 @@ round_exactly (HtAdaround *self, HtModelState *state, HtPassContext *context, Ht
       ht_pass_context_note (context, subject, "the scales of its blocks are integers: they stay");
     }
   g_autoptr (HtSolution) solution
-      = exact_round (&settings, sweep, layer, encoding, ht_pass_context_get_seed (context, weight),
-                     ht_pass_context_get_cancellable (context), error);
+      = exact_round (&settings, sweep, layer, encoding, seed, ht_pass_context_get_cancellable (context), error);
   if (solution == NULL)
     return FALSE;
   report (self, context, sweep, subject, solution);
@@ -149,35 +137,29 @@ static gboolean
 round_layer (HtAdaround *self, HtModelState *state, HtPassContext *context, HtSweep *sweep, HtLayer *layer,
              GError **error)
 {
-  const char *weight = ht_layer_get_weight (layer);
+  g_autofree char *weight = g_strdup (ht_layer_get_weight (layer));
   g_autofree char *subject = ht_node_describe (ht_layer_get_node (layer));
   HtEncoding *known = ht_simulation_get_encoding (ht_sweep_get_simulation (sweep), weight);
   g_autofree char *reason = why_skipped (self, layer, known);
-  g_autoptr (GError) local = NULL;
-  HtEncodingStatus status = HT_ENCODING_OPEN;
-
   if (reason != NULL)
     {
       ht_pass_context_skip (context, subject, reason);
       return TRUE;
     }
+  HtEncodingStatus status = HT_ENCODING_OPEN;
+  gboolean given = ht_model_state_get_encoding (state, weight, &status) != NULL && status != HT_ENCODING_OPEN;
   g_autoptr (HtEncoding) encoding = ht_encoding_ref (known);
+  g_autoptr (GError) local = NULL;
   gboolean done = self->solver == SOLVER_EXACT
-                      ? round_exactly (self, state, context, sweep, layer, subject, &encoding, &local)
+                      ? round_exactly (self, given, context, sweep, layer, subject, &encoding, &local)
                       : round_relaxed (self, context, sweep, layer, subject, encoding, &local);
-  if (!done && concerns_layer (local))
-    {
-      ht_pass_context_skip (context, subject, local->message);
-      return TRUE;
-    }
   if (!done)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return FALSE;
-    }
-  if (ht_model_state_get_encoding (state, weight, &status) != NULL && status != HT_ENCODING_OPEN)
+    return ht_sweep_skip_failed (sweep, &local, error);
+  /* A weight that nodes made of a constant may have a name of its own by now. */
+  if (given && g_str_equal (weight, ht_layer_get_weight (layer)))
     return TRUE;
-  return ht_model_state_set_encoding (state, weight, encoding, HT_ENCODING_FIXED, error);
+  return ht_model_state_set_encoding (state, ht_layer_get_weight (layer), encoding, given ? status : HT_ENCODING_FIXED,
+                                      error);
 }
 
 /* Quantized weights of operators that are no layers. */

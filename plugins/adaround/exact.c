@@ -110,8 +110,8 @@ exact_round (const ExactSettings *settings, HtSweep *sweep, HtLayer *layer, HtEn
   const float *values = ht_tensor_get_data (matrix);
   for (gsize i = 0; i < n; i++)
     weights[i] = (double)values[i];
-  if (!ht_sweep_collect_moments (sweep, MAX (MIN_POSITIONS, POSITIONS_PER_UNKNOWN * n_columns), &fitting, &held_out,
-                                 error))
+  if (!ht_sweep_collect_moments (sweep, HT_SWEEP_TARGET_REFERENCE,
+                                 MAX (MIN_POSITIONS, POSITIONS_PER_UNKNOWN * n_columns), &fitting, &held_out, error))
     return NULL;
   g_object_set (solver, "scale", settings->scale, "bias", settings->bias, "candidates", settings->candidates, "seed",
                 seed, NULL);

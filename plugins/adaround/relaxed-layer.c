@@ -85,6 +85,13 @@ get_batch (guint batch, HtTensor **input, HtTensor **target, gpointer user_data,
   return get_samples (self, g_array_index (self->fitting, guint, batch), input, target, error);
 }
 
+static gboolean
+report_progress (double fraction, gpointer user_data, GError **error)
+{
+  Task *self = user_data;
+  return ht_sweep_report_progress (self->sweep, fraction, error);
+}
+
 /* The mean over positions of the squared error, summed over channels, with another weight. */
 static gboolean
 measure (Task *self, HtTensor *weight, double *mean, GError **error)
@@ -145,7 +152,7 @@ relaxed_layer_round (const RelaxationSettings *settings, gboolean activation, Ht
   g_autoptr (HtTensor) trained
       = relaxation_round (&own, graph, ht_layer_get_input (layer), task.output, name,
                           ht_layer_get_n_output_channels (layer), encoding, task.fitting->len, seed, get_batch, &task,
-                          NULL, NULL, &training, ht_pass_context_get_cancellable (context), error);
+                          report_progress, &task, &training, ht_pass_context_get_cancellable (context), error);
   /* What the simulation will make of it, to the bit. */
   g_autoptr (HtTensor) rounded = trained != NULL ? ht_encoding_fake_quantize (encoding, trained, error) : NULL;
   if (rounded == NULL || !measure (&task, nearest, &outcome->nearest_error, error)

@@ -62,9 +62,9 @@ task_clear (Task *self)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Task, task_clear)
 
 static double *
-read_matrix (HtLayer *layer, gsize *n_columns, GError **error)
+read_matrix (HtLayer *layer, HtTensor *weight, gsize *n_columns, GError **error)
 {
-  g_autoptr (HtTensor) matrix = ht_layer_get_matrix (layer, error);
+  g_autoptr (HtTensor) matrix = ht_layer_arrange_matrix (layer, weight, error);
   if (matrix == NULL)
     return NULL;
   gsize n = ht_tensor_get_n_elements (matrix);
@@ -75,29 +75,19 @@ read_matrix (HtLayer *layer, gsize *n_columns, GError **error)
   return values;
 }
 
-/* The weight as the simulation rounds it. */
-static double *
-read_rounded_matrix (HtLayer *layer, HtEncoding *encoding, gsize *n_columns, GError **error)
-{
-  const char *weight = ht_layer_get_weight (layer);
-  g_autoptr (HtGraph) copy = ht_graph_copy (ht_layer_get_graph (layer));
-  g_autoptr (HtTensor) value = ht_graph_get_constant (copy, weight);
-  g_autoptr (HtTensor) rounded = value != NULL ? ht_encoding_fake_quantize (encoding, value, error) : NULL;
-  if (rounded == NULL)
-    return NULL;
-  ht_graph_set_initializer (copy, weight, rounded);
-  g_autoptr (HtLayer) twin = ht_graph_find_layer (copy, ht_layer_get_output (layer));
-  return twin != NULL ? read_matrix (twin, n_columns, error) : NULL;
-}
-
 static gboolean
 task_init (Task *self, HtPassContext *context, HtLayer *layer, HtEncoding *encoding, GError **error)
 {
+  g_autoptr (HtTensor) weight = ht_graph_get_constant (ht_layer_get_graph (layer), ht_layer_get_weight (layer));
+  g_autoptr (HtTensor) rounded = ht_encoding_fake_quantize (encoding, weight, error);
+
   self->context = context;
   self->layer = layer;
   self->n_outputs = ht_layer_get_n_output_channels (layer);
-  self->exact = read_matrix (layer, &self->n_columns, error);
-  self->rounded = self->exact != NULL ? read_rounded_matrix (layer, encoding, &self->n_columns, error) : NULL;
+  if (rounded == NULL)
+    return FALSE;
+  self->exact = read_matrix (layer, weight, &self->n_columns, error);
+  self->rounded = self->exact != NULL ? read_matrix (layer, rounded, &self->n_columns, error) : NULL;
   return self->rounded != NULL;
 }
 
@@ -131,11 +121,13 @@ find_analytic_shifts (Task *task, const double *expected, gsize n_inputs)
 {
   gsize n_groups = ht_layer_get_n_groups (task->layer), n_rows = task->n_outputs / n_groups;
   gsize n_group_inputs = n_inputs / n_groups, n_kernel = task->n_columns / MAX (n_group_inputs, 1);
+  HtNode *node = ht_layer_get_node (task->layer);
+  double factor = ht_layer_get_kind (task->layer) == HT_LAYER_GEMM ? ht_node_get_float (node, "alpha", 1.0) : 1.0;
   double *shifts = g_new0 (double, task->n_outputs);
 
   for (gsize o = 0; o < task->n_outputs; o++)
     for (gsize i = 0; i < task->n_columns; i++)
-      shifts[o] -= (task->rounded[o * task->n_columns + i] - task->exact[o * task->n_columns + i])
+      shifts[o] -= factor * (task->rounded[o * task->n_columns + i] - task->exact[o * task->n_columns + i])
                    * expected[o / n_rows * n_group_inputs + i / n_kernel];
   return shifts;
 }
@@ -241,7 +233,8 @@ correct_layer (HtBiasCorrection *self, HtModelState *state, HtPassContext *conte
     }
   if (!task_init (&task, context, layer, encoding, error))
     return FALSE;
-  if (sweep != NULL && !ht_sweep_collect_moments (sweep, MAX_POSITIONS, &fitting, &held_out, error))
+  if (sweep != NULL
+      && !ht_sweep_collect_moments (sweep, HT_SWEEP_TARGET_REFERENCE, MAX_POSITIONS, &fitting, &held_out, error))
     return FALSE;
   if (self->method != METHOD_EMPIRICAL && !correct_analytically (self, &task, statistics, held_out, &done, error))
     return FALSE;
@@ -278,8 +271,13 @@ ht_bias_correction_run (HtPass *pass, HtModelState *state, HtPassContext *contex
   if (sweep == NULL)
     return FALSE;
   for (HtLayer *layer = ht_sweep_next (sweep); layer != NULL; layer = ht_sweep_next (sweep))
-    if (!correct_layer (self, state, context, sweep, ht_sweep_get_simulation (sweep), layer, error))
-      return FALSE;
+    {
+      g_autoptr (GError) local = NULL;
+      if (correct_layer (self, state, context, sweep, ht_sweep_get_simulation (sweep), layer, &local))
+        continue;
+      if (!ht_sweep_skip_failed (sweep, &local, error))
+        return FALSE;
+    }
   return ht_pass_context_progress (context, 1, 1, error);
 }
 

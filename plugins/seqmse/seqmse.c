@@ -11,14 +11,6 @@
 #define MIN_POSITIONS         65536
 #define POSITIONS_PER_UNKNOWN 20
 
-typedef enum
-{
-  REFERENCE_LAYER,
-  REFERENCE_NETWORK,
-} Reference;
-
-static GType reference_type;
-
 #define HT_TYPE_SEQMSE (ht_seqmse_get_type ())
 G_DECLARE_FINAL_TYPE (HtSeqmse, ht_seqmse, HT, SEQMSE, HtPass)
 
@@ -28,7 +20,7 @@ struct _HtSeqmse
   guint candidates;
   guint samples;
   HtSweepInput input;
-  Reference reference;
+  HtSweepTarget match;
 };
 
 enum
@@ -37,7 +29,7 @@ enum
   PROP_CANDIDATES,
   PROP_SAMPLES,
   PROP_INPUT,
-  PROP_REFERENCE,
+  PROP_MATCH,
   N_PROPERTIES
 };
 
@@ -73,13 +65,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Task, task_clear)
 static double *
 measure (Task *task, HtMoments *moments, HtEncoding *encoding, GError **error)
 {
-  g_autoptr (HtGraph) copy = ht_graph_copy (ht_layer_get_graph (task->layer));
   g_autoptr (HtTensor) rounded = ht_encoding_fake_quantize (encoding, task->weight, error);
-  if (rounded == NULL)
-    return NULL;
-  ht_graph_set_initializer (copy, ht_layer_get_weight (task->layer), rounded);
-  g_autoptr (HtLayer) twin = ht_graph_find_layer (copy, ht_layer_get_output (task->layer));
-  g_autoptr (HtTensor) matrix = twin != NULL ? ht_layer_get_matrix (twin, error) : NULL;
+  g_autoptr (HtTensor) matrix = rounded != NULL ? ht_layer_arrange_matrix (task->layer, rounded, error) : NULL;
   if (matrix == NULL)
     return NULL;
   gsize n = ht_tensor_get_n_elements (matrix);
@@ -127,43 +114,6 @@ search (HtSeqmse *self, Task *task, double *shares, GCancellable *cancellable, G
               shares[g] = tried[g];
             }
         }
-    }
-  return TRUE;
-}
-
-/* With `reference: layer` the layer itself says what it should return: its output on the same input, before rounding.
- */
-static gboolean
-collect (HtSeqmse *self, HtSweep *sweep, Task *task, guint64 seed, GCancellable *cancellable, GError **error)
-{
-  gsize limit = MAX (MIN_POSITIONS, POSITIONS_PER_UNKNOWN * task->n_columns);
-  if (self->reference == REFERENCE_NETWORK)
-    return ht_sweep_collect_moments (sweep, limit, &task->fitting, &task->held_out, error);
-
-  g_autoptr (HtExecutor) executor = ht_executor_new (ht_layer_get_graph (task->layer), error);
-  const char *outputs[] = { ht_layer_get_output (task->layer), NULL };
-  gsize n_bias;
-  g_autofree double *bias = ht_layer_get_bias_values (task->layer, &n_bias, error);
-  if (executor == NULL || bias == NULL)
-    return FALSE;
-  guint n_batches = ht_sweep_get_n_batches (sweep);
-  for (guint batch = 0; batch < n_batches; batch++)
-    {
-      g_autoptr (HtTensor) input = NULL, target = NULL;
-      HtMoments **moments = ht_sweep_is_held_out (sweep, batch) ? &task->held_out : &task->fitting;
-      if (!ht_sweep_get_batch (sweep, batch, &input, &target, error)
-          || (*moments == NULL && (*moments = ht_layer_create_moments (task->layer, error)) == NULL))
-        return FALSE;
-      g_autoptr (GHashTable) inputs = g_hash_table_new (g_str_hash, g_str_equal);
-      g_hash_table_insert (inputs, (gpointer)ht_layer_get_input (task->layer), input);
-      g_autoptr (GHashTable) found = ht_executor_run (executor, inputs, outputs, cancellable, error);
-      if (found == NULL)
-        return FALSE;
-      HtTensor *own = g_hash_table_lookup (found, outputs[0]);
-      double positions = (double)ht_layer_count_positions (task->layer, own) * n_batches;
-      if (!ht_layer_add_moments (task->layer, *moments, input, own, bias,
-                                 positions > (double)limit ? (double)limit / positions : 1.0, seed + batch, error))
-        return FALSE;
     }
   return TRUE;
 }
@@ -250,7 +200,8 @@ search_layer (HtSeqmse *self, HtModelState *state, HtPassContext *context, HtSwe
   g_autofree double *shares = g_new0 (double, task.n_grids);
   for (gsize g = 0; g < task.n_grids; g++)
     shares[g] = 1.0;
-  return collect (self, sweep, &task, ht_pass_context_get_seed (context, weight), cancellable, error)
+  return ht_sweep_collect_moments (sweep, self->match, MAX (MIN_POSITIONS, POSITIONS_PER_UNKNOWN * task.n_columns),
+                                   &task.fitting, &task.held_out, error)
          && search (self, &task, shares, cancellable, error) && settle (&task, state, context, subject, shares, error);
 }
 
@@ -264,8 +215,13 @@ ht_seqmse_run (HtPass *pass, HtModelState *state, HtPassContext *context, GError
   if (sweep == NULL)
     return FALSE;
   for (HtLayer *layer = ht_sweep_next (sweep); layer != NULL; layer = ht_sweep_next (sweep))
-    if (!search_layer (self, state, context, sweep, layer, error))
-      return FALSE;
+    {
+      g_autoptr (GError) local = NULL;
+      if (search_layer (self, state, context, sweep, layer, &local))
+        continue;
+      if (!ht_sweep_skip_failed (sweep, &local, error))
+        return FALSE;
+    }
   return ht_pass_context_progress (context, 1, 1, error);
 }
 
@@ -284,8 +240,8 @@ ht_seqmse_set_property (GObject *object, guint id, const GValue *value, GParamSp
     case PROP_INPUT:
       self->input = (HtSweepInput)g_value_get_enum (value);
       break;
-    case PROP_REFERENCE:
-      self->reference = (Reference)g_value_get_enum (value);
+    case PROP_MATCH:
+      self->match = (HtSweepTarget)g_value_get_enum (value);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -307,8 +263,8 @@ ht_seqmse_get_property (GObject *object, guint id, GValue *value, GParamSpec *ps
     case PROP_INPUT:
       g_value_set_enum (value, (gint)self->input);
       break;
-    case PROP_REFERENCE:
-      g_value_set_enum (value, (gint)self->reference);
+    case PROP_MATCH:
+      g_value_set_enum (value, (gint)self->match);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -330,9 +286,8 @@ ht_seqmse_class_init (HtSeqmseClass *klass)
                            1, G_MAXINT, 1024, HT_PARAM_RW);
   properties[PROP_INPUT] = g_param_spec_enum ("input", "Input", "What network a layer's input comes from",
                                               HT_TYPE_SWEEP_INPUT, HT_SWEEP_INPUT_WEIGHTS_ONLY, HT_PARAM_RW);
-  properties[PROP_REFERENCE]
-      = g_param_spec_enum ("reference", "Reference", "What the output of a layer is compared with", reference_type,
-                           REFERENCE_LAYER, HT_PARAM_RW);
+  properties[PROP_MATCH] = g_param_spec_enum ("match", "Match", "What the output of a layer should be",
+                                              HT_TYPE_SWEEP_TARGET, HT_SWEEP_TARGET_LAYER, HT_PARAM_RW);
   g_object_class_install_properties (object, N_PROPERTIES, properties);
   ht_pass_class_set_info (
       pass, "seqmse", "choose the range of each weight grid by the error of the layer's output",
@@ -369,15 +324,10 @@ ht_seqmse_init (HtSeqmse *self)
 static gboolean
 register_types (GTypeModule *module, HtPlugin *plugin, GError **error)
 {
-  static const GEnumValue values[]
-      = { { REFERENCE_LAYER, "the layer's own output before rounding, on the same input", "layer" },
-          { REFERENCE_NETWORK, "the output of the floating-point network", "network" },
-          { 0, NULL, NULL } };
-  reference_type = g_type_module_register_enum (module, "HtSeqmseReference", values);
   ht_seqmse_register_type (module);
   ht_plugin_add_pass (plugin, HT_TYPE_SEQMSE);
   return TRUE;
 }
 
 HT_PLUGIN_DEFINE ("seqmse", HT_VERSION_S, "MIT", "Sequential MSE", "The Halftone authors", "halftone", NULL,
-                  register_types, "HtSeqmse", "HtSeqmseReference")
+                  register_types, "HtSeqmse")

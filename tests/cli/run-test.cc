@@ -257,3 +257,30 @@ TEST (Run, StopsWhenInterrupted)
   EXPECT_EQ (g_subprocess_get_exit_status (process), 130);
   EXPECT_EQ (command::list (folder / "out"), std::vector<std::string>{});
 }
+
+// The same data by the command line as by the recipe: the same bytes. Other data: other numbers.
+TEST (Run, TakesDataFromTheCommandLine)
+{
+  support::TemporaryFolder folder;
+  write_recipe (folder / "r.yaml", "missing.npy");
+  auto without = run ({ "run", folder / "r.yaml", "-o", folder / "none" });
+  EXPECT_EQ (without.code, 3) << without.err;
+  auto given = run ({ "run", folder / "r.yaml", "-o", folder / "a", "--calibration", demo ("calibration.npy") });
+  ASSERT_EQ (given.code, 0) << given.err;
+  write_recipe (folder / "s.yaml", demo ("calibration.npy"));
+  auto named = run ({ "run", folder / "s.yaml", "-o", folder / "b" });
+  ASSERT_EQ (named.code, 0) << named.err;
+  EXPECT_EQ (command::read_all (folder / "a/demo-qdq.onnx"), command::read_all (folder / "b/demo-qdq.onnx"));
+
+  auto measured = run ({ "run", folder / "s.yaml", "-o", folder / "c", "--evaluation", demo ("calibration.npy") });
+  ASSERT_EQ (measured.code, 0) << measured.err;
+  g_autoptr (JsonNode) report = command::parse (command::read_all (folder / "c/report.json"));
+  JsonNode *result = command::find (report, { "results", "metrics", "result" });
+  ASSERT_NE (result, nullptr);
+  EXPECT_FALSE (json_object_has_member (json_node_get_object (result), "top1")); /* the recipe's labels went */
+  auto labels = run ({ "run", folder / "s.yaml", "-o", folder / "d", "--labels", demo ("labels.npy") });
+  EXPECT_EQ (labels.code, 2);
+  EXPECT_HAS (labels.err, "--evaluation");
+  auto raw = run ({ "run", folder / "s.yaml", "-o", folder / "e", "--raw" });
+  EXPECT_EQ (raw.code, 3) << raw.err; /* bytes in NHWC are not what the network reads */
+}

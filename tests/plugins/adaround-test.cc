@@ -43,6 +43,39 @@ TEST (Adaround, BeatsNearestRounding)
       }
 }
 
+// A weight that nodes make of a constant: the grid goes by the name of what is read, and the nodes go.
+TEST (Adaround, RoundsWeightsThatNodesMake)
+{
+  Builder b;
+  b.input ({ -1, 3 });
+  b.weights ("mix", { 3, 6 });
+  b.weights ("w", { 5, 6 });
+  b.node ("MatMul", "mixed", { "x", "mix" });
+  b.node ("Transpose", "t", { "w" }, { { "perm", { 1, 0 } } });
+  b.node ("MatMul", "m", { "mixed", "t" });
+  b.output ("m");
+  Graph graph = b.finish ();
+  g_autoptr (HtDataset) data = make_data (graph.get (), 5, 256);
+  for (const Parameters &parameters :
+       { Parameters{ { "scale", "joint" } }, Parameters{ { "solver", "relaxation" }, { "iterations", "300" } } })
+    {
+      g_autoptr (GError) error = nullptr;
+      g_autoptr (HtQuantizationConfig) config = make_config (3);
+      State state = run_technique ("adaround", graph.get (), config, data, parameters, &error);
+      ASSERT_NO_GERROR (error);
+      g_autoptr (HtLayer) layer = ht_graph_find_layer (graph_of (state), "m");
+      HtEncodingStatus status = HT_ENCODING_OPEN;
+      HtEncoding *encoding = ht_model_state_get_encoding (state.get (), ht_layer_get_weight (layer), &status);
+      ASSERT_NE (encoding, nullptr) << ht_layer_get_weight (layer);
+      EXPECT_EQ (status, HT_ENCODING_FIXED);
+      g_autoptr (HtTensor) constant = ht_graph_get_constant (graph_of (state), ht_layer_get_weight (layer));
+      g_autoptr (HtTensor) again = ht_encoding_fake_quantize (encoding, constant, &error);
+      EXPECT_TRUE (ht_tensor_equal (constant, again));
+      EXPECT_LT (output_error (graph.get (), graph_of (state), state.get (), config, data),
+                 output_error (graph.get (), graph.get (), nullptr, config, data));
+    }
+}
+
 TEST (Adaround, RelaxesTheRoundingAlone)
 {
   Graph graph = small_network ();

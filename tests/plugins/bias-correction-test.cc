@@ -153,6 +153,109 @@ TEST (BiasCorrection, PutsTheMeansRight)
   EXPECT_LT (after, 0.2 * before);
 }
 
+/* The mean and deviation of each channel of c1 over samples. */
+HtBatchnormStatistics *
+statistics_of (HtGraph *graph, const char *tensor, double shift)
+{
+  g_autoptr (GError) error = nullptr;
+  g_autoptr (HtExecutor) executor = ht_executor_new (graph, &error);
+  g_autoptr (GHashTable) inputs = random_inputs (graph, 256, 7, -1, 1);
+  const char *const outputs[] = { tensor, nullptr };
+  g_autoptr (GHashTable) found = ht_executor_run (executor, inputs, outputs, nullptr, &error);
+  EXPECT_NO_GERROR (error);
+  auto *value = (HtTensor *)g_hash_table_lookup (found, tensor);
+  gsize n_channels = (gsize)ht_tensor_get_dim (value, 1), n = ht_tensor_get_n_elements (value);
+  gsize inner = n / n_channels / 256;
+  std::vector<double> means (n_channels), deviations (n_channels);
+  for (int moment : { 1, 2 })
+    for (gsize i = 0; i < n; i++)
+      {
+        gsize c = i / inner % n_channels;
+        double x = ht_tensor_get_double (value, i), share = double (n_channels) / double (n);
+        (moment == 1 ? means : deviations)[c] += share * (moment == 1 ? x : (x - means[c]) * (x - means[c]));
+      }
+  for (gsize c = 0; c < n_channels; c++)
+    {
+      means[c] += shift;
+      deviations[c] = std::sqrt (deviations[c]);
+    }
+  HtBatchnormStatistics *statistics = ht_batchnorm_statistics_new ();
+  ht_batchnorm_statistics_set (statistics, tensor, means.data (), deviations.data (), n_channels);
+  return statistics;
+}
+
+double
+mean_error (HtGraph *graph, HtGraph *network, HtQuantizationConfig *config, const char *tensor)
+{
+  g_autoptr (GError) error = nullptr;
+  g_autoptr (HtExecutor) exact = ht_executor_new (graph, &error);
+  g_autoptr (HtSimulation) simulation = ht_simulation_new (network, config, &error);
+  EXPECT_TRUE (ht_simulation_calibrate_weights (simulation, &error));
+  g_autoptr (HtExecutor) rounded = ht_simulation_create_executor (simulation, &error);
+  auto a = channel_means (exact, graph, tensor, 11), b = channel_means (rounded, network, tensor, 11);
+  double sum = 0;
+  for (gsize c = 0; c < a.size (); c++)
+    sum += std::fabs (a[c] - b[c]);
+  return sum;
+}
+
+// The rule of a layer whose first layer keeps its weights: what remains is the second one's own error.
+TEST (BiasCorrection, PutsTheMeansRightFromStatistics)
+{
+  Graph graph = chain ("Relu");
+  g_autoptr (HtQuantizationConfig) config = make_config (3);
+  ht_quantization_config_add_rule (config, nullptr, "c1*", TRUE);
+  g_autoptr (HtBatchnormStatistics) statistics = statistics_of (graph.get (), "c1", 0);
+  for (const char *method : { "analytic", "hybrid" })
+    for (bool with_data : { false, true })
+      {
+        if (!with_data && g_str_equal (method, "hybrid"))
+          continue;
+        g_autoptr (GError) error = nullptr;
+        g_autoptr (JsonNode) report = nullptr;
+        g_autoptr (HtDataset) data = with_data ? make_data (graph.get (), 5, 256) : nullptr;
+        State state = run_technique ("bias-correction", graph.get (), config, data, { { "method", method } }, &error,
+                                     &report, statistics);
+        ASSERT_NO_GERROR (error);
+        EXPECT_LT (mean_error (graph.get (), graph_of (state), config, "c2"),
+                   0.35 * mean_error (graph.get (), graph.get (), config, "c2"))
+            << method;
+        EXPECT_TRUE (report_says (report, "notes", "batch-norm statistics"));
+      }
+}
+
+// Statistics that are wrong make a correction that is wrong: samples tell, and it is taken back.
+TEST (BiasCorrection, RevertsWhatDoesHarm)
+{
+  Graph graph = chain ("Relu");
+  g_autoptr (HtQuantizationConfig) config = make_config (3);
+  g_autoptr (HtBatchnormStatistics) statistics = statistics_of (graph.get (), "c1", 100);
+  g_autoptr (HtDataset) data = make_data (graph.get (), 5, 256);
+  g_autoptr (GError) error = nullptr;
+  g_autoptr (JsonNode) report = nullptr;
+  State state = run_technique ("bias-correction", graph.get (), config, data, { { "method", "analytic" } }, &error,
+                               &report, statistics);
+  ASSERT_NO_GERROR (error);
+  EXPECT_TRUE (report_says (report, "notes", "the bias stays"));
+  g_autoptr (HtLayer) layer = ht_graph_find_layer (graph_of (state), "c2");
+  EXPECT_EQ (ht_layer_get_bias (layer), nullptr);
+}
+
+TEST (BiasCorrection, ListsLayersWhoseSamplesOverflow)
+{
+  Graph graph = small_network ();
+  g_autoptr (HtDataset) data = make_data (graph.get (), 5, 40, 1e30f);
+  g_autoptr (HtQuantizationConfig) config = make_config (4);
+  for (const char *technique : { "bias-correction", "seqmse" })
+    {
+      g_autoptr (GError) error = nullptr;
+      g_autoptr (JsonNode) report = nullptr;
+      State state = run_technique (technique, graph.get (), config, data, {}, &error, &report);
+      ASSERT_NO_GERROR (error);
+      EXPECT_TRUE (report_says (report, "skipped", "not finite")) << technique;
+    }
+}
+
 TEST (BiasCorrection, IsRefusedBesideAdaptiveRounding)
 {
   Graph graph = small_network ();

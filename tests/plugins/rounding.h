@@ -54,7 +54,8 @@ make_config (guint bits)
 
 inline State
 run_technique (const char *technique, HtGraph *graph, HtQuantizationConfig *config, HtDataset *data,
-               const Parameters &parameters, GError **error, JsonNode **report = nullptr)
+               const Parameters &parameters, GError **error, JsonNode **report = nullptr,
+               HtBatchnormStatistics *statistics = nullptr)
 {
   g_autoptr (HtPlan) plan = ht_plan_new (config);
   g_autoptr (HtPass) pass = ht_pass_registry_create (registry (), technique, error);
@@ -68,6 +69,8 @@ run_technique (const char *technique, HtGraph *graph, HtQuantizationConfig *conf
   ht_pass_manager_set_calibration (manager, data, 16);
   g_autoptr (HtGraph) copy = ht_graph_copy (graph);
   g_autoptr (HtModelState) start = ht_model_state_new (copy);
+  if (statistics != nullptr)
+    ht_model_state_set_artifact (start, HT_ARTIFACT_BATCHNORM_STATISTICS, G_OBJECT (statistics));
   ht_model_state_seal (start);
   State result (ht_pass_manager_run (manager, start, nullptr, error));
   if (report != nullptr && result != nullptr)
@@ -94,6 +97,14 @@ output_error (HtGraph *graph, HtGraph *quantized, HtModelState *state, HtQuantiz
   for (gsize i = 0; i < ht_tensor_get_n_elements (x); i++)
     sum += std::pow (ht_tensor_get_double (x, i) - ht_tensor_get_double (y, i), 2);
   return sum;
+}
+
+/* Whether the report of a step says `text` of anything, under `list`: "skipped" or "notes". */
+inline bool
+report_says (JsonNode *report, const char *list, const char *text)
+{
+  g_autofree char *all = json_to_string (json_object_get_member (json_node_get_object (report), list), FALSE);
+  return strstr (all, text) != nullptr;
 }
 
 } // namespace rounding

@@ -97,7 +97,7 @@ TEST (Seqmse, BeatsTheFullRangeThroughANetwork)
 {
   Graph graph = small_network ();
   g_autoptr (HtDataset) data = make_data (graph.get (), 5, 256);
-  for (const Parameters &parameters : { Parameters{}, Parameters{ { "reference", "network" } } })
+  for (const Parameters &parameters : { Parameters{}, Parameters{ { "match", "reference" } } })
     {
       g_autoptr (GError) error = nullptr;
       g_autoptr (HtQuantizationConfig) config = make_config (3);
