@@ -18,7 +18,8 @@ read_axis (const HtOpCall *call, guint rank, guint *axis, GError **error)
 static gboolean
 split_infer (HtInfer *infer, GError **error)
 {
-  gboolean drop_axis = infer->n_inputs < 2 && ht_node_get_int (infer->node, "keepdims", 1) == 0;
+  gboolean single = ht_infer_get_input (infer, 1) == NULL;
+  gboolean drop_axis = single && ht_node_get_int (infer->node, "keepdims", 1) == 0;
   HtDims in, part = { 0 };
   guint axis;
   gint64 length = HT_DIM_UNKNOWN;
@@ -35,9 +36,9 @@ split_infer (HtInfer *infer, GError **error)
         if (i != axis)
           ht_dims_append (&part, in.dim[i], in.symbol[i]);
         else if (!drop_axis)
-          ht_dims_append (&part, infer->n_inputs < 2 ? 1 : HT_DIM_UNKNOWN, NULL);
+          ht_dims_append (&part, single ? 1 : HT_DIM_UNKNOWN, NULL);
       shape = ht_shape_new (part.dim, part.symbol, part.n);
-      if (ht_infer_get_input (infer, 1) == NULL)
+      if (single)
         length = in.dim[axis];
     }
   HtDataType type = ht_infer_get_type (infer, 0);

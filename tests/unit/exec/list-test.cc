@@ -235,6 +235,24 @@ TEST (Lists, TypesFollowTheOperators)
   EXPECT_STREQ (hash, hash_again);
 }
 
+// An input without a name is no input.
+TEST (Lists, TypesOfPartsOfLengthOne)
+{
+  for (bool keep : { false, true })
+    for (std::vector<const char *> inputs : { std::vector<const char *>{ "x" }, { "x", "" } })
+      {
+        Builder b (18);
+        b.input ("x", { 2, 6 });
+        HtNode *split = b.node ("SplitToSequence", inputs, { "parts" });
+        ht_graph_set_int (b.graph (), split, "axis", 1);
+        ht_graph_set_int (b.graph (), split, "keepdims", keep);
+        b.output ("parts");
+        g_autoptr (HtElementType) part
+            = keep ? element (HT_DATA_TYPE_FLOAT, { 2, 1 }) : element (HT_DATA_TYPE_FLOAT, { 2 });
+        EXPECT_TRUE (ht_element_type_equal (inferred (b, "parts"), part)) << keep << inputs.size ();
+      }
+}
+
 TEST (Lists, DeclaredTypesMustAgree)
 {
   Builder b (18);
