@@ -182,6 +182,8 @@ find_layer (HtSimulation *simulation, const char *layer, GError **error)
   for (guint i = 0; i < ht_graph_get_n_nodes (simulation->graph); i++)
     {
       node = ht_graph_get_node (simulation->graph, i);
+      if (ht_node_get_name (node)[0] == '\0')
+        continue;
       if (strcmp (ht_node_get_name (node), layer) == 0)
         return node;
       g_ptr_array_add (names, (gpointer)ht_node_get_name (node));

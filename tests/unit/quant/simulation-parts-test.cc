@@ -150,3 +150,18 @@ TEST_F (Parts, NameWhatIsNotThere)
   EXPECT_TRUE (g_error_matches (error, HT_ERROR, HT_ERROR_NOT_FOUND));
   EXPECT_EQ (on (parts), Names ());
 }
+
+TEST (PartsWithoutNames, NodesWithoutANameAreFoundByWhatTheyMake)
+{
+  g_autoptr (GError) error = nullptr;
+  Net net;
+  net.input ("x", { 1, 1, 1, 2 }).values_of ("w", { 1, 1, 1, 1 }, { 0.93f });
+  const char *inputs[] = { "x", "w", nullptr }, *outputs[] = { "y", nullptr };
+  ht_graph_add_node (net.graph (), "Conv", nullptr, nullptr, inputs, outputs);
+  net.output ("y");
+  g_autoptr (HtSimulation) simulation = simulate (net);
+  g_autoptr (HtSimulationParts) parts = ht_simulation_parts_new (simulation, no_kinds);
+  EXPECT_FALSE (ht_simulation_parts_switch_layer (parts, "", HT_QUANTIZERS_WEIGHTS, TRUE, &error));
+  EXPECT_TRUE (g_error_matches (error, HT_ERROR, HT_ERROR_NOT_FOUND));
+  EXPECT_TRUE (ht_simulation_parts_switch_layer (parts, "y", HT_QUANTIZERS_WEIGHTS, TRUE, nullptr));
+}
