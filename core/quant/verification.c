@@ -4,6 +4,7 @@
 #include "quant/verify-tensors.h"
 
 #include "data/choices.h"
+#include "graph/tensor-private.h"
 
 #include <halftone/error.h>
 #include <math.h>
@@ -133,6 +134,7 @@ typedef struct
   GPtrArray *constants;                       /* the same of constants */
   GHashTable *stand_ins;                      /* name in the simulation -> input of the program `alone` */
   GHashTable *values; /* of the batch at hand: name -> HtTensor, what the simulation's layers make */
+  GError *problem;    /* why one of them could not be kept */
 } Comparison;
 
 static gboolean
@@ -222,10 +224,30 @@ static void
 keep_value (const char *name, HtTensor *value, gpointer user_data)
 {
   Comparison *run = user_data;
-  HtTensor *copy = ht_tensor_copy (value, NULL);
+  HtTensor *copy = run->problem ? NULL : ht_tensor_copy (value, &run->problem);
 
   if (copy)
     g_hash_table_replace (run->values, g_strdup (name), copy);
+}
+
+/* Nothing is left out of the comparison. */
+static gboolean
+check_values (Comparison *run, GError **error)
+{
+  if (run->problem)
+    {
+      g_propagate_error (error, g_steal_pointer (&run->problem));
+      return FALSE;
+    }
+  for (guint i = 0; i + 1 < run->taps->len; i++)
+    if (!g_hash_table_contains (run->values, g_ptr_array_index (run->taps, i)))
+      {
+        g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED,
+                     "verifying tensor '%s': the simulation did not make it on this data",
+                     (const char *)g_ptr_array_index (run->taps, i));
+        return FALSE;
+      }
+  return TRUE;
 }
 
 static gboolean
@@ -234,12 +256,11 @@ compare_tensors (Comparison *run, GHashTable *made, gboolean whole, GError **err
   for (guint i = 0; i < run->self->tensors->len; i++)
     {
       HtVerifiedTensor *tensor = g_ptr_array_index (run->self->tensors, i);
-      HtTensor *expected = g_hash_table_lookup (run->values, tensor->name);
-      HtTensor *found = tensor->place ? g_hash_table_lookup (made, tensor->place) : NULL;
 
-      if (is_compared (tensor) && expected && found
-          && !ht_deviation_add (whole ? &tensor->whole : &tensor->alone, tensor->name, expected, found,
-                                tensor->encoding, error))
+      if (is_compared (tensor)
+          && !ht_deviation_add (whole ? &tensor->whole : &tensor->alone, tensor->name,
+                                g_hash_table_lookup (run->values, tensor->name),
+                                g_hash_table_lookup (made, tensor->place), tensor->encoding, error))
         return FALSE;
     }
   return TRUE;
@@ -284,19 +305,30 @@ run_alone (Comparison *run, GHashTable *inputs, GError **error)
     g_hash_table_insert (given, name, value);
   g_hash_table_iter_init (&iter, run->stand_ins);
   while (g_hash_table_iter_next (&iter, &name, &value))
-    {
-      HtTensor *tensor = g_hash_table_lookup (run->values, name);
-
-      if (!tensor)
-        {
-          g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED,
-                       "verifying tensor '%s': the simulation did not make it on this data", (const char *)name);
-          return FALSE;
-        }
-      g_hash_table_insert (given, value, tensor);
-    }
+    g_hash_table_insert (given, value, g_hash_table_lookup (run->values, name));
   made = ht_verify_program_run (run->alone, given, (const char *const *)run->places->pdata, run->cancellable, error);
   return made && compare_tensors (run, made, FALSE, error);
+}
+
+/* The largest difference of two tensors; infinite where they cannot be compared element by element. */
+static double
+measure_difference (HtTensor *a, HtTensor *b)
+{
+  double largest = 0;
+
+  if (ht_tensor_equal (a, b))
+    return 0;
+  if (!ht_data_type_is_numeric (ht_tensor_get_data_type (a)) || !ht_data_type_is_numeric (ht_tensor_get_data_type (b))
+      || ht_tensor_get_n_elements (a) != ht_tensor_get_n_elements (b))
+    return INFINITY;
+  for (gsize i = 0; i < ht_tensor_get_n_elements (a); i++)
+    {
+      double x = ht_tensor_get_double (a, i), y = ht_tensor_get_double (b, i);
+
+      if (x != y && !(isnan (x) && isnan (y)))
+        largest = isnan (x - y) ? INFINITY : fmax (largest, fabs (x - y));
+    }
+  return largest;
 }
 
 static void
@@ -310,15 +342,10 @@ compare_outputs (HtVerification *self, GHashTable *expected, GHashTable *made, g
   self->outputs[optimized].ran = TRUE;
   for (guint i = 0; names[i]; i++)
     {
-      HtTensor *left = g_hash_table_lookup (expected, names[i]), *right = g_hash_table_lookup (made, names[i]);
+      double difference
+          = measure_difference (g_hash_table_lookup (expected, names[i]), g_hash_table_lookup (made, names[i]));
 
-      for (gsize k = 0; k < ht_tensor_get_n_elements (left) && k < ht_tensor_get_n_elements (right); k++)
-        {
-          double difference = fabs (ht_tensor_get_double (left, k) - ht_tensor_get_double (right, k));
-
-          if (!(difference <= self->outputs[optimized].difference))
-            self->outputs[optimized].difference = isnan (difference) ? INFINITY : difference;
-        }
+      self->outputs[optimized].difference = fmax (self->outputs[optimized].difference, difference);
     }
   if (n < 2 || ht_tensor_get_data_type (a) != HT_DATA_TYPE_FLOAT || ht_tensor_get_data_type (b) != HT_DATA_TYPE_FLOAT
       || ht_tensor_get_n_elements (b) != ht_tensor_get_n_elements (a) || ht_tensor_get_dim (a, 0) != (gint64)n_rows)
@@ -350,7 +377,8 @@ compare_batch (Comparison *run, HtDataset *dataset, guint first, guint n_samples
   shown = expected ? ht_executor_run_tapped (run->simulated, inputs, outputs, (const char *const *)run->taps->pdata,
                                              keep_value, run, run->cancellable, error)
                    : NULL;
-  if (!shown || (first == 0 && !compare_constants (run, inputs, error)) || !run_alone (run, inputs, error))
+  if (!shown || !check_values (run, error) || (first == 0 && !compare_constants (run, inputs, error))
+      || !run_alone (run, inputs, error))
     return FALSE;
   for (guint i = 0; outputs[i]; i++)
     g_ptr_array_add (wanted, (gpointer)outputs[i]);
@@ -382,6 +410,7 @@ comparison_clear (Comparison *run)
   g_ptr_array_unref (run->constants);
   g_hash_table_unref (run->stand_ins);
   g_hash_table_unref (run->values);
+  g_clear_error (&run->problem);
 }
 
 static gboolean

@@ -26,7 +26,7 @@ get_spacing (HtNumberFormat format, double value)
   return ldexp (1, MAX (exponent - 1, least) - bits);
 }
 
-/* 8 bits over the range: what a difference of a tensor without a grid is measured by. */
+/* 8 bits over the range of finite values: what a difference of a tensor without a grid is measured by. */
 static double
 measure_step (HtTensor *tensor)
 {
@@ -36,6 +36,8 @@ measure_step (HtTensor *tensor)
     {
       double value = ht_tensor_get_double (tensor, i);
 
+      if (!isfinite (value))
+        continue;
       low = fmin (low, value);
       high = fmax (high, value);
     }
@@ -46,9 +48,10 @@ static void
 add (HtDeviation *self, double expected, double found, double step)
 {
   double difference = fabs (found - expected) / step;
-
   /* Two floats that were rounded once or twice. */
-  if (fabs (found - expected) <= fabs (expected) * 0x1p-22 || found == expected || (isnan (found) && isnan (expected)))
+  gboolean near = isfinite (expected) && fabs (found - expected) <= fabs (expected) * 0x1p-22;
+
+  if (near || found == expected || (isnan (found) && isnan (expected)))
     difference = 0;
   else if (isnan (difference))
     difference = INFINITY;

@@ -184,6 +184,41 @@ TEST_P (Verify, AllowsOneStepOfSixteenBits)
   EXPECT_EQ (result.code, 0) << result.out << result.err;
 }
 
+// A sequence among the outputs is compared too, by our own operators; onnxruntime's are tensors only.
+TEST_P (Verify, ComparesSequences)
+{
+  g_autoptr (GError) error = nullptr;
+  support::TemporaryFolder work;
+  g_autoptr (HtGraph) graph = ht_graph_load (demo ("model.onnx").c_str (), &error);
+  ASSERT_NE (graph, nullptr) << error->message;
+  std::string output = ht_graph_get_outputs (graph)[0];
+  const char *inputs[] = { output.c_str (), nullptr }, *outputs[] = { "list", nullptr };
+  ht_graph_add_node (graph, "SequenceConstruct", nullptr, "list", inputs, outputs);
+  ht_graph_add_output (graph, "list", HT_DATA_TYPE_SEQUENCE, nullptr);
+  ASSERT_TRUE (ht_graph_save (graph, (work / "model.onnx").c_str (), &error)) << error->message;
+  command::write_all (work / "list.yaml",
+                      "{recipe: \"1.0\", name: demo, model: model.onnx, data: {preprocess: {layout: NHWC, scale: "
+                      "0.00784313725490196, mean: [1.0]}, calibration: {path: "
+                          + demo ("calibration.npy") + ", samples: 32}}, pipeline: [batchnorm-folding]}");
+  auto made = run ({ "run", work / "list.yaml", "-o", out () });
+  ASSERT_EQ (made.code, 0) << made.err;
+  auto same = verify ({ "-n", "4" });
+  if (std::string (GetParam ()) == "onnxruntime")
+    {
+      EXPECT_EQ (same.code, 3);
+      EXPECT_HAS (same.err, "reading 'list' from onnxruntime: it is no tensor");
+      return;
+    }
+  EXPECT_EQ (same.code, 0) << same.out << same.err;
+  EXPECT_HAS (same.out, "at most 0 off");
+  corrupt ([&] (HtGraph *file) {
+    const char *twice[] = { output.c_str (), output.c_str (), nullptr }, *names[] = { "list", nullptr };
+    ht_graph_remove_node (file, ht_graph_get_producer (file, "list"));
+    ht_graph_add_node (file, "SequenceConstruct", nullptr, "list", twice, names);
+  });
+  EXPECT_HAS (verify ({ "-n", "4" }).out, "at most inf off");
+}
+
 INSTANTIATE_TEST_SUITE_P (Runtimes, Verify, testing::Values ("own", "onnxruntime"),
                           [] (const auto &info) { return std::string (info.param); });
 
