@@ -3,6 +3,8 @@
  * tensors of the graph that lie between their inputs and outputs have the same grids: nothing else goes into a step. */
 #include "exec/exec-prefix.h"
 
+#include "graph/graph-private.h"
+
 #include <string.h>
 
 static guint
@@ -60,18 +62,10 @@ static void look_into (Walk *walk, HtNode *node);
 
 /* Tensors inside subgraphs have grids by name as well. */
 static void
-look_into_subgraphs (Walk *walk, HtNode *node)
+look_into_subgraph (HtGraph *subgraph, gpointer user_data)
 {
-  g_auto (GStrv) attributes = ht_node_list_attributes (node);
-
-  for (gsize i = 0; attributes && attributes[i]; i++)
-    {
-      HtGraph *subgraph = ht_node_get_attribute_type (node, attributes[i]) == HT_ATTRIBUTE_GRAPH
-                              ? ht_node_get_subgraph (node, attributes[i])
-                              : NULL;
-      for (guint k = 0; subgraph && k < ht_graph_get_n_nodes (subgraph); k++)
-        look_into (walk, ht_graph_get_node (subgraph, k));
-    }
+  for (guint i = 0; i < ht_graph_get_n_nodes (subgraph); i++)
+    look_into (user_data, ht_graph_get_node (subgraph, i));
 }
 
 static void
@@ -81,7 +75,7 @@ look_into (Walk *walk, HtNode *node)
     look_at (walk, ht_node_get_output (node, i));
   for (guint i = 0; i < ht_node_get_n_inputs (node); i++)
     look_at (walk, ht_node_get_input (node, i));
-  look_into_subgraphs (walk, node);
+  ht_node_foreach_subgraph (node, look_into_subgraph, walk);
 }
 
 static void

@@ -45,9 +45,8 @@ typedef struct
   HtExecPlan *plan;
   guint64 serial, encoding_changes; /* of plan and executor, when the tree was made */
   HtExecProfile *profile;
-  guint cut;        /* the first step that it runs itself */
+  guint cut;        /* the first step that it runs itself; 0: it is no branch */
   GArray *branches; /* guint: those that branch off here, by cut */
-  gboolean is_branch;
 } Variant;
 
 static void
@@ -285,8 +284,7 @@ choose_runner (HtExecutorGroup *self, Fork *fork)
       guint other = choose_runner (self, g_ptr_array_index (fork->forks, i));
       Variant *branch = get_variant (self, other);
       branch->cut = fork->end;
-      branch->is_branch = fork->end > 0;
-      if (branch->is_branch)
+      if (branch->cut > 0)
         g_array_append_val (get_variant (self, runner)->branches, other);
     }
   return runner;
@@ -313,7 +311,6 @@ settle_branches (HtExecutorGroup *self)
           if (branch->cut > 0 && branch->cut >= variant->cut)
             continue;
           branch->cut = 0;
-          branch->is_branch = FALSE;
           g_array_remove_index (variant->branches, k);
         }
       g_array_sort_with_data (variant->branches, compare_cuts, self);
@@ -581,7 +578,7 @@ ht_executor_group_run (HtExecutorGroup *self, GHashTable *inputs, const char *co
     return FALSE;
   gboolean fine = ht_executor_check_request (first, &run, error) && plan_all (self, &run, error);
   for (guint i = 0; i < self->executors->len && fine; i++)
-    if (!get_variant (self, i)->is_branch)
+    if (get_variant (self, i)->cut == 0)
       fine = run_variant (&group_run, i, NULL, 0, error);
   unlock_all (sorted);
   return fine;
