@@ -20,7 +20,7 @@ STEPS = ["batchnorm-folding", "batchnorm-folding, bias-correction", "batchnorm-f
 
 
 def settings(text):
-    return {key.strip(): json.loads(value) if value.strip()[0] in "0123456789tf" else value.strip()
+    return {key.strip(): json.loads(value) if value.strip()[0].isdigit() or value.strip() in ("true", "false") else value.strip()
             for key, value in (item.split(":") for item in text.split(","))} if text else {}
 
 
