@@ -3,6 +3,7 @@
 #include <halftone/run-output.h>
 
 #include "base/located.h"
+#include "search/run-private.h"
 
 #include <halftone/error.h>
 #include <string.h>
@@ -48,8 +49,8 @@ static gboolean
 fail_report (const char *path, const char *problem, GError **error)
 {
   g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
-               "'%s': %s; give the folder that 'halftone run' wrote, with a recipe whose output has 'report: [json]'", path,
-               problem);
+               "'%s': %s; give the folder that 'halftone run' wrote, with a recipe whose output has 'report: [json]'",
+               path, problem);
   return FALSE;
 }
 
@@ -63,12 +64,13 @@ describe_first (GPtrArray *problems)
 static gboolean
 parse_recipe (HtRunOutput *self, const char *path, JsonNode *node, const char *folder, GError **error)
 {
-  g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func ((GDestroyNotify) ht_diagnostic_unref);
+  g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_diagnostic_unref);
   g_autoptr (HtPassRegistry) registry = ht_pass_registry_new ();
   JsonObject *object = json_node_get_object (node);
   if (json_object_has_member (object, "pipeline"))
     json_object_set_array_member (object, "pipeline", json_array_new ());
-  if (json_object_has_member (object, "quantization") && JSON_NODE_HOLDS_OBJECT (json_object_get_member (object, "quantization")))
+  if (json_object_has_member (object, "quantization")
+      && JSON_NODE_HOLDS_OBJECT (json_object_get_member (object, "quantization")))
     json_object_remove_member (json_object_get_object_member (object, "quantization"), "encodings");
   g_autofree char *text = json_to_string (node, TRUE);
   g_autofree char *file = g_build_filename (folder, "recipe.json", NULL);
@@ -85,7 +87,7 @@ static gboolean
 read_report (HtRunOutput *self, GError **error)
 {
   g_autofree char *path = g_build_filename (self->folder, "report.json", NULL);
-  g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func ((GDestroyNotify) ht_diagnostic_unref);
+  g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_diagnostic_unref);
   if (!g_file_test (path, G_FILE_TEST_IS_REGULAR))
     return fail_report (path, "there is no such file", error);
   g_autoptr (HtLocatedDocument) document = ht_located_document_load (path, problems, error);
@@ -106,17 +108,6 @@ read_report (HtRunOutput *self, GError **error)
   return node != NULL && parse_recipe (self, path, node, folder, error);
 }
 
-static char *
-name_file (HtRunOutput *self, const char *format)
-{
-  const char *name = ht_recipe_get_name (self->recipe);
-  const char *ending = g_str_equal (format, "onnx-qdq")            ? "-qdq.onnx"
-                       : g_str_has_prefix (format, "encodings-") ? ".encodings"
-                                                                 : ".onnx";
-  g_autofree char *base = g_strconcat (name, ending, NULL);
-  return g_build_filename (self->folder, base, NULL);
-}
-
 /**
  * ht_run_output_find_file:
  * @self: an output
@@ -131,21 +122,34 @@ char *
 ht_run_output_find_file (HtRunOutput *self, const char *format, GError **error)
 {
   g_return_val_if_fail (HT_IS_RUN_OUTPUT (self) && format != NULL, NULL);
-  g_autofree char *path = name_file (self, format);
+  g_autofree char *path = ht_run_name_file (self->recipe, self->folder, format);
   if (g_file_test (path, G_FILE_TEST_IS_REGULAR))
     return g_steal_pointer (&path);
-  g_set_error (error, HT_ERROR, HT_ERROR_NOT_FOUND,
-               "there is no '%s': the run did not write it, or it was moved; let the recipe's 'output.formats' have '%s' and "
-               "run it again",
-               path, format);
+  g_set_error (
+      error, HT_ERROR, HT_ERROR_NOT_FOUND,
+      "there is no '%s': the run did not write it, or it was moved; let the recipe's 'output.formats' have '%s' and "
+      "run it again",
+      path, format);
   return NULL;
+}
+
+/* All versions hold the same grids, but 2.0.0 leaves out those of float16. */
+static const char *
+choose_encodings (HtRecipe *recipe)
+{
+  static const char *const versions[] = { "encodings-1.0.0", "encodings-0.6.1", "encodings-2.0.0" };
+  for (guint i = 0; i < G_N_ELEMENTS (versions); i++)
+    if (g_strv_contains (ht_recipe_get_output_formats (recipe), versions[i]))
+      return versions[i];
+  return versions[0];
 }
 
 static gboolean
 open_simulation (HtRunOutput *self, GError **error)
 {
   g_autofree char *model = ht_run_output_find_file (self, "onnx", error);
-  g_autofree char *encodings = model != NULL ? ht_run_output_find_file (self, "encodings-1.0.0", error) : NULL;
+  g_autofree char *encodings
+      = model != NULL ? ht_run_output_find_file (self, choose_encodings (self->recipe), error) : NULL;
   g_autoptr (HtGraph) graph = encodings != NULL ? ht_graph_load (model, error) : NULL;
   if (graph == NULL)
     return FALSE;

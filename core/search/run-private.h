@@ -10,7 +10,7 @@ struct _HtRun
 
   HtRecipe *recipe;
   char *model_path, *output_folder;
-  guint64 memory_budget; /* bytes; 0: any amount */
+  guint64 memory_budget;             /* bytes; 0: any amount */
   guint batch[HT_DATA_TRAINING + 1]; /* by HtDataRole */
   HtProgressFunc progress;
   gpointer progress_data;
@@ -18,10 +18,10 @@ struct _HtRun
   double progress_from, progress_to; /* the part of the whole that the work at hand is */
 
   /* Filled by ht_run_execute() */
-  HtGraph *given;             /* prepared, sealed */
-  char **preparation;         /* what preparing it did */
+  HtGraph *given;     /* prepared, sealed */
+  char **preparation; /* what preparing it did */
   HtDataset *calibration, *evaluation;
-  HtModelState *start;        /* the given network with the encodings that the recipe gives, sealed */
+  HtModelState *start; /* the given network with the encodings that the recipe gives, sealed */
   HtPassManager *manager;
   HtModelState *state;
   HtSimulation *simulation;
@@ -37,3 +37,5 @@ gboolean ht_run_check_folder (HtRun *self, GError **error);
 gboolean ht_run_check_formats (HtRun *self, HtSimulation *simulation, GError **error);
 /* Writes all output files of the recipe and the report, or none. */
 gboolean ht_run_write (HtRun *self, GError **error);
+/* Where a run writes an output format. Encodings go by the recipe's name alone where it asks for one version. */
+char *ht_run_name_file (HtRecipe *recipe, const char *folder, const char *format);

@@ -53,38 +53,34 @@ ht_run_check_formats (HtRun *self, HtSimulation *simulation, GError **error)
   return qdq != NULL;
 }
 
-/* One version goes by the name alone. */
-static char *
-name_encodings (HtRun *self, const char *stem, const char *version)
+char *
+ht_run_name_file (HtRecipe *recipe, const char *folder, const char *format)
 {
+  const char *version = g_str_has_prefix (format, "encodings-") ? format + strlen ("encodings-") : NULL;
+  g_autoptr (GString) name = g_string_new (ht_recipe_get_name (recipe));
   guint n = 0;
-  for (const char *const *format = ht_recipe_get_output_formats (self->recipe); *format != NULL; format++)
-    n += g_str_has_prefix (*format, "encodings-");
-  return n > 1 ? g_strconcat (stem, "-", version, ".encodings", NULL) : g_strconcat (stem, ".encodings", NULL);
+  for (const char *const *other = ht_recipe_get_output_formats (recipe); *other != NULL; other++)
+    n += g_str_has_prefix (*other, "encodings-");
+  if (version != NULL && n > 1)
+    g_string_append_printf (name, "-%s", version);
+  g_string_append (name, version != NULL ? ".encodings" : g_str_equal (format, "onnx-qdq") ? "-qdq.onnx" : ".onnx");
+  return g_build_filename (folder, name->str, NULL);
 }
 
 static gboolean
 write_format (HtRun *self, const char *format, const char *folder, GError **error)
 {
-  const char *name = ht_recipe_get_name (self->recipe);
-  g_autofree char *stem = g_build_filename (folder, name, NULL);
+  g_autofree char *path = ht_run_name_file (self->recipe, folder, format);
   if (g_str_equal (format, "onnx"))
-    {
-      g_autofree char *path = g_strconcat (stem, ".onnx", NULL);
-      return ht_graph_save (ht_model_state_get_graph (self->state), path, error);
-    }
+    return ht_graph_save (ht_model_state_get_graph (self->state), path, error);
   if (g_str_equal (format, "onnx-qdq"))
     {
-      g_autofree char *path = g_strconcat (stem, "-qdq.onnx", NULL);
-      g_autoptr (HtGraph) qdq = ht_simulation_to_qdq_full (self->simulation, ht_recipe_get_qdq_weights (self->recipe), error);
+      g_autoptr (HtGraph) qdq
+          = ht_simulation_to_qdq_full (self->simulation, ht_recipe_get_qdq_weights (self->recipe), error);
       return qdq != NULL && ht_graph_save (qdq, path, error);
     }
   if (g_str_has_prefix (format, "encodings-"))
-    {
-      const char *version = format + strlen ("encodings-");
-      g_autofree char *path = name_encodings (self, stem, version);
-      return ht_simulation_save_encodings (self->simulation, path, version, error);
-    }
+    return ht_simulation_save_encodings (self->simulation, path, format + strlen ("encodings-"), error);
   g_set_error (error, HT_ERROR, HT_ERROR_NOT_SUPPORTED, "cannot write the output format '%s'", format);
   return FALSE;
 }

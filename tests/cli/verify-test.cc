@@ -258,6 +258,25 @@ TEST (VerifyArguments, SaysWhatIsWrong)
     }
 }
 
+// Which versions of the encodings a run wrote changes the names of its files, and nothing that verify finds.
+TEST (VerifyArguments, ReadsEncodingsOfAnyVersion)
+{
+  support::TemporaryFolder folder;
+  const std::string text
+      = std::string ("{recipe: \"1.0\", name: demo, model: ") + demo ("model.onnx")
+        + ", data: {preprocess: {layout: NHWC, scale: 0.00784313725490196, mean: [1.0]}, calibration: {path: "
+        + demo ("calibration.npy") + ", samples: 32}}, output: {formats: [onnx, onnx-qdq, ";
+  for (const char *versions : { "encodings-0.6.1", "encodings-2.0.0", "encodings-2.0.0, encodings-1.0.0",
+                                "encodings-0.6.1, encodings-2.0.0" })
+    {
+      command::write_all (folder / "versions.yaml", text + versions + "]}}");
+      ASSERT_EQ (run ({ "run", folder / "versions.yaml", "-o", folder / "out" }).code, 0) << versions;
+      auto result = run ({ "verify", folder / "out", "--runtime", "own" });
+      EXPECT_EQ (result.code, 0) << versions << result.err;
+      EXPECT_HAS (result.out, "at most 0 off");
+    }
+}
+
 // Whatever the variable names, it is an error that says so.
 TEST (VerifyArguments, SurvivesLibrariesThatAreNone)
 {
