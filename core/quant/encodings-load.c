@@ -14,7 +14,8 @@
  * keep them are no grids of their own.
  *
  * Unless @partial, the file has to have an encoding for each quantizer, none for other tensors, and to agree with the
- * settings. With @partial what is missing stays as it is, bits and symmetry are those of the file, and a float tensor
+ * settings. With @partial what is missing stays as it is (but version 2.0.0 has no entries for float16 and bfloat16:
+ * tensors that the settings give these formats have them), bits and symmetry are those of the file, and a float tensor
  * that the target does not quantize gets a quantizer. All problems are in the message of the error, with their places.
  *
  * The arithmetic becomes that of who wrote the file: what AIMET wrote is simulated as AIMET simulates, what this

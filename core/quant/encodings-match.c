@@ -16,6 +16,7 @@ typedef struct
   GHashTable *sources;   /* tensor -> HtEncodingsSource */
   GHashTable *by_source; /* initializer -> tensor */
   GHashTable *found;     /* tensor -> HtEncoding */
+  GHashTable *implied;   /* the same, for those that a part of a file leaves to the settings */
   GPtrArray *extra;      /* HtEncodingsEntry of tensors that the target does not quantize */
   GPtrArray *kept;       /* HtEncodingsEntry of tensors that lie on the grid of another one */
   GPtrArray *biases;     /* HtEncodingsEntry of biases, whose grids follow from their layers */
@@ -416,21 +417,24 @@ match_kept (Matching *self, HtEncodingsEntry *entry)
     take_extra (self, entry);
 }
 
-/* Formats without a scale need no entry, and 2.0.0 has none for them. */
+/* Formats without a scale need no entry, and 2.0.0 has none for them: the settings say it all. Where the file may give
+ * a part, it is no word of the file's, but what calibration would find. */
 static gboolean
 take_unlisted (Matching *self, HtQuantizer *quantizer)
 {
   HtNumberFormat format = ht_quantizer_settings_get_format (ht_quantizer_get_settings (quantizer));
+  const char *tensor = ht_quantizer_get_tensor (quantizer);
 
   if (self->reader->lists_float16 || format == HT_NUMBER_FORMAT_INT || ht_number_format_has_scale (format))
     return FALSE;
-  g_hash_table_insert (self->found, g_strdup (ht_quantizer_get_tensor (quantizer)),
-                       ht_encoding_new_float (format, -1, 1, -1, 0, NULL, 1, NULL));
+  if (!self->partial || ht_simulation_get_origin (self->simulation, tensor) == HT_ORIGIN_NONE)
+    g_hash_table_insert (self->partial ? self->implied : self->found, g_strdup (tensor),
+                         ht_encoding_new_float (format, -1, 1, -1, 0, NULL, 1, NULL));
   return TRUE;
 }
 
 static void
-check_complete (Matching *self)
+take_missing (Matching *self)
 {
   HtPlacement *placement = self->simulation->placement;
 
@@ -439,7 +443,7 @@ check_complete (Matching *self)
       HtQuantizer *quantizer = g_ptr_array_index (placement->quantizers, i);
       const char *tensor = ht_quantizer_get_tensor (quantizer);
 
-      if (g_hash_table_contains (self->found, tensor) || take_unlisted (self, quantizer))
+      if (g_hash_table_contains (self->found, tensor) || take_unlisted (self, quantizer) || self->partial)
         continue;
       ht_encodings_complain (self->reader, ht_located_document_get_root (self->reader->document),
                              "the file has no encoding for tensor '%s' (%s)", tensor,
@@ -487,11 +491,19 @@ compare_biases (Matching *self)
 }
 
 static void
-apply (Matching *self)
+take_all (HtSimulation *simulation, GHashTable *encodings, HtEncodingOrigin origin)
 {
   GHashTableIter iter;
   gpointer tensor, encoding;
 
+  g_hash_table_iter_init (&iter, encodings);
+  while (g_hash_table_iter_next (&iter, &tensor, &encoding))
+    ht_simulation_take_encoding (simulation, tensor, encoding, origin);
+}
+
+static void
+apply (Matching *self)
+{
   for (guint i = 0; i < self->extra->len; i++)
     {
       HtEncodingsEntry *entry = g_ptr_array_index (self->extra, i);
@@ -499,9 +511,8 @@ apply (Matching *self)
       ht_simulation_add_quantizer (self->simulation, entry->name, entry->role == HT_ENCODINGS_PARAMETER,
                                    "given by the encodings file");
     }
-  g_hash_table_iter_init (&iter, self->found);
-  while (g_hash_table_iter_next (&iter, &tensor, &encoding))
-    ht_simulation_take_encoding (self->simulation, tensor, encoding, HT_ORIGIN_GIVEN);
+  take_all (self->simulation, self->found, HT_ORIGIN_GIVEN);
+  take_all (self->simulation, self->implied, HT_ORIGIN_COMPUTED);
   compare_biases (self);
   /* AIMET named no producer in its earlier files. */
   ht_simulation_set_arithmetic (self->simulation, g_strcmp0 (self->reader->producer, HT_ENCODINGS_PRODUCER) == 0
@@ -529,17 +540,18 @@ ht_encodings_match (HtEncodingsReader *reader, HtSimulation *simulation, gboolea
   g_autoptr (GHashTable) by_source = invert_sources (sources);
   g_autoptr (GHashTable) found
       = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_encoding_unref);
+  g_autoptr (GHashTable) implied
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ht_encoding_unref);
   g_autoptr (GPtrArray) extra = g_ptr_array_new ();
   g_autoptr (GPtrArray) kept = g_ptr_array_new ();
   g_autoptr (GPtrArray) biases = g_ptr_array_new ();
-  Matching self = { reader, simulation, partial, sources, by_source, found, extra, kept, biases };
+  Matching self = { reader, simulation, partial, sources, by_source, found, implied, extra, kept, biases };
 
   for (guint i = 0; i < reader->entries->len; i++)
     match_entry (&self, g_ptr_array_index (reader->entries, i));
   for (guint i = 0; i < kept->len; i++)
     match_kept (&self, g_ptr_array_index (kept, i));
-  if (!partial)
-    check_complete (&self);
+  take_missing (&self);
   if (reader->problems->len == 0)
     apply (&self);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One recipe from model to result: evaluate, quantize without technique, run the pipeline, calibrate, evaluate, write. */
+#include "quant/simulation-private.h"
 #include "search/run-private.h"
 
 #include <halftone/error.h>
@@ -282,7 +283,7 @@ take_encodings (HtRun *self, HtModelState *state, GError **error)
       HtQuantizer *quantizer = g_ptr_array_index (quantizers, i);
       const char *tensor = ht_quantizer_get_tensor (quantizer);
       HtEncoding *encoding = ht_simulation_get_encoding (simulation, tensor);
-      if (encoding != NULL
+      if (ht_simulation_get_origin (simulation, tensor) == HT_ORIGIN_GIVEN
           && !ht_model_state_set_encoding (state, tensor, encoding,
                                            get_status (ht_recipe_get_encodings_freeze (self->recipe), quantizer), error))
         return FALSE;

@@ -96,6 +96,24 @@ TEST (Encodings, NoStepMovesWhatIsGiven)
   EXPECT_HAS (result.err, "it rescaled channels and carries no encodings along");
 }
 
+// Version 2.0.0 has no entries for float16, in a whole file and in a part of one.
+TEST (Encodings, OnlyWhatAFileSaysIsGiven)
+{
+  support::TemporaryFolder folder;
+  std::string text = recipe ("weights: {format: float16}", "", true);
+  text.replace (text.find ("encodings-1.0.0"), strlen ("encodings-1.0.0"), "encodings-2.0.0");
+  command::write_all (folder / "first.yaml", text);
+  ASSERT_EQ (run ({ "run", folder / "first.yaml", "-o", folder / "first" }).code, 0);
+  std::string given = "weights: {format: float16}, encodings: {path: " + (folder / "first/demo.encodings");
+  command::write_all (folder / "whole.yaml", recipe (given + "}", "batchnorm-folding", true));
+  auto whole = run ({ "run", folder / "whole.yaml", "-o", folder / "whole" });
+  EXPECT_EQ (whole.code, 3);
+  EXPECT_HAS (whole.err, "the weight encodings are fixed");
+  command::write_all (folder / "part.yaml", recipe (given + ", partial: true}", "batchnorm-folding", true));
+  auto part = run ({ "run", folder / "part.yaml", "-o", folder / "part" });
+  EXPECT_EQ (part.code, 0) << part.err;
+}
+
 TEST (Encodings, RecipesAreChecked)
 {
   support::TemporaryFolder folder;

@@ -189,6 +189,26 @@ TEST (EncodingsFile, ComesBackTheSameForEveryNetwork)
 }
 
 // Channels first or last, two dimensions or more: lists of 1.0.0 have an order that only the shape tells.
+// Version 2.0.0 has no entries for formats without a scale: the settings say it all.
+TEST (EncodingsFile, PartsLeaveFloat16ToTheSettings)
+{
+  for (const char *format : { "{\"format\": \"float16\"}", "{\"format\": \"bfloat16\"}" })
+    {
+      g_autoptr (GError) error = nullptr;
+      support::TemporaryFolder folder;
+      std::string path = folder / "own.encodings";
+      Net net;
+      build (net);
+      g_autoptr (HtQuantizationConfig) config = configure (format, "{}");
+      g_autoptr (HtSimulation) simulation = ht_simulation_new (net.graph (), config, &error);
+      g_autoptr (HtSimulation) other = ht_simulation_new (net.graph (), config, &error);
+      fill (simulation);
+      ASSERT_TRUE (ht_simulation_save_encodings (simulation, path.c_str (), "2.0.0", &error)) << error->message;
+      ASSERT_TRUE (ht_simulation_load_encodings (other, path.c_str (), TRUE, &error)) << error->message;
+      expect_same (simulation, other, format);
+    }
+}
+
 TEST (EncodingsFile, BlocksComeBackTheSame)
 {
   struct Case
