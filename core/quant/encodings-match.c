@@ -139,6 +139,27 @@ find_axes (Matching *self, const HtEncodingsEntry *entry, const HtEncodingsNumbe
   return TRUE;
 }
 
+/* Nested lists are as long as there are channels along one axis, as there are blocks along another, and else 1. */
+static gboolean
+check_nesting (Matching *self, const HtEncodingsEntry *entry, const HtEncodingsNumbers *numbers, const Place *place)
+{
+  gint axis = to_file_axis (place, place->axis), block_axis = to_file_axis (place, place->block_axis);
+
+  for (guint i = 0; numbers->n_dims > 1 && i < numbers->n_dims; i++)
+    {
+      gsize expected = (gint)i == axis ? place->n_channels : (gint)i == block_axis ? place->n_blocks : 1;
+
+      if (numbers->dims[i] == (gint64)expected)
+        continue;
+      ht_encodings_complain (self->reader, entry->node,
+                             "tensor '%s' has lists of %" G_GINT64_FORMAT
+                             " along axis %u here; expected %" G_GSIZE_FORMAT ", as channels are along axis %d",
+                             place->tensor, numbers->dims[i], i, expected, axis);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 /* Finds axes and counts for grids of channels or blocks; FALSE after a complaint. */
 static gboolean
 locate (Matching *self, const HtEncodingsEntry *entry, const HtEncodingsNumbers *numbers, Place *place)
@@ -174,7 +195,7 @@ locate (Matching *self, const HtEncodingsEntry *entry, const HtEncodingsNumbers 
   place->n_channels = (gsize)place->dims[place->axis];
   place->n_blocks = in_blocks ? ((gsize)place->dims[place->block_axis] + entry->block_size - 1) / entry->block_size : 1;
   if (numbers->n == place->n_channels * place->n_blocks)
-    return TRUE;
+    return check_nesting (self, entry, numbers, place);
   if (in_blocks)
     ht_encodings_complain (self->reader, entry->node,
                            "tensor '%s' has %" G_GSIZE_FORMAT " grids here; expected %" G_GSIZE_FORMAT

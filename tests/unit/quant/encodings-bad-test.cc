@@ -244,6 +244,14 @@ TEST (EncodingsBad, RefusesMalformedEntries)
     { new_file ("{\"name\": \"w\", \"output_dtype\": \"int8\", \"y_scale\": [[1, 1], [2, 3]], \"axis\": 0, "
                 "\"block_size\": 2}"),
       "grids here" },
+    // As many as there have to be, turned.
+    { new_file ("{\"name\": \"w\", \"output_dtype\": \"int8\", \"y_scale\": [[1, 2, 3, 4], [5, 6, 7, 8]], \"axis\": 1, "
+                "\"block_size\": 2}"),
+      "lists of 2 along axis 0 here; expected 4" },
+    { new_file (
+          "{\"name\": \"w\", \"output_dtype\": \"int4\", \"axis\": 1, \"block_size\": 2, \"per_block_int_scale\": "
+          "[[1, 2, 3, 4], [5, 6, 7, 8]], \"per_channel_float_scale\": [[1], [2], [3], [4]]}"),
+      "lists of 2 along axis 0 here; expected 4" },
     { new_file ("{\"name\": \"x\", \"output_dtype\": \"uint8\", \"y_scale\": {\"x\": 1, \"x_scale\": 1}}"), "2.1.0" },
     { new_file ("{\"name\": \"x\", \"output_dtype\": \"uint8\", \"y_scale\": {\"x\": 1}}", "2.1.0"), "'x_scale'" },
     { new_file ("{\"name\": \"x\", \"output_dtype\": \"uint8\", \"y_scale\": {\"x\": -1, \"x_scale\": 1}}", "2.1.0"),
