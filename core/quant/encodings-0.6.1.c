@@ -142,24 +142,18 @@ read_section (HtEncodingsReader *self, HtLocatedNode *root, const char *key, HtE
 void
 ht_encodings_read_0_6_1 (HtEncodingsReader *self, HtLocatedNode *root)
 {
-  static const char *const keys[]
-      = { "activation_encodings", "excluded_layers", "param_encodings", "producer", "quantizer_args", "version", NULL };
-
-  ht_encodings_check_keys (self, root, keys);
-  read_section (self, root, "activation_encodings", HT_ENCODINGS_ACTIVATION);
-  read_section (self, root, "param_encodings", HT_ENCODINGS_PARAMETER);
+  ht_encodings_read_sections (self, root, read_section);
 }
 
+/* What 1.0.0 cannot hold, and blocks. */
 char *
 ht_encodings_refuse_0_6_1 (const HtEncodingsItem *item)
 {
-  HtNumberFormat format = ht_encoding_get_format (item->encoding);
+  char *reason = ht_encodings_refuse_1_0_0 (item);
 
-  if (format != HT_NUMBER_FORMAT_INT && format != HT_NUMBER_FORMAT_FLOAT16)
-    return g_strdup ("it knows no floating-point format but float16; use 2.0.0 for those of 8 bits");
-  if (ht_encoding_get_block_axis (item->encoding) >= 0)
+  if (!reason && ht_encoding_get_block_axis (item->encoding) >= 0)
     return g_strdup ("it knows no grids of blocks; use 1.0.0 or 2.0.0");
-  return NULL;
+  return reason;
 }
 
 static void

@@ -164,37 +164,14 @@ read_section (HtEncodingsReader *self, HtLocatedNode *root, const char *key, HtE
   static const char *const keys[]
       = { "block_size", "bw",     "compressed_bw",       "dtype", "enc_type",         "is_sym",
           "name",       "offset", "per_block_int_scale", "scale", "zero_point_shift", NULL };
-  HtLocatedNode *section = ht_encodings_require (self, root, key);
 
-  if (!section || !ht_encodings_check_kind (self, section, HT_LOCATED_SEQUENCE))
-    return;
-  for (guint i = 0; i < ht_located_node_get_n_children (section); i++)
-    {
-      HtLocatedNode *node = ht_located_node_get_child (section, i);
-      HtEncodingsEntry *entry;
-      const char *name;
-
-      if (!ht_encodings_check_kind (self, node, HT_LOCATED_MAPPING))
-        continue;
-      ht_encodings_check_keys (self, node, keys);
-      name = ht_encodings_require_text (self, node, "name");
-      entry = name ? ht_encodings_add_entry (self, node, name) : NULL;
-      if (!entry)
-        continue;
-      entry->role = role;
-      read_entry (self, node, entry);
-    }
+  ht_encodings_read_list (self, root, key, role, keys, read_entry);
 }
 
 void
 ht_encodings_read_1_0_0 (HtEncodingsReader *self, HtLocatedNode *root)
 {
-  static const char *const keys[]
-      = { "activation_encodings", "excluded_layers", "param_encodings", "producer", "quantizer_args", "version", NULL };
-
-  ht_encodings_check_keys (self, root, keys);
-  read_section (self, root, "activation_encodings", HT_ENCODINGS_ACTIVATION);
-  read_section (self, root, "param_encodings", HT_ENCODINGS_PARAMETER);
+  ht_encodings_read_sections (self, root, read_section);
 }
 
 char *

@@ -380,26 +380,10 @@ ht_encodings_read_2_0_0 (HtEncodingsReader *self, HtLocatedNode *root)
   static const char *const keys[]
       = { "axis",    "block_size",   "name", "output_dtype", "per_block_int_scale", "per_channel_float_scale",
           "y_scale", "y_zero_point", NULL };
-  HtLocatedNode *list = ht_encodings_require (self, root, "encodings");
 
   self->lists_float16 = FALSE;
   ht_encodings_check_keys (self, root, root_keys);
-  if (!list || !ht_encodings_check_kind (self, list, HT_LOCATED_SEQUENCE))
-    return;
-  for (guint i = 0; i < ht_located_node_get_n_children (list); i++)
-    {
-      HtLocatedNode *node = ht_located_node_get_child (list, i);
-      HtEncodingsEntry *entry;
-      const char *name;
-
-      if (!ht_encodings_check_kind (self, node, HT_LOCATED_MAPPING))
-        continue;
-      ht_encodings_check_keys (self, node, keys);
-      name = ht_encodings_require_text (self, node, "name");
-      entry = name ? ht_encodings_add_entry (self, node, name) : NULL;
-      if (entry)
-        read_entry (self, node, entry);
-    }
+  ht_encodings_read_list (self, root, "encodings", HT_ENCODINGS_ANY, keys, read_entry);
 }
 
 void

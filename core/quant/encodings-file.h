@@ -111,6 +111,14 @@ gboolean ht_encodings_read_one (HtEncodingsReader *self, HtLocatedNode *node, Ht
 
 /* Owned by the reader; NULL after a complaint that the name is taken. */
 HtEncodingsEntry *ht_encodings_add_entry (HtEncodingsReader *self, HtLocatedNode *node, const char *name);
+/* A list whose items have `keys`, a name among them. */
+void ht_encodings_read_list (HtEncodingsReader *self, HtLocatedNode *root, const char *key, HtEncodingsRole role,
+                             const char *const *keys,
+                             void (*read) (HtEncodingsReader *self, HtLocatedNode *node, HtEncodingsEntry *entry));
+/* The sections of versions before 2.0.0. */
+void ht_encodings_read_sections (HtEncodingsReader *self, HtLocatedNode *root,
+                                 void (*read) (HtEncodingsReader *self, HtLocatedNode *root, const char *key,
+                                               HtEncodingsRole role));
 
 void ht_encodings_read_0_6_1 (HtEncodingsReader *self, HtLocatedNode *root);
 void ht_encodings_read_1_0_0 (HtEncodingsReader *self, HtLocatedNode *root);

@@ -323,6 +323,46 @@ ht_encodings_add_entry (HtEncodingsReader *self, HtLocatedNode *node, const char
   return entry;
 }
 
+void
+ht_encodings_read_list (HtEncodingsReader *self, HtLocatedNode *root, const char *key, HtEncodingsRole role,
+                        const char *const *keys,
+                        void (*read) (HtEncodingsReader *self, HtLocatedNode *node, HtEncodingsEntry *entry))
+{
+  HtLocatedNode *list = ht_encodings_require (self, root, key);
+
+  if (!list || !ht_encodings_check_kind (self, list, HT_LOCATED_SEQUENCE))
+    return;
+  for (guint i = 0; i < ht_located_node_get_n_children (list); i++)
+    {
+      HtLocatedNode *node = ht_located_node_get_child (list, i);
+      HtEncodingsEntry *entry;
+      const char *name;
+
+      if (!ht_encodings_check_kind (self, node, HT_LOCATED_MAPPING))
+        continue;
+      ht_encodings_check_keys (self, node, keys);
+      name = ht_encodings_require_text (self, node, "name");
+      entry = name ? ht_encodings_add_entry (self, node, name) : NULL;
+      if (!entry)
+        continue;
+      entry->role = role;
+      read (self, node, entry);
+    }
+}
+
+void
+ht_encodings_read_sections (HtEncodingsReader *self, HtLocatedNode *root,
+                            void (*read) (HtEncodingsReader *self, HtLocatedNode *root, const char *key,
+                                          HtEncodingsRole role))
+{
+  static const char *const keys[]
+      = { "activation_encodings", "excluded_layers", "param_encodings", "producer", "quantizer_args", "version", NULL };
+
+  ht_encodings_check_keys (self, root, keys);
+  read (self, root, "activation_encodings", HT_ENCODINGS_ACTIVATION);
+  read (self, root, "param_encodings", HT_ENCODINGS_PARAMETER);
+}
+
 static void
 read_producer (HtEncodingsReader *self, HtLocatedNode *root)
 {
