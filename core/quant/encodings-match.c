@@ -41,9 +41,9 @@ get_dims (HtGraph *graph, const char *tensor, gint64 *dims, guint *n_dims)
   return TRUE;
 }
 
-/* The axis of the output channels, as the node that reads the tensor has it; -1: none. */
+/* The axis of the output channels, as the node that reads the tensor has it, the last one of a bias; -1: none. */
 static gint
-find_channel_axis (HtGraph *graph, const char *tensor)
+find_channel_axis (HtGraph *graph, const char *tensor, guint n_dims)
 {
   g_autoptr (GPtrArray) consumers = ht_graph_list_consumers (graph, tensor);
 
@@ -54,9 +54,14 @@ find_channel_axis (HtGraph *graph, const char *tensor)
       for (guint k = 0; k < ht_node_get_n_inputs (node); k++)
         {
           gint axis = -1;
+          HtOperandKind kind;
 
-          if (strcmp (ht_node_get_input (node, k), tensor) == 0
-              && ht_operand_classify (graph, node, k, &axis) == HT_OPERAND_WEIGHT && axis >= 0)
+          if (strcmp (ht_node_get_input (node, k), tensor) != 0)
+            continue;
+          kind = ht_operand_classify (graph, node, k, &axis);
+          if (kind == HT_OPERAND_BIAS)
+            return (gint)n_dims - 1;
+          if (kind == HT_OPERAND_WEIGHT && axis >= 0)
             return axis;
         }
     }
@@ -124,8 +129,8 @@ find_axes (Matching *self, const HtEncodingsEntry *entry, const HtEncodingsNumbe
   gboolean in_blocks = entry->shape >= HT_ENCODINGS_BLOCK;
   gint list_axis = -1;
 
-  place->axis
-      = place->quantizer ? ht_quantizer_get_channel_axis (place->quantizer) : find_channel_axis (graph, place->tensor);
+  place->axis = place->quantizer ? ht_quantizer_get_channel_axis (place->quantizer)
+                                 : find_channel_axis (graph, place->tensor, place->n_dims);
   if (!in_blocks)
     return !entry->has_axis || normalize_axis (self, entry, place, &place->axis);
   if (entry->has_axis && !normalize_axis (self, entry, place, &place->block_axis))

@@ -3,6 +3,7 @@
 #include "net.h"
 
 #include <algorithm>
+#include <fstream>
 
 using namespace quant;
 
@@ -207,6 +208,35 @@ TEST (EncodingsFile, PartsLeaveFloat16ToTheSettings)
       ASSERT_TRUE (ht_simulation_load_encodings (other, path.c_str (), TRUE, &error)) << error->message;
       expect_same (simulation, other, format);
     }
+}
+
+// AIMET may quantize biases as it does weights, and versions before 2.0.0 do not say along which axis.
+TEST (EncodingsFile, TakesGridsOfBiasesByChannel)
+{
+  for (const std::vector<gint64> &dims : { std::vector<gint64>{ 4 }, std::vector<gint64>{ 1, 4 } })
+    for (const char *version : versions)
+      {
+        g_autoptr (GError) error = nullptr;
+        support::TemporaryFolder folder;
+        std::string path = folder / "bias.encodings", again = folder / "again.encodings";
+        Net net;
+        net.input ("x", { 2, 3 }).weight ("w", { 3, 4 }).weight ("c", dims);
+        net.node ("Gemm", { "x", "w", "c" }, { "y" });
+        net.output ("y");
+        g_autoptr (HtSimulation) simulation = simulate (net), other = simulate (net);
+        std::ofstream (path)
+            << "{\"version\": \"1.0.0\", \"activation_encodings\": [], \"param_encodings\": [{\"name\": \"c\", "
+               "\"bw\": 8, \"dtype\": \"INT\", \"enc_type\": \"PER_CHANNEL\", \"is_sym\": true, \"offset\": "
+               "[-128, -128, -128, -128], \"scale\": [0.1, 0.2, 0.3, 0.4]}]}";
+        ASSERT_TRUE (ht_simulation_load_encodings (simulation, path.c_str (), TRUE, &error)) << error->message;
+        HtEncoding *found = ht_simulation_get_encoding (simulation, "c");
+        ASSERT_NE (found, nullptr);
+        EXPECT_EQ (ht_encoding_get_axis (found), (gint)dims.size () - 1);
+        ASSERT_TRUE (ht_simulation_save_encodings (simulation, again.c_str (), version, &error)) << error->message;
+        ASSERT_TRUE (ht_simulation_load_encodings (other, again.c_str (), TRUE, &error)) << error->message;
+        ASSERT_NE (ht_simulation_get_encoding (other, "c"), nullptr);
+        EXPECT_TRUE (ht_encoding_equal (found, ht_simulation_get_encoding (other, "c"))) << version;
+      }
 }
 
 TEST (EncodingsFile, BlocksComeBackTheSame)
