@@ -88,6 +88,14 @@ data_to_json (HtRecipe *self)
   return take_object (object);
 }
 
+static void
+set_enum (JsonObject *object, const char *key, GType type, gint value)
+{
+  g_autoptr (GEnumClass) klass = g_type_class_ref (type);
+
+  json_object_set_string_member (object, key, g_enum_get_value (klass, value)->value_nick);
+}
+
 /* What is left to the target stays so. */
 static JsonNode *
 settings_to_json (HtQuantizerSettings *settings)
@@ -115,11 +123,10 @@ quantization_to_json (HtRecipe *self)
   json_object_set_member (object, "activations", settings_to_json (ht_quantization_config_get_activations (config)));
   if (self->encodings != NULL)
     {
-      static const char *const freeze[] = { "none", "parameters", "all" };
       JsonObject *encodings = json_object_new ();
 
       json_object_set_string_member (encodings, "path", self->encodings);
-      json_object_set_string_member (encodings, "freeze", freeze[self->freeze]);
+      set_enum (encodings, "freeze", HT_TYPE_FREEZE, self->freeze);
       json_object_set_boolean_member (encodings, "partial", self->partial);
       json_object_set_object_member (object, "encodings", encodings);
     }
@@ -149,16 +156,6 @@ pipeline_to_json (HtRecipe *self)
   return take_array (array);
 }
 
-static JsonObject *
-qdq_to_json (HtRecipe *self)
-{
-  g_autoptr (GEnumClass) klass = g_type_class_ref (HT_TYPE_QDQ_WEIGHTS);
-  JsonObject *object = json_object_new ();
-
-  json_object_set_string_member (object, "weights", g_enum_get_value (klass, self->qdq_weights)->value_nick);
-  return object;
-}
-
 /**
  * ht_recipe_to_json:
  * @self: a recipe
@@ -172,7 +169,7 @@ qdq_to_json (HtRecipe *self)
 JsonNode *
 ht_recipe_to_json (HtRecipe *self)
 {
-  JsonObject *object, *output;
+  JsonObject *object, *output, *qdq;
 
   g_return_val_if_fail (HT_IS_RECIPE (self), NULL);
 
@@ -188,7 +185,9 @@ ht_recipe_to_json (HtRecipe *self)
   output = json_object_new ();
   json_object_set_string_member (output, "directory", self->output);
   json_object_set_member (output, "formats", words_to_json (self->formats));
-  json_object_set_object_member (output, "qdq", qdq_to_json (self));
+  qdq = json_object_new ();
+  set_enum (qdq, "weights", HT_TYPE_QDQ_WEIGHTS, self->qdq_weights);
+  json_object_set_object_member (output, "qdq", qdq);
   json_object_set_member (output, "report", words_to_json (self->reports));
   json_object_set_object_member (object, "output", output);
   return take_object (object);

@@ -86,6 +86,8 @@ gboolean ht_recipe_refuse_search (HtRecipeReader *reader, HtLocatedNode *node);
 void ht_recipe_report_unknown (HtRecipeReader *reader, HtLocatedNode *node, gint code, const char *what,
                                const char *word, const char *const *known);
 const char *ht_recipe_read_text (HtRecipeReader *reader, HtLocatedNode *node);
+/* A word of an enumeration. Any other is reported; `what` begins the message. */
+gboolean ht_recipe_read_enum (HtRecipeReader *reader, HtLocatedNode *node, GType type, const char *what, gint *value);
 gboolean ht_recipe_read_boolean (HtRecipeReader *reader, HtLocatedNode *node, gboolean *value);
 gboolean ht_recipe_read_count (HtRecipeReader *reader, HtLocatedNode *node, guint maximum, guint *value);
 /* A path, which is resolved against the recipe's folder; a warning where nothing is there. */

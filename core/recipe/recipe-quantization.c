@@ -265,17 +265,10 @@ read_encodings_path (HtRecipeReader *reader, HtLocatedNode *value, gpointer sect
 static void
 read_freeze (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
-  static const char *const known[] = { "none", "parameters", "all", NULL };
-  const char *word = ht_recipe_read_text (reader, value);
+  gint freeze;
 
-  for (guint i = 0; word != NULL && known[i] != NULL; i++)
-    if (g_str_equal (word, known[i]))
-      {
-        reader->recipe->freeze = (HtFreeze)i;
-        return;
-      }
-  if (word != NULL)
-    ht_recipe_report_unknown (reader, value, HT_RECIPE_ERROR_UNKNOWN_VALUE, "unknown value of 'freeze':", word, known);
+  if (ht_recipe_read_enum (reader, value, HT_TYPE_FREEZE, "unknown value of 'freeze':", &freeze))
+    reader->recipe->freeze = (HtFreeze)freeze;
 }
 
 static void

@@ -115,6 +115,25 @@ ht_recipe_read_text (HtRecipeReader *reader, HtLocatedNode *node)
 }
 
 gboolean
+ht_recipe_read_enum (HtRecipeReader *reader, HtLocatedNode *node, GType type, const char *what, gint *value)
+{
+  g_autoptr (GEnumClass) klass = g_type_class_ref (type);
+  const char *word = ht_recipe_read_text (reader, node);
+  const GEnumValue *found = word != NULL ? g_enum_get_value_by_nick (klass, word) : NULL;
+  g_autoptr (GPtrArray) known = g_ptr_array_new ();
+
+  if (found != NULL)
+    *value = found->value;
+  if (word == NULL || found != NULL)
+    return found != NULL;
+  for (guint i = 0; i < klass->n_values; i++)
+    g_ptr_array_add (known, (gpointer) klass->values[i].value_nick);
+  g_ptr_array_add (known, NULL);
+  ht_recipe_report_unknown (reader, node, HT_RECIPE_ERROR_UNKNOWN_VALUE, what, word, (const char *const *) known->pdata);
+  return FALSE;
+}
+
+gboolean
 ht_recipe_read_boolean (HtRecipeReader *reader, HtLocatedNode *node, gboolean *value)
 {
   GError *error = NULL;

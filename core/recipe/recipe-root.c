@@ -151,20 +151,10 @@ read_reports (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 static void
 read_qdq_weights (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
-  g_autoptr (GEnumClass) klass = g_type_class_ref (HT_TYPE_QDQ_WEIGHTS);
-  const char *text = ht_recipe_read_text (reader, value);
-  const GEnumValue *found = text != NULL ? g_enum_get_value_by_nick (klass, text) : NULL;
-  g_autoptr (GPtrArray) known = g_ptr_array_new ();
+  gint weights;
 
-  if (found != NULL)
-    reader->recipe->qdq_weights = (HtQdqWeights) found->value;
-  if (text == NULL || found != NULL)
-    return;
-  for (guint i = 0; i < klass->n_values; i++)
-    g_ptr_array_add (known, (gpointer) klass->values[i].value_nick);
-  g_ptr_array_add (known, NULL);
-  ht_recipe_report_unknown (reader, value, HT_RECIPE_ERROR_UNKNOWN_VALUE, "unknown way of storing weights", text,
-                            (const char *const *) known->pdata);
+  if (ht_recipe_read_enum (reader, value, HT_TYPE_QDQ_WEIGHTS, "unknown way of storing weights", &weights))
+    reader->recipe->qdq_weights = (HtQdqWeights) weights;
 }
 
 static void
