@@ -21,7 +21,7 @@ import logging
 import numpy as np
 import onnx
 
-from reference import samples
+from reference import batches, samples
 
 logging.disable(logging.CRITICAL)
 
@@ -73,7 +73,7 @@ class Aimet:
             set_blockwise_quantization_for_weights(self.sim, BLOCKED, 4, True, self.weights["block-size"])
         if self.weights.get("granularity") == "lpbq":
             set_lpbq_for_params(self.sim, 4, self.weights["block-size"], op_types=BLOCKED)
-        self.sim.compute_encodings([inputs])
+        self.sim.compute_encodings(batches(self.sim.model.model, inputs))
 
     def write(self, folder, version):
         self.sim.export(folder, f"aimet-{version}", export_model=False, encoding_version=version)
@@ -128,8 +128,11 @@ def main():
     command, assets, wanted = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3:]
     from aimet_onnx.batch_norm_fold import fold_all_batch_norms_to_weight
     n_failed = 0
-    for path in sorted(glob.glob(f"{assets}/models/*.onnx")):
-        name = os.path.basename(path)[:-len(".onnx")]
+    paths = {os.path.basename(path)[:-len(".onnx")]: path for path in sorted(glob.glob(f"{assets}/models/*.onnx"))}
+    unknown = [name for name in wanted if name not in paths]
+    if unknown or not paths:
+        sys.exit(f"no such network: {', '.join(unknown)}; there are: {', '.join(paths) or 'none'}")
+    for name, path in paths.items():
         if wanted and name not in wanted:
             continue
         with tempfile.TemporaryDirectory() as folder:
@@ -137,7 +140,7 @@ def main():
             fold_all_batch_norms_to_weight(model)
             folded = f"{folder}/folded.onnx"
             onnx.save(model, folded)
-            inputs = {key: value[:8] for key, value in samples(assets, model, path).items()}
+            inputs = {key: value[:8] if value.ndim else value for key, value in samples(assets, model, path).items()}
             for label, setting in SETTINGS.items():
                 for way, function in ("AIMET to halftone", theirs_to_us), ("halftone to AIMET", ours_to_them):
                     try:

@@ -61,15 +61,26 @@ def samples(assets, model, path):
     if name.startswith("mnist"):
         x = np.load(f"{assets}/data/mnist_test_x.npy")[:SAMPLES].astype(np.float32)
         return {first: x.reshape(-1, 1, 28, 28)}
+    if name.startswith("silero"):  # the state's first dimension is no batch: two windows, so that it is as long
+        wav = np.load(f"{assets}/data/vad_test_wav.npy")[:2 * 576].astype(np.float32) / 32768
+        return {"input": wav.reshape(2, 576), "state": np.zeros((2, 2, 128), np.float32), "sr": np.array(16000, np.int64)}
     random = np.random.default_rng(1)
     made = {}
     for key, kind in inputs.items():
         dims = [d.dim_value if d.dim_value > 0 else 1 for d in kind.shape.dim]
         if kind.elem_type != onnx.TensorProto.FLOAT:
-            made[key] = np.full([SAMPLES] + dims[1:], 16000, np.int64) if dims else np.int64(16000)
+            made[key] = np.full([SAMPLES] + dims[1:] if dims else [], 16000, np.int64)
         else:
             made[key] = random.standard_normal([SAMPLES] + dims[1:]).astype(np.float32)
     return made
+
+
+def batches(model, data):
+    """One by one where the network has a batch of one, else all together."""
+    first = next(iter(data.values()))
+    if [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim][:1] != [1]:
+        return [data]
+    return [{k: v if v.ndim == 0 else v[i:i + 1] for k, v in data.items()} for i in range(len(first))]
 
 
 def encodings(sim):
@@ -111,14 +122,10 @@ def main():
             for key, value in data.items():
                 np.save(f"{folder}/{key.replace('/', '_').replace(':', '_')}.npy", value)
             json.dump({key: f"{key.replace('/', '_').replace(':', '_')}.npy" for key in data}, open(f"{folder}/inputs.json", "w"))
-            data = {key: np.asarray(value) for key, value in data.items()}
-            fixed = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim][:1] == [1]
-            step = 1 if fixed else SAMPLES
-            batches = [{k: v if v.ndim == 0 else v[i:i + step] for k, v in data.items()} for i in range(0, len(next(iter(data.values()))), step)]
             for config, (file, bits) in CONFIGS.items():
                 sim = QuantizationSimModel(onnx.load(f"{folder}/folded.onnx"), param_type=qtype.int(bits),
                                            activation_type=qtype.int(8), quant_scheme=QuantScheme.min_max, config_file=file)
-                sim.compute_encodings(batches)
+                sim.compute_encodings(batches(model, data))
                 json.dump(encodings(sim), open(f"{folder}/{config}.json", "w"), indent=1)
                 print(name, config, "done", flush=True)
         except Exception as problem:  # one network that AIMET refuses shall not hide the others
