@@ -56,6 +56,9 @@ read_lengths (const HtOpCall *call, gint64 total, GArray *lengths, GError **erro
 
   if (split && ht_tensor_get_n_dims (split) == 1)
     {
+      if (ht_tensor_get_n_elements (split) > HT_SEQUENCE_MAX_LENGTH)
+        return ht_op_fail (call, error, "%" G_GSIZE_FORMAT " lengths give a sequence of over %d tensors",
+                           ht_tensor_get_n_elements (split), HT_SEQUENCE_MAX_LENGTH);
       for (gsize i = 0; i < ht_tensor_get_n_elements (split); i++)
         {
           gint64 length = ht_tensor_get_int64 (split, i);

@@ -19,7 +19,7 @@ grid (double scale)
   return ht_encoding_new (4, FALSE, FALSE, -1, &scale, &offset, 1, nullptr);
 }
 
-// y = tanh (sin (cos (x))): three steps, whatever the layout.
+// y = tan (sin (cos (x))): three steps, whatever the layout.
 class Groups : public testing::Test
 {
 protected:

@@ -173,6 +173,9 @@ TEST (Sequence, TensorsAreSplit)
   // Nothing in it, but as many parts as never fit in memory
   expect_failure (OneNode ("SplitToSequence", 11).input (Array{ { G_GINT64_CONSTANT (1) << 40, 0 }, {} }),
                   "a sequence of over");
+  std::vector<gint64> lengths ((1 << 20) + 1, 0);
+  lengths[0] = 2;
+  expect_failure (OneNode ("SplitToSequence", 11).input (x).input (int64s (lengths)), "a sequence of over");
 }
 
 TEST (Sequence, TensorsAreJoined)
