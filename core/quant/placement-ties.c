@@ -42,20 +42,30 @@ collect_path (HtPlacing *self, const char *tensor, const char *source)
   return path;
 }
 
-/* How many nodes beside those of the path read the source or what the path makes of it. */
+static void
+add_readers (HtPlacing *self, const char *tensor, GPtrArray *path, GHashTable *readers)
+{
+  g_autoptr (GPtrArray) consumers = ht_graph_list_consumers (self->graph, tensor);
+
+  for (guint i = 0; i < consumers->len; i++)
+    if (!g_ptr_array_find (path, g_ptr_array_index (consumers, i), NULL))
+      g_hash_table_add (readers, g_ptr_array_index (consumers, i));
+}
+
+/* How many nodes beside those of the path read the source or what the path makes of it, all parts of a Split. */
 static guint
 count_readers (HtPlacing *self, const char *source, GPtrArray *path)
 {
   g_autoptr (GHashTable) readers = g_hash_table_new (NULL, NULL);
 
-  for (guint i = 0; i <= path->len; i++)
+  add_readers (self, source, path, readers);
+  for (guint i = 0; i < path->len; i++)
     {
-      const char *tensor = i == 0 ? source : ht_node_get_output (g_ptr_array_index (path, i - 1), 0);
-      g_autoptr (GPtrArray) consumers = ht_graph_list_consumers (self->graph, tensor);
+      HtNode *node = g_ptr_array_index (path, i);
 
-      for (guint k = 0; k < consumers->len; k++)
-        if (!g_ptr_array_find (path, g_ptr_array_index (consumers, k), NULL))
-          g_hash_table_add (readers, g_ptr_array_index (consumers, k));
+      for (guint k = 0; k < ht_node_get_n_outputs (node); k++)
+        if (ht_node_get_output (node, k)[0])
+          add_readers (self, ht_node_get_output (node, k), path, readers);
     }
   return g_hash_table_size (readers);
 }
@@ -167,18 +177,19 @@ merge (HtPlacing *self, HtDraft *input, HtDraft *output, GError **error)
   return TRUE;
 }
 
-/* Whether somebody else reads what a range would be forced upon. */
+/* Whether somebody else reads what a range would be forced upon; that the network gives it out does not count. */
 static gboolean
 fans_out (HtPlacing *self, const char *input, HtDraft *source)
 {
   g_autoptr (GPtrArray) path = collect_path (self, input, source->tensor);
 
   for (guint i = 0; i <= path->len; i++)
-    if (ht_graph_count_uses (self->graph,
-                             i == 0 ? source->tensor : ht_node_get_output (g_ptr_array_index (path, i - 1), 0))
-            - (guint)ht_graph_is_output (self->graph, source->tensor)
-        != 1)
-      return TRUE;
+    {
+      const char *tensor = i == 0 ? source->tensor : ht_node_get_output (g_ptr_array_index (path, i - 1), 0);
+
+      if (ht_graph_count_uses (self->graph, tensor) != (ht_graph_is_output (self->graph, tensor) ? 2 : 1))
+        return TRUE;
+    }
   return FALSE;
 }
 

@@ -146,6 +146,41 @@ TEST (TargetPlacement, ARangeIsNotForcedUponOtherReaders)
   EXPECT_EQ (tie (htp, "relu"), "");
 }
 
+TEST (TargetPlacement, ANetworkOutputIsNoOtherReader)
+{
+  for (int outputs = 0; outputs < 4; outputs++)
+    {
+      Net net;
+      net.input ("x", { 1, 4, 8, 8 }).weight ("w", { 4, 4, 1, 1 });
+      net.node ("Conv", { "x", "w" }, { "conv" });
+      net.node ("Flatten", { "conv" }, { "flat" });
+      net.node ("Relu", { "flat" }, { "relu" });
+      net.node ("Exp", { "relu" }, { "y" });
+      net.output ("y");
+      if (outputs & 1)
+        net.output ("conv");
+      if (outputs & 2)
+        net.output ("flat");
+      g_autoptr (HtSimulation) htp = simulate_for (net, "aimet-htp");
+      EXPECT_EQ (tie (htp, "relu"), "conv") << outputs;
+    }
+}
+
+TEST (TargetPlacement, WhoReadsAnotherPartOfASplitIsAnotherReader)
+{
+  Net net;
+  net.input ("x", { 1, 4, 8, 8 }).weight ("w1", { 4, 4, 1, 1 }).weight ("w2", { 4, 4, 1, 1 });
+  net.node ("Conv", { "x", "w1" }, { "conv" });
+  net.node ("Conv", { "x", "w2" }, { "other" });
+  net.set (net.node ("Split", { "conv" }, { "a", "b" }), "axis", 1);
+  net.node ("Exp", { "a" }, { "y1" });
+  net.set (net.node ("Concat", { "b", "other" }, { "y2" }), "axis", 1);
+  net.output ("y1").output ("y2");
+  g_autoptr (HtSimulation) aimet = simulate_for (net, "aimet-default");
+  EXPECT_EQ (tie (aimet, "conv"), "");
+  EXPECT_EQ (tie (aimet, "other"), "y2");
+}
+
 TEST (TargetPlacement, InputsOfConcatTakeItsQuantizerUnlessTheirRangeIsFixed)
 {
   Net net;
