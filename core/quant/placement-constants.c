@@ -245,17 +245,20 @@ list_parameters (HtPlacing *self, HtNode *node)
     {
       const char *input = ht_node_get_input (node, i);
       const char *kind;
+      g_autofree char *origin = NULL;
 
       if (input[0] == '\0' || ht_placing_classify (self, node, i, NULL) != HT_OPERAND_PARAMETER
           || !ht_graph_is_constant (self->graph, input)
           || ht_graph_get_data_type (self->graph, input) != HT_DATA_TYPE_FLOAT)
         continue;
       kind = find_kind (self, node, i);
-      if (kind ? ht_target_quantizes_param (self->target, ht_placing_get_op_type (self, node), kind, NULL) : all)
+      if (kind ? ht_target_quantizes_param (self->target, ht_placing_get_op_type (self, node), kind, &origin) : all)
         continue;
       g_string_append_printf (names, "%s'%s'", names->len > 0 ? ", " : "", input);
-      ht_placing_say (self, input, "a parameter that target '%s' has no quantizer for",
-                      ht_target_get_name (self->target));
+      if (!origin)
+        origin
+            = g_strdup_printf ("a parameter that target '%s' has no quantizer for", ht_target_get_name (self->target));
+      ht_placing_say (self, input, "%s", origin);
     }
   if (names->len > 0)
     ht_placing_list_node (

@@ -14,7 +14,18 @@ ht_target_describe_word (HtTarget *self, guint line, guint column, const char *f
   va_start (args, format);
   text = g_strdup_vprintf (format, args);
   va_end (args);
+  if (line == 0)
+    return g_strdup_printf ("target '%s': %s is not written (%s)", self->name, text, self->file);
   return g_strdup_printf ("target '%s': %s (%s:%u:%u)", self->name, text, self->file, line, column);
+}
+
+/* What is not written is false. */
+static const HtTargetWord *
+or_false (const HtTargetWord *word)
+{
+  static const HtTargetWord unwritten = { FALSE, 0, 0 };
+
+  return word->value < 0 ? &unwritten : word;
 }
 
 typedef struct
@@ -94,16 +105,14 @@ apply_settings (Applied *self, gboolean weights)
 static void
 apply_weight (Applied *self, const HtTargetUse *use)
 {
-  static const HtTargetWord no = { FALSE, 1, 1 };
   HtTarget *target = self->target;
   HtTargetOp *op = use->op_type ? ht_target_find_op (target, use->op_type) : NULL;
   HtTargetParam *kind = use->kind ? g_hash_table_lookup (target->param_kinds, use->kind) : NULL;
   HtTargetParam *of_op = op && use->kind ? g_hash_table_lookup (op->params, use->kind) : NULL;
   g_autofree char *path = of_op ? g_strdup_printf ("op_type.%s.params", use->op_type) : NULL;
 
-  apply_word (self, "symmetric", target->params.symmetric.value < 0 ? &no : &target->params.symmetric,
-              "defaults.params", NULL, ".is_symmetric");
-  apply_granularity (self, target->per_channel.value < 0 ? &no : &target->per_channel, "defaults", NULL);
+  apply_word (self, "symmetric", or_false (&target->params.symmetric), "defaults.params", NULL, ".is_symmetric");
+  apply_granularity (self, or_false (&target->per_channel), "defaults", NULL);
   apply_settings (self, TRUE);
   if (kind)
     apply_word (self, "symmetric", &kind->symmetric, "params", use->kind, ".is_symmetric");
@@ -116,12 +125,10 @@ apply_weight (Applied *self, const HtTargetUse *use)
 static void
 apply_activation (Applied *self, const HtTargetUse *use)
 {
-  static const HtTargetWord no = { FALSE, 1, 1 };
   HtTarget *target = self->target;
   HtTargetOp *op = use->op_type ? ht_target_find_op (target, use->op_type) : NULL;
 
-  apply_word (self, "symmetric", target->ops.symmetric.value < 0 ? &no : &target->ops.symmetric, "defaults.ops", NULL,
-              ".is_symmetric");
+  apply_word (self, "symmetric", or_false (&target->ops.symmetric), "defaults.ops", NULL, ".is_symmetric");
   apply_settings (self, FALSE);
   if (op)
     apply_word (self, "symmetric", &op->symmetric, "op_type", use->op_type, ".is_symmetric");
@@ -137,12 +144,11 @@ apply_activation (Applied *self, const HtTargetUse *use)
 void
 ht_target_apply (HtTarget *self, const HtTargetUse *use, HtQuantizerSettings *settings, GHashTable *origins)
 {
-  static const HtTargetWord no = { FALSE, 1, 1 };
   Applied applied = { self, settings, origins };
 
-  apply_word (&applied, "strict", self->strict.value < 0 ? &no : &self->strict, "defaults", NULL, ".strict_symmetric");
-  apply_word (&applied, "unsigned-symmetric", self->unsigned_symmetric.value < 0 ? &no : &self->unsigned_symmetric,
-              "defaults", NULL, ".unsigned_symmetric");
+  apply_word (&applied, "strict", or_false (&self->strict), "defaults", NULL, ".strict_symmetric");
+  apply_word (&applied, "unsigned-symmetric", or_false (&self->unsigned_symmetric), "defaults", NULL,
+              ".unsigned_symmetric");
   if (use->is_weight)
     apply_weight (&applied, use);
   else
@@ -171,7 +177,7 @@ ht_target_quantizes_param (HtTarget *self, const char *op_type, const char *kind
       path = g_strdup_printf ("params.%s", kind);
     }
   if (origin)
-    *origin = word->value < 0 ? g_strdup_printf ("target '%s': nothing says is_quantized", self->name)
-                              : ht_target_describe_word (self, word->line, word->column, "%s.is_quantized", path);
+    *origin = ht_target_describe_word (self, word->line, word->column, "%s.is_quantized%s", path,
+                                       word->value == FALSE ? " is False" : "");
   return word->value == TRUE;
 }

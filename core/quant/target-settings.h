@@ -19,5 +19,5 @@ typedef struct
 void ht_target_apply (HtTarget *self, const HtTargetUse *use, HtQuantizerSettings *settings, GHashTable *origins);
 /* Whether parameters of this kind are quantized at all. `origin` (nullable) receives the word of the file. */
 gboolean ht_target_quantizes_param (HtTarget *self, const char *op_type, const char *kind, char **origin);
-/* "target 'default': params.bias (default.json:11:3)" */
+/* "target 'default': params.bias (default.json:11:3)"; with line 0 that the file does not have it. */
 char *ht_target_describe_word (HtTarget *self, guint line, guint column, const char *format, ...) G_GNUC_PRINTF (4, 5);

@@ -7,7 +7,8 @@ using command::run;
 namespace
 {
 
-const char *const verbs[] = { "run", "check", "plan", "inspect", "eval", "infer", "export", "validate", "plugins" };
+const char *const verbs[]
+    = { "run", "check", "plan", "inspect", "eval", "infer", "export", "validate", "plugins", "explain" };
 
 }
 
@@ -68,6 +69,7 @@ TEST (Usage, NamesTheFileThatIsMissing)
     { "run", "/nowhere/f" },
     { "check", "/nowhere/f" },
     { "plan", "/nowhere/f" },
+    { "explain", "/nowhere/f", "--tensor", "x" },
     { "inspect", "/nowhere/f.onnx" },
     { "validate", "/nowhere/f" },
     { "eval", command::demo ("model.onnx"), "-d", "/nowhere/f", "-l", "l.npy" },
@@ -160,6 +162,37 @@ TEST (Plan, ExplainsTheOrder)
   auto wrong = run ({ "plan", folder / "order.yaml" });
   EXPECT_EQ (wrong.code, 3);
   EXPECT_HAS (wrong.out + wrong.err, "equalized");
+}
+
+TEST (Explain, SaysWhoDecides)
+{
+  support::TemporaryFolder folder;
+  std::string recipe = "recipe: \"1.0\"\nmodel: " + command::demo ("model.onnx")
+                       + "\nquantization:\n  target: aimet-default\n  weights: {bits: 4}\n";
+  command::write_all (folder / "r.yaml", recipe);
+  g_autoptr (HtGraph) graph = ht_graph_load (command::demo ("model.onnx").c_str (), nullptr);
+  std::string input = ht_graph_get_inputs (graph)[0], weight = ht_node_get_input (ht_graph_get_node (graph, 0), 1);
+  auto good = run ({ "explain", folder / "r.yaml", "--tensor", input, "--tensor", weight });
+  EXPECT_EQ (good.code, 0) << good.err;
+  EXPECT_HAS (good.out, "'" + input + "' quantized: network input\n");
+  EXPECT_HAS (good.out, "'" + weight + "' quantized: weight of ");
+  EXPECT_HAS (good.out, "\n  bits: 4, by quantization.weights.bits (");
+  EXPECT_HAS (good.out, "r.yaml:5:13)\n");
+  EXPECT_HAS (good.out, "op_type.Conv.per_channel_quantization (aimet-default.json:");
+  auto unknown = run ({ "explain", folder / "r.yaml", "--tensor", weight + "s" });
+  EXPECT_EQ (unknown.code, 3);
+  EXPECT_HAS (unknown.err, "did you mean '" + weight + "'?");
+  EXPECT_EQ (run ({ "explain", folder / "r.yaml" }).code, 2);
+  // A target of one's own, found beside the recipe.
+  command::write_all (folder / "mine.json", "{\"defaults\": {\"ops\": {\"is_output_quantised\": \"True\"}}}");
+  recipe.replace (recipe.find ("aimet-default"), strlen ("aimet-default"), "mine.json");
+  command::write_all (folder / "r.yaml", recipe);
+  auto bad = run ({ "explain", folder / "r.yaml", "--tensor", weight });
+  EXPECT_EQ (bad.code, 3);
+  EXPECT_EQ (bad.out, "");
+  EXPECT_HAS (bad.err, "mine.json:1:23: error: unknown key in 'ops': 'is_output_quantised'; did you mean "
+                       "'is_output_quantized'?");
+  EXPECT_HAS (bad.err, "lacks the key 'supergroups'");
 }
 
 TEST (Inspect, DescribesATechnique)

@@ -372,6 +372,29 @@ TEST (TargetPlacement, TheLastWordIsTheRulesThenTheRecipesThenTheTargets)
   EXPECT_GERROR (error, HT_ERROR, HT_ERROR_NOT_FOUND, "did you mean 'w");
 }
 
+TEST (TargetPlacement, ExplanationsNameThePlaceOrSayThatNothingIsWritten)
+{
+  Net net;
+  net.input ("x", { 1, 4, 8, 8 }).weight ("w", { 4, 4, 1, 1 });
+  for (const char *name : { "bias", "g", "b", "m" })
+    net.weight (name, { 4 });
+  net.values_of ("v", { 4 }, { 1, 1, 1, 1 });
+  net.node ("Conv", { "x", "w", "bias" }, { "conv" });
+  net.node ("BatchNormalization", { "conv", "g", "b", "m", "v" }, { "y" });
+  net.output ("y");
+  g_autoptr (HtSimulation) aimet = simulate_for (net, "aimet-default");
+  std::string text = explain (aimet, "m"), start = "has no quantizer: target 'aimet-default': ";
+  std::string path
+      = start + "op_type.BatchNormalization.params.running_mean.is_quantized is False (aimet-default.json:";
+  EXPECT_EQ (text.rfind (path, 0), 0u) << text;
+  text = explain (aimet, "bias");
+  EXPECT_EQ (text.rfind (start + "params.bias.is_quantized is False (aimet-default.json:", 0), 0u) << text;
+  text = explain (aimet, "conv");
+  EXPECT_TRUE (contains (text, "symmetric: false, by target 'aimet-default': defaults.ops.is_symmetric is not written "
+                               "(aimet-default.json)\n"))
+      << text;
+}
+
 TEST (TargetPlacement, TheLastLayerIsTheLastWeightedOne)
 {
   Net net;
