@@ -169,12 +169,12 @@ static void
 place_operand (HtPlacing *self, HtNode *node, const char *tensor, gboolean shield)
 {
   GPtrArray *chain = g_hash_table_lookup (self->groups, node);
-  HtTargetOp *op = ht_target_find_op (self->target, ht_placing_get_op_type (self, node));
   g_autofree char *where = ht_node_label (node), *reason = NULL;
   g_autoptr (HtTensor) value = NULL;
   HtDraft *draft;
 
-  if (self->target->model_input.value != TRUE && !(op && op->input_quantized.value == TRUE))
+  if (self->target->model_input.value != TRUE
+      && !ht_target_quantizes_inputs (self->target, ht_placing_get_op_type (self, node)))
     {
       ht_placing_say (self, tensor, "target '%s' does not quantize constants that a %s reads",
                       ht_target_get_name (self->target), ht_node_get_op_type (node));

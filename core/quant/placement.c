@@ -162,9 +162,9 @@ find_requested (HtPlacing *self)
   for (guint i = 0; i < ht_graph_get_n_nodes (self->graph); i++)
     {
       HtNode *node = ht_graph_get_node (self->graph, i);
-      HtTargetOp *op = ht_target_find_op (self->target, ht_placing_get_op_type (self, node));
 
-      if (!op || op->input_quantized.value != TRUE || ht_quantization_config_is_skipped (self->config, node))
+      if (!ht_target_quantizes_inputs (self->target, ht_placing_get_op_type (self, node))
+          || ht_quantization_config_is_skipped (self->config, node))
         continue;
       for (guint k = 0; k < ht_node_get_n_inputs (node); k++)
         if (ht_node_get_input (node, k)[0] && ht_placing_classify (self, node, k, NULL) == HT_OPERAND_ACTIVATION)

@@ -156,6 +156,14 @@ ht_target_apply (HtTarget *self, const HtTargetUse *use, HtQuantizerSettings *se
 }
 
 gboolean
+ht_target_quantizes_inputs (HtTarget *self, const char *op_type)
+{
+  HtTargetOp *op = ht_target_find_op (self, op_type);
+
+  return (op && op->input_quantized.value >= 0 ? op : &self->ops)->input_quantized.value == TRUE;
+}
+
+gboolean
 ht_target_quantizes_param (HtTarget *self, const char *op_type, const char *kind, char **origin)
 {
   HtTargetOp *op = ht_target_find_op (self, op_type);

@@ -17,6 +17,8 @@ typedef struct
 
 /* Sets what nobody has set explicitly. `origins` (nullable): name of a setting -> which word of the file it follows. */
 void ht_target_apply (HtTarget *self, const HtTargetUse *use, HtQuantizerSettings *settings, GHashTable *origins);
+/* Whether what nodes of this type read is to be quantized. */
+gboolean ht_target_quantizes_inputs (HtTarget *self, const char *op_type);
 /* Whether parameters of this kind are quantized at all. `origin` (nullable) receives the word of the file. */
 gboolean ht_target_quantizes_param (HtTarget *self, const char *op_type, const char *kind, char **origin);
 /* "target 'default': params.bias (default.json:11:3)"; with line 0 that the file does not have it. */

@@ -32,12 +32,13 @@ quoted (std::string text)
 }
 
 HtSimulation *
-simulate_with (const Net &net, const std::string &op_type)
+simulate_with (const Net &net, const std::string &op_type, const std::string &ops = "{'is_output_quantized': 'True'}")
 {
   support::TemporaryFolder folder;
   std::ofstream (folder / "t.json") << quoted (
-      "{'defaults': {'ops': {'is_output_quantized': 'True'}, 'params': {'is_quantized': 'True', 'is_symmetric': "
-      "'True'}}, 'params': {'bias': {'is_quantized': 'False'}}, 'op_type': "
+      "{'defaults': {'ops': " + ops
+      + ", 'params': {'is_quantized': 'True', 'is_symmetric': 'True'}}, 'params': {'bias': {'is_quantized': 'False'}}, "
+        "'op_type': "
       + op_type
       + ", 'supergroups': [{'op_list': ['Conv', 'Relu']}, {'op_list': ['Conv', 'BatchNormalization', 'Relu']}], "
         "'model_input': {'is_input_quantized': 'True'}, 'model_output': {}}");
@@ -288,6 +289,21 @@ TEST (TargetPlacement, TensorRtQuantizesWhatIsReadAndAllSymmetrically)
   EXPECT_TRUE (ht_quantizer_settings_get_symmetric (settings (simulation, "relu")));
   EXPECT_TRUE (ht_quantizer_settings_get_strict (settings (simulation, "w1")));
   EXPECT_TRUE (contains (explain (simulation, "y"), "no operator wants it quantized")) << explain (simulation, "y");
+}
+
+TEST (TargetPlacement, InputsOfAllOperatorsAreQuantizedButForThoseThatSayOtherwise)
+{
+  Net net;
+  net.input ("x", { 1, 4 });
+  net.node ("Exp", { "x" }, { "a" });
+  net.node ("Sqrt", { "a" }, { "b" });
+  net.node ("Exp", { "b" }, { "y" });
+  net.output ("y");
+  g_autoptr (HtSimulation) all = simulate_with (net, "{}", "{'is_input_quantized': 'True'}");
+  EXPECT_EQ (quantized (all), (Names{ "x", "a", "b" }));
+  g_autoptr (HtSimulation) others
+      = simulate_with (net, "{'Sqrt': {'is_input_quantized': 'False'}}", "{'is_input_quantized': 'True'}");
+  EXPECT_EQ (quantized (others), (Names{ "x", "b" }));
 }
 
 TEST (TargetPlacement, OnnxruntimeLeavesOperatorsWithoutIntegerKernelsInFloatingPoint)
