@@ -108,15 +108,13 @@ ht_placing_find_shielded (HtPlacing *self)
 static void
 check_shared (HtPlacing *self, HtNode *node, HtDraft *draft, gboolean is_weight, gint axis)
 {
-  HtTargetUse use = { TRUE, draft->kind, draft->op_type, NULL };
   g_autoptr (HtQuantizerSettings) settings = NULL;
 
   if (draft->is_weight == is_weight && (!is_weight || draft->axis == axis))
     return;
   if (draft->is_weight == is_weight)
     {
-      settings = ht_quantization_config_resolve_use (self->config, &use, NULL, 0, (HtNode *const *)draft->nodes->pdata,
-                                                     draft->nodes->len, NULL, NULL);
+      settings = ht_placing_resolve (self, draft, NULL, NULL);
       if (settings && ht_quantizer_settings_get_granularity (settings) != HT_GRANULARITY_CHANNEL)
         return;
     }

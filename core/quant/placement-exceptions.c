@@ -61,12 +61,6 @@ get_settings (HtPlacing *self, HtDraft *draft, guint *bits, gboolean *symmetric,
   return TRUE;
 }
 
-static gboolean
-is_any (const char *op_type, const char *const *op_types)
-{
-  return g_strv_contains (op_types, op_type);
-}
-
 /* Kernels before version 73 know weights of 8 bits only. */
 static gboolean
 is_old (HtPlacing *self)
@@ -82,7 +76,7 @@ adjust_norm_parameter (HtPlacing *self, HtDraft *draft, HtDraft *output, GError 
   guint bits;
   gboolean symmetric = FALSE;
 
-  if (is_any (draft->op_type, as_output))
+  if (g_strv_contains (as_output, draft->op_type))
     {
       const char *origin = "norm-parameters-as-reference: as the output of the normalization";
 
@@ -92,7 +86,7 @@ adjust_norm_parameter (HtPlacing *self, HtDraft *draft, HtDraft *output, GError 
         ht_draft_add_bits (draft, bits, origin);
       ht_draft_add_flag (draft, "symmetric", symmetric, origin);
     }
-  else if (is_any (draft->op_type, as_bits))
+  else if (g_strv_contains (as_bits, draft->op_type))
     {
       if (!get_settings (self, draft, &bits, &symmetric, error))
         return FALSE;
@@ -170,7 +164,7 @@ adjust_dynamic_product (HtPlacing *self, HtNode *node, GError **error)
 static gboolean
 is_dynamic (HtPlacing *self, HtNode *node, const char *const *op_types)
 {
-  return is_any (ht_node_get_op_type (node), op_types) && ht_node_get_n_inputs (node) > 1
+  return g_strv_contains (op_types, ht_node_get_op_type (node)) && ht_node_get_n_inputs (node) > 1
          && !ht_graph_is_constant (self->graph, ht_node_get_input (node, 1));
 }
 

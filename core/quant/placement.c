@@ -10,12 +10,6 @@
 
 #include <string.h>
 
-static char *
-format_text (const char *format, va_list args)
-{
-  return g_strdup_vprintf (format, args);
-}
-
 void
 ht_placing_say (HtPlacing *self, const char *tensor, const char *format, ...)
 {
@@ -24,7 +18,7 @@ ht_placing_say (HtPlacing *self, const char *tensor, const char *format, ...)
   if (g_hash_table_contains (self->result->reasons, tensor))
     return;
   va_start (args, format);
-  g_hash_table_insert (self->result->reasons, g_strdup (tensor), format_text (format, args));
+  g_hash_table_insert (self->result->reasons, g_strdup (tensor), g_strdup_vprintf (format, args));
   va_end (args);
 }
 
@@ -37,7 +31,7 @@ ht_placing_list_tensor (HtPlacing *self, const char *tensor, const char *format,
   if (!g_hash_table_add (self->listed, g_strdup (tensor)))
     return;
   va_start (args, format);
-  text = format_text (format, args);
+  text = g_strdup_vprintf (format, args);
   va_end (args);
   g_ptr_array_add (self->result->skipped, g_strdup_printf ("tensor '%s': %s", tensor, text));
   ht_placing_say (self, tensor, "%s", text);
@@ -50,7 +44,7 @@ ht_placing_list_node (HtPlacing *self, HtNode *node, const char *format, ...)
   va_list args;
 
   va_start (args, format);
-  text = format_text (format, args);
+  text = g_strdup_vprintf (format, args);
   va_end (args);
   where = ht_node_label (node);
   g_ptr_array_add (self->result->skipped, g_strdup_printf ("%s: %s", where, text));

@@ -30,7 +30,6 @@ typedef struct
 {
   gboolean has_min, has_max;
   double min, max;
-  guint line, column;
 } HtTargetRange;
 
 /* What holds for the nodes of one operator type. */
@@ -77,7 +76,6 @@ typedef struct
   gboolean recurrent_states_tied;
   gboolean adjust_weight_scales;
   gboolean round_in_float;
-  gboolean keep_grid_of_first_input;
   HtTargetConstants constants;
   guint least_norm_bits;
   char **tie_inputs;      /* operators whose inputs take the quantizer of the output */
@@ -115,5 +113,5 @@ HtTargetOp *ht_target_find_op (HtTarget *self, const char *op_type);
 void ht_target_op_init (HtTargetOp *self);
 void ht_target_op_clear (HtTargetOp *self);
 
-/* The text of a target that is part of the library, or NULL. target-find.c */
+/* The text of a target and the file that it is from; NULL with `error` set. target-find.c */
 char *ht_target_find_text (const char *target, const char *folder, char **file, gsize *length, GError **error);

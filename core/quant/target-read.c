@@ -72,22 +72,19 @@ ht_target_read_keys (HtTargetReader *reader, HtLocatedNode *node, const char *wh
                               "%s lacks the key '%s'", what, keys->name);
 }
 
-void
-ht_target_word_set (HtTargetWord *self, HtLocatedNode *node, gboolean value)
-{
-  self->value = value;
-  self->line = ht_located_node_get_line (node);
-  self->column = ht_located_node_get_column (node);
-}
-
 /* AIMET writes its switches as text. */
 static void
 read_word (HtTargetReader *reader, HtLocatedNode *node, gpointer section)
 {
   const char *text = ht_located_node_get_kind (node) == HT_LOCATED_STRING ? ht_located_node_get_text (node) : "";
+  HtTargetWord *word = section;
 
   if (strcmp (text, "True") == 0 || strcmp (text, "False") == 0)
-    ht_target_word_set (section, node, text[0] == 'T');
+    {
+      word->value = text[0] == 'T';
+      word->line = ht_located_node_get_line (node);
+      word->column = ht_located_node_get_column (node);
+    }
   else
     {
       g_autofree char *name = ht_located_node_get_name (node);
@@ -138,26 +135,31 @@ read_params (HtTargetReader *reader, HtLocatedNode *node, gpointer section)
     }
 }
 
+static gboolean
+read_bound (HtTargetReader *reader, HtLocatedNode *node, double *bound)
+{
+  GError *error = NULL;
+
+  if (ht_located_node_get_double (node, -G_MAXFLOAT, G_MAXFLOAT, bound, &error))
+    return TRUE;
+  ht_located_node_report_error (node, reader->problems, HT_RECIPE_ERROR_WRONG_TYPE, error);
+  return FALSE;
+}
+
 static void
 read_minimum (HtTargetReader *reader, HtLocatedNode *node, gpointer section)
 {
   HtTargetRange *range = section;
-  GError *error = NULL;
 
-  range->has_min = ht_located_node_get_double (node, -G_MAXFLOAT, G_MAXFLOAT, &range->min, &error);
-  if (error)
-    ht_located_node_report_error (node, reader->problems, HT_RECIPE_ERROR_WRONG_TYPE, error);
+  range->has_min = read_bound (reader, node, &range->min);
 }
 
 static void
 read_maximum (HtTargetReader *reader, HtLocatedNode *node, gpointer section)
 {
   HtTargetRange *range = section;
-  GError *error = NULL;
 
-  range->has_max = ht_located_node_get_double (node, -G_MAXFLOAT, G_MAXFLOAT, &range->max, &error);
-  if (error)
-    ht_located_node_report_error (node, reader->problems, HT_RECIPE_ERROR_WRONG_TYPE, error);
+  range->has_max = read_bound (reader, node, &range->max);
 }
 
 static void
@@ -170,8 +172,6 @@ read_range (HtTargetReader *reader, HtLocatedNode *node, gpointer section)
   };
   HtTargetRange *range = section;
 
-  range->line = ht_located_node_get_line (node);
-  range->column = ht_located_node_get_column (node);
   ht_target_read_keys (reader, node, "'encoding_constraints'", keys, range);
   if (range->has_min && range->has_max && !(range->min < range->max))
     ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_CONFLICT,

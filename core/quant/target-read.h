@@ -24,7 +24,6 @@ typedef struct
 void ht_target_read_keys (HtTargetReader *reader, HtLocatedNode *node, const char *what, const HtTargetKey *keys,
                           gpointer section);
 gboolean ht_target_check_kind (HtTargetReader *reader, HtLocatedNode *node, HtLocatedKind kind);
-void ht_target_word_set (HtTargetWord *self, HtLocatedNode *node, gboolean value);
 /* Text that is not empty, or NULL. */
 const char *ht_target_read_text (HtTargetReader *reader, HtLocatedNode *node);
 /* A list of operator types, or NULL. */
