@@ -6,7 +6,8 @@ usage: compare_targets.py HALFTONE REFERENCE [MODEL...]
 
 HALFTONE is the command, REFERENCE the folder that reference.py filled. Both calibrate the same folded network on the same
 samples with min-max. Fails where the sets of quantized tensors differ, bits or symmetry do, a weight's scale is off by
-more than 1e-6 or an activation's by more than 1e-5 (relative), or an offset differs that is not within 1e-3 of a tie.
+more than 1e-6 or an activation's by more than 1e-5 (relative), or an offset differs, where a network has no reference,
+and where there is nothing to compare.
 """
 import json
 import os
@@ -67,12 +68,15 @@ def compare(ours, theirs):
 
 def main():
     command, reference, only = sys.argv[1], sys.argv[2], sys.argv[3:]
-    n_failed = 0
-    for model in sorted(os.listdir(reference)):
+    n_failed = n_compared = 0
+    for model in only or sorted(os.listdir(reference)):
         for config, (target, bits) in TARGETS.items():
             path = f"{reference}/{model}/{config}.json"
-            if not os.path.exists(path) or (only and model not in only):
+            if not os.path.exists(path):
+                print(f"{model} {config}: no reference")
+                n_failed += 1
                 continue
+            n_compared += 1
             theirs = json.load(open(path))
             try:
                 problems, worst = compare(calibrate(command, f"{reference}/{model}", target, bits), theirs)
@@ -83,8 +87,9 @@ def main():
                   f"{worst[False]:.1e} (activations){'' if not problems else f', {len(problems)} PROBLEMS'}")
             for problem in problems[:8]:
                 print("  ", problem)
-    print(f"{n_failed} of the comparisons failed" if n_failed else "all as AIMET has it")
-    sys.exit(n_failed > 0)
+    print(f"{n_failed} comparisons failed" if n_failed else f"all {n_compared} as AIMET has it" if n_compared
+          else "nothing to compare")
+    sys.exit(n_failed > 0 or n_compared == 0)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ For each network OUT/NAME/ receives folded.onnx (after AIMET's batch-norm foldin
 which folds shape arithmetic as `halftone run` does), one .npy for each input, and for each
 configuration CONFIG.json: the enabled quantizers of the calibrated simulation, {tensor: {bits, symmetric, strict,
 scale, offset, param}}. Weights 8 and activations 8 bits, min-max, unless the configuration's name says otherwise.
+Exits with 1 and leaves nothing of a network that could not be run.
 """
-import glob
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -105,11 +106,9 @@ def main():
     from aimet_onnx.quantsim import QuantizationSimModel
 
     command, assets, out, only = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
-    for path in sorted(glob.glob(f"{assets}/models/*.onnx")):
-        name = os.path.basename(path)[:-5]
-        if only and name not in only:
-            continue
-        folder = f"{out}/{name}"
+    failed = []
+    for name in only or sorted(f[:-5] for f in os.listdir(f"{assets}/models") if f.endswith(".onnx")):
+        path, folder = f"{assets}/models/{name}.onnx", f"{out}/{name}"
         os.makedirs(folder, exist_ok=True)
         try:
             model = onnx.load(path)
@@ -128,8 +127,11 @@ def main():
                 sim.compute_encodings(batches(model, data))
                 json.dump(encodings(sim), open(f"{folder}/{config}.json", "w"), indent=1)
                 print(name, config, "done", flush=True)
-        except Exception as problem:  # one network that AIMET refuses shall not hide the others
-            print(f"{name}: aimet-onnx fails: {type(problem).__name__}: {str(problem)[:300]}", flush=True)
+        except Exception as problem:  # one network that fails shall not hide the others
+            print(f"{name}: no reference: {type(problem).__name__}: {str(problem)[:300]}", flush=True)
+            shutil.rmtree(folder)
+            failed.append(name)
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
