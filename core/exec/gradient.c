@@ -251,7 +251,7 @@ ht_gradient_get_parameter (HtGradient *self, const char *tensor)
  * @encoding: (nullable): the grid, or %NULL to leave the tensor as it is
  *
  * Simulates the quantization of @tensor in the runs to come, wherever it comes from. Only tensors of 32-bit floats can
- * be quantized: a run fails on others. Another grid for an encoded tensor needs no new plan.
+ * be quantized: a run fails on others. Other scales and offsets for an encoded tensor need no new plan.
  */
 void
 ht_gradient_set_encoding (HtGradient *self, const char *tensor, HtEncoding *encoding)
@@ -270,6 +270,7 @@ ht_gradient_set_encoding (HtGradient *self, const char *tensor, HtEncoding *enco
       || (n_new > 0
           && (ht_encoding_get_axis (old) != ht_encoding_get_axis (encoding)
               || ht_encoding_get_block_axis (old) != ht_encoding_get_block_axis (encoding)
+              || ht_encoding_get_block_size (old) != ht_encoding_get_block_size (encoding)
               || ht_encoding_get_format (old) != ht_encoding_get_format (encoding)
               || ht_encoding_get_scale_bits (old) != ht_encoding_get_scale_bits (encoding))))
     forget_plans (self);

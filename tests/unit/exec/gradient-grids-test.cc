@@ -21,7 +21,7 @@ struct Layout
 };
 
 const std::vector<Layout> layouts = {
-  { { 4, 6, 3, 3 }, 0, 1, 4 }, { { 6, 4, 2, 2 }, 1, 0, 4 }, { { 5, 8 }, 0, 1, 3 }, { { 8, 5 }, 1, 0, 3 },
+  { { 4, 6, 3, 3 }, 0, 1, 4 }, { { 6, 4, 2, 2 }, 1, 0, 4 }, { { 5, 8 }, 0, 1, 3 },    { { 8, 5 }, 1, 0, 3 },
   { { 2, 8, 5 }, 2, 1, 4 },    { { 3, 2, 7 }, 0, 2, 2 },    { { 7, 2, 3 }, 2, 0, 2 }, { { 3, 8 }, -1, 1, 3 },
 };
 
@@ -111,6 +111,43 @@ TEST (GradientGrids, EachBlockCollectsWhatItsElementsGive)
           EXPECT_NEAR (offset[i], by_offset[i], 1e-5 * (1 + std::fabs (by_offset[i]))) << i;
         }
     }
+}
+
+// As many grids, but sums of more pieces: what was planned for the first encoding has no room for them.
+TEST (GradientGrids, BlocksOfAnotherSizeArePlannedAnew)
+{
+  const std::vector<gint64> dims = { 120, 40 };
+  const char *const names[] = { "y", nullptr };
+  std::vector<double> scales (80, 0.3);
+  std::vector<gint64> offsets (80, -7);
+  guint64 peaks[2] = { 0, 0 };
+  g_autoptr (GError) error = nullptr;
+  Table in, seeds;
+  in.add ("x", wave (dims, 1.3f));
+  seeds.add ("y", wave (dims, 2.1f));
+  auto encode = [&] (HtGradient *gradient, gsize block_size) {
+    g_autoptr (HtEncoding) encoding = ht_encoding_new_blocks (4, FALSE, FALSE, 1, 40, 0, block_size, scales.data (),
+                                                              offsets.data (), scales.size (), &error);
+    ASSERT_NO_GERROR (error);
+    ht_gradient_set_encoding (gradient, "y", encoding);
+  };
+  std::vector<float> by_scale[2];
+  for (bool change : { false, true })
+    {
+      Builder graph;
+      g_autoptr (HtGradient) gradient = product (graph, dims);
+      ht_gradient_set_ranges (gradient, names);
+      for (gsize block_size : change ? std::vector<gsize>{ 60, 119 } : std::vector<gsize>{ 119 })
+        {
+          encode (gradient, block_size);
+          ASSERT_TRUE (ht_gradient_measure (gradient, in, names, names, &peaks[change], nullptr, &error));
+          g_autoptr (HtGradientResult) result = ht_gradient_run (gradient, in, seeds, names, nullptr, &error);
+          ASSERT_NO_GERROR (error);
+          by_scale[change] = values (ht_gradient_result_get_range_gradient (result, "y", HT_RANGE_PART_SCALE));
+        }
+    }
+  EXPECT_EQ (peaks[true], peaks[false]);
+  EXPECT_EQ (by_scale[true], by_scale[false]);
 }
 
 TEST (GradientGrids, FloatingPointNumbersPassAllButWhatSaturates)
