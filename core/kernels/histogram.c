@@ -7,15 +7,17 @@
 #define CHUNK  1024
 #define TABLES 4
 
-/* Truncation, and one less where that went up: floor without a function. */
+/* Truncation, and one less where that went up: floor without a function. The edge is compared with the value, not with
+ * the product, which is zero for the smallest ones. */
 HT_VECTORIZE static void
-find_bins (const float *x, gsize n, float inverse_width, guint16 *bins)
+find_bins (const float *x, gsize n, float width, guint16 *bins)
 {
+  float inverse_width = 1.0f / width;
+
   for (gsize i = 0; i < n; i++)
     {
-      float place = x[i] * inverse_width;
-      gint32 bin = (gint32)place;
-      bin -= place < (float)bin ? 1 : 0;
+      gint32 bin = (gint32)(x[i] * inverse_width);
+      bin -= x[i] < (float)bin * width ? 1 : 0;
       bins[i] = (guint16)(bin & (HT_KERNEL_HISTOGRAM_BINS - 1));
     }
 }
@@ -24,7 +26,7 @@ typedef struct
 {
   const float *x;
   gsize n;
-  float inverse_width;
+  float width;
   guint64 *counts;
   GMutex lock;
 } Work;
@@ -42,7 +44,7 @@ count_blocks (gsize begin, gsize end, guint worker, gpointer user_data)
   for (gsize at = begin * HT_KERNEL_GRAIN; at < stop; at += CHUNK)
     {
       gsize n = MIN (CHUNK, stop - at), i = 0;
-      find_bins (work->x + at, n, work->inverse_width, bins);
+      find_bins (work->x + at, n, work->width, bins);
       for (; i + TABLES <= n; i += TABLES)
         for (gsize table = 0; table < TABLES; table++)
           tables[table][bins[i + table]]++;
@@ -56,14 +58,14 @@ count_blocks (gsize begin, gsize end, guint worker, gpointer user_data)
 }
 
 void
-ht_kernel_histogram (const float *x, gsize n, float inverse_width, guint64 *counts)
+ht_kernel_histogram (const float *x, gsize n, float width, guint64 *counts)
 {
-  Work work = { .x = x, .n = n, .inverse_width = inverse_width, .counts = counts };
+  Work work = { .x = x, .n = n, .width = width, .counts = counts };
 
   if (n < HT_KERNEL_HISTOGRAM_BINS)
     {
       guint16 bins[HT_KERNEL_HISTOGRAM_BINS];
-      find_bins (x, n, inverse_width, bins);
+      find_bins (x, n, width, bins);
       for (gsize i = 0; i < n; i++)
         counts[bins[i]]++;
       return;

@@ -6,6 +6,6 @@
 
 #define HT_KERNEL_HISTOGRAM_BINS 2048
 
-/* Adds each value to the bin floor (x * inverse_width), taken modulo the number of bins. The products are below 2^31.
- */
-void ht_kernel_histogram (const float *x, gsize n, float inverse_width, guint64 *counts);
+/* Adds each value to the bin floor (x / width), taken modulo the number of bins. The width is a power of two from
+ * 2^-120 to 2^120; the quotients are below 2^31. */
+void ht_kernel_histogram (const float *x, gsize n, float width, guint64 *counts);

@@ -11,7 +11,8 @@
 #define HT_TYPE_HISTOGRAM_CALIBRATOR (ht_histogram_calibrator_get_type ())
 GType ht_histogram_calibrator_get_type (void);
 
-/* The range of a grid of `n_steps` steps. `bins` is not empty; the observed range includes zero and is not empty. */
+/* The range of a grid of `n_steps` steps. `bins` is not empty. The ends hold the observed range, of which zero
+ * need not be part, nor need the ends differ; they receive the range of the grid. */
 typedef void (*HtHistogramRangeFunc) (HtCalibrator *self, const HtHistogramBins *bins, HtQuantizerSettings *settings,
                                       double *minimum, double *maximum);
 

@@ -65,7 +65,7 @@ add_doubling (HtHistogram *self, const float *values, gsize n_values, double min
   self->minimum = low;
   self->maximum = high;
   self->seen = TRUE;
-  ht_kernel_histogram (values, n_values, (float)ldexp (1, -exponent), self->counts);
+  ht_kernel_histogram (values, n_values, (float)self->width, self->counts);
 }
 
 static void

@@ -221,6 +221,21 @@ TEST (Calibrators, TheDoublingHistogramDependsOnTheValuesAlone)
       }
 }
 
+// Divided by wide bins, the smallest numbers are none any more; they still lie left of zero.
+TEST (Calibrators, TheDoublingHistogramKeepsTheSignOfTheSmallestValues)
+{
+  const float tiny = -1e-44f, large = 1e6f;
+  g_autoptr (HtQuantizerSettings) settings = make_settings (8, false);
+  std::vector<float> few (30, tiny), many (4000, tiny);
+  for (const auto &values : { few, many })
+    {
+      Range before = calibrate ("percentile", { values, { large } }, settings, false, "60");
+      Range behind = calibrate ("percentile", { { large }, values }, settings, false, "60");
+      EXPECT_EQ (before.minimum, behind.minimum);
+      EXPECT_EQ (before.maximum, behind.maximum);
+    }
+}
+
 TEST (Calibrators, PercentileLeavesTheShareOutAtEitherEnd)
 {
   std::vector<float> values = draw (8, 20000, 4), sorted = values;
