@@ -48,9 +48,14 @@ take_lock (void)
 void
 ht_calibrator_add (GType type, const char *source)
 {
+  HtCalibratorClass *klass = g_type_class_ref (type);
+
   take_lock ();
-  add_entry (type, source);
+  /* Another registry may have loaded the same plugin. */
+  if (!g_hash_table_contains (entries, ht_calibrator_class_get_id (klass)))
+    add_entry (type, source);
   g_mutex_unlock (&lock);
+  g_type_class_unref (klass);
 }
 
 char *

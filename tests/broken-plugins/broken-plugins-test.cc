@@ -62,6 +62,8 @@ expectations ()
         "its technique 'sound' is already provided by '" BROKEN_PLUGINS "/halftone-a-sound.so'" } },
     { "not-a-pass",
       { HT_PLUGIN_ERROR_BAD_PASS, "type 'HtBrokenNotAPass' is not a technique: it does not derive from HtPass" } },
+    { "calibrator-id", { HT_PLUGIN_ERROR_ID_CONFLICT, "its calibrator 'mse' is already provided by 'the program'" } },
+    { "calibrator-lint", { HT_PLUGIN_ERROR_BAD_PASS, "calibrator 'blind': it does not implement observe()" } },
     { "param-lint",
       { HT_PLUGIN_ERROR_BAD_PASS, "technique 'lint': parameter 'Iterations' has a name that is not of the form "
                                   "[a-z][a-z0-9-]*; parameter 'rate' is "
@@ -179,6 +181,19 @@ TEST (BrokenPluginsTest, ARecipeHearsWhichPluginFailed)
   EXPECT_GERROR (error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_BAD_PASS, "halftone-param-lint.so, which failed to load: ");
   EXPECT_EQ (ht_pass_registry_find (registry, "sonud", &error), G_TYPE_INVALID);
   EXPECT_GERROR (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_UNKNOWN_PASS, "did you mean 'sound'?");
+}
+
+TEST (BrokenPluginsTest, ARecipeHearsWhichPluginHadTheCalibrator)
+{
+  g_autoptr (HtPassRegistry) registry = load ();
+  GError *error = nullptr;
+  EXPECT_EQ (ht_calibrator_new ("blind", &error), nullptr);
+  EXPECT_GERROR (error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_OPEN,
+                 "the calibrator is \"blind\", which '" BROKEN_PLUGINS
+                 "/halftone-calibrator-lint.so' provides, but failed to load: ");
+  g_autoptr (HtCalibrator) own = ht_calibrator_new ("mse", &error);
+  ASSERT_NO_GERROR (error);
+  EXPECT_STRNE (G_OBJECT_TYPE_NAME (own), "HtBrokenCalibratorId");
 }
 
 }

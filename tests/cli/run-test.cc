@@ -284,3 +284,43 @@ TEST (Run, TakesDataFromTheCommandLine)
   auto raw = run ({ "run", folder / "s.yaml", "-o", folder / "e", "--raw" });
   EXPECT_EQ (raw.code, 3) << raw.err; /* bytes in NHWC are not what the network reads */
 }
+
+// A calibrator that the library has never heard of, on the input: its values are known without the network.
+TEST (Run, TakesACalibratorOfAPlugin)
+{
+  support::TemporaryFolder folder;
+  g_autoptr (GError) error = nullptr;
+  g_autoptr (HtTensor) raw = ht_tensor_load_npy (demo ("calibration.npy").c_str (), &error);
+  ASSERT_NO_GERROR (error);
+  g_autoptr (HtTensor) pixels = ht_tensor_cast (raw, HT_DATA_TYPE_FLOAT, &error);
+  ASSERT_NO_GERROR (error);
+  auto *values = (const float *)ht_tensor_get_data (pixels);
+  gsize n = ht_tensor_get_n_elements (pixels);
+  double sum = 0;
+  for (gsize i = 0; i < n; i++)
+    sum += std::fabs (values[i] / 127.5 - 1);
+  auto write_with = [&] (const std::string &calibrator) {
+    write_recipe (folder / "r.yaml", demo ("calibration.npy"),
+                  "quantization: {activations: {symmetric: true, calibrator: " + calibrator + "}}\n");
+  };
+  auto missing = (write_with ("mean-magnitude"), run ({ "check", folder / "r.yaml" }));
+  EXPECT_EQ (missing.code, 3);
+  EXPECT_HAS (missing.err, "must be one of entropy, min-max, mse, percentile, tf-enhanced");
+  g_setenv ("HALFTONE_PLUGIN_PATH", TEST_PLUGINS, TRUE);
+  auto table = run ({ "plugins", "list" });
+  auto list = run ({ "plugins", "list", "--json" });
+  write_with ("{mean-magnitude: {factor: 2}}");
+  auto result = run ({ "run", folder / "r.yaml", "-o", folder / "out" });
+  write_with ("{mean-magnitude: {fail: turned}}");
+  auto failed = run ({ "run", folder / "r.yaml", "-o", folder / "failed" });
+  g_setenv ("HALFTONE_PLUGIN_PATH", "", TRUE);
+  EXPECT_HAS (table.out, "mean-magnitude");
+  EXPECT_HAS (list.out, "\"calibrators\" : [\n      \"mean-magnitude\"\n    ]");
+  ASSERT_EQ (result.code, 0) << result.err;
+  auto scales = activation_scales (folder / "out/demo.encodings");
+  ASSERT_EQ (scales.count ("image"), 1u);
+  EXPECT_NEAR (scales["image"], 2 * sum / (double)n / 127, 1e-6 * scales["image"]);
+  EXPECT_EQ (failed.code, 5);
+  EXPECT_HAS (failed.err, "calibrating tensor '");
+  EXPECT_HAS (failed.err, "calibrator 'mean-magnitude' gave the range from ");
+}

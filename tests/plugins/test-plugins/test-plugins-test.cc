@@ -93,4 +93,61 @@ TEST_F (TestPluginsTest, ItsArtifactTravelsWithTheState)
   EXPECT_STREQ (after, again_hash);
 }
 
+TEST_F (TestPluginsTest, ItsCalibratorIsOneOfAll)
+{
+  g_auto (GStrv) names = ht_calibrator_list ();
+  EXPECT_TRUE (g_strv_contains (names, "mean-magnitude"));
+  EXPECT_TRUE (g_strv_contains (names, "min-max"));
+  HtQuantizerSettings *weights = ht_quantization_config_get_weights (config);
+  g_autoptr (JsonNode) value = json_from_string ("{\"mean-magnitude\": {\"factor\": 3}}", nullptr);
+  ASSERT_TRUE (ht_object_set_param (G_OBJECT (weights), "calibrator", value, &error));
+  g_autoptr (HtCalibrator) copy = ht_calibrator_copy (ht_quantizer_settings_get_calibrator (weights));
+  EXPECT_STREQ (ht_calibrator_get_id (copy), "mean-magnitude");
+  for (float scale : { 1.0f, 0.25f })
+    {
+      const float values[] = { -1 * scale, 2 * scale, -3 * scale, 0 };
+      double minimum, maximum;
+      ht_calibrator_reset (copy);
+      ASSERT_TRUE (ht_calibrator_observe (copy, values, 1, &error));
+      ASSERT_TRUE (ht_calibrator_observe (copy, values + 1, 3, &error));
+      ASSERT_TRUE (ht_calibrator_finish (copy, weights, &minimum, &maximum, &error));
+      EXPECT_EQ (minimum, -4.5 * scale);
+      EXPECT_EQ (maximum, 4.5 * scale);
+    }
+  EXPECT_FALSE (set (weights, "calibrator", "mean-magnitud"));
+  EXPECT_GERROR (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_UNKNOWN_VALUE, "did you mean 'mean-magnitude'?");
+}
+
+TEST_F (TestPluginsTest, ACalibratorThatBreaksTheProtocolIsNamed)
+{
+  g_autoptr (HtQuantizerSettings) settings = ht_quantizer_settings_new_activations ();
+  const char *const ways[][2]
+      = { { "mute", "calibrator 'mean-magnitude' failed without saying why" },
+          { "turned", "gave the range from 4 to -4; expected finite ends, the lower one first" },
+          { "infinite", "gave the range from -4 to inf; expected finite ends" } };
+  for (const auto &way : ways)
+    {
+      g_autoptr (HtCalibrator) calibrator = ht_calibrator_new ("mean-magnitude", &error);
+      ASSERT_NO_GERROR (error);
+      ASSERT_TRUE (set (calibrator, "fail", way[0]));
+      const float value = 1;
+      double minimum, maximum;
+      ASSERT_TRUE (ht_calibrator_observe (calibrator, &value, 1, &error));
+      EXPECT_FALSE (ht_calibrator_finish (calibrator, settings, &minimum, &maximum, &error));
+      EXPECT_GERROR (error, HT_PLUGIN_ERROR, HT_PLUGIN_ERROR_BAD_PASS, way[1]);
+    }
+}
+
+TEST_F (TestPluginsTest, AnotherRegistryKeepsTheCalibrator)
+{
+  g_autoptr (HtPassRegistry) second = ht_pass_registry_new ();
+  ht_pass_registry_add_search_path (second, TEST_PLUGINS);
+  GType before = ht_calibrator_find ("mean-magnitude", &error);
+  ht_pass_registry_load (second);
+  EXPECT_NE (before, G_TYPE_INVALID);
+  EXPECT_EQ (ht_calibrator_find ("mean-magnitude", &error), before);
+  EXPECT_TRUE (ht_calibrator_register (before, &error)) << "twice is once";
+  EXPECT_NO_GERROR (error);
+}
+
 }
