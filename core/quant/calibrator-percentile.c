@@ -21,11 +21,14 @@ static void
 find_range (HtCalibrator *calibrator, const HtHistogramBins *bins, HtQuantizerSettings *settings, double *minimum,
             double *maximum)
 {
-  double kept = ((HtPercentileCalibrator *)calibrator)->value / 100, sum = 0;
+  double value = ((HtPercentileCalibrator *)calibrator)->value, kept = value / 100, sum = 0;
   double observed = *maximum;
   gboolean has_low = FALSE;
   double low = *minimum, high = low;
 
+  /* AIMET has it in float32, which decides where the share of a bin makes it exactly. */
+  if (((HtHistogramCalibrator *)calibrator)->kind == HT_HISTOGRAM_AIMET)
+    kept = (double)((float)value / 100.0f);
   if (kept >= 1)
     return;
   for (gint i = 0; i < bins->n_used; i++)

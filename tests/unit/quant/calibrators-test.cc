@@ -254,6 +254,27 @@ TEST (Calibrators, PercentileLeavesTheShareOutAtEitherEnd)
   EXPECT_EQ (whole.maximum, (double)sorted.back ());
 }
 
+// 199 of 200 values are 99.5 %, 98 of 100 are 98 %, 95 of 100 are 95 %: AIMET's float32 lies above the first two and
+// below the third. The ends of the ranges are those of aimet-onnx 2.42 for these values.
+TEST (Calibrators, PercentileDecidesTiesAsAimet)
+{
+  struct
+  {
+    const char *percent;
+    int n;
+    double span;
+  } const cases[] = { { "99.5", 200, 1 }, { "98", 100, 0.978515625 }, { "95", 100, 0.8984375 } };
+  for (const auto &c : cases)
+    {
+      g_autoptr (HtQuantizerSettings) settings = make_settings (8, false);
+      std::vector<float> values;
+      for (int i = 0; i < c.n; i++)
+        values.push_back ((float)(i * i) / (float)((c.n - 1) * (c.n - 1)) - 0.25f);
+      Range found = calibrate ("percentile", { values }, settings, true, c.percent);
+      EXPECT_NEAR (found.maximum - found.minimum, c.span, 1e-6) << c.percent;
+    }
+}
+
 TEST (Calibrators, MseIsAsGoodAsAnyRatioOnTheValuesThemselves)
 {
   for (bool positive : { false, true })
