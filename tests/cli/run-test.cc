@@ -313,7 +313,12 @@ TEST (Run, TakesACalibratorOfAPlugin)
   auto result = run ({ "run", folder / "r.yaml", "-o", folder / "out" });
   write_with ("{mean-magnitude: {fail: turned}}");
   auto failed = run ({ "run", folder / "r.yaml", "-o", folder / "failed" });
+  // Floating-point formats take min-max, so that it is not asked.
+  write_recipe (folder / "r.yaml", demo ("calibration.npy"),
+                "quantization: {activations: {format: float16, calibrator: {mean-magnitude: {fail: turned}}}}\n");
+  auto floats = run ({ "run", folder / "r.yaml", "-o", folder / "floats" });
   g_setenv ("HALFTONE_PLUGIN_PATH", "", TRUE);
+  EXPECT_EQ (floats.code, 0) << floats.err;
   EXPECT_HAS (table.out, "mean-magnitude");
   EXPECT_HAS (list.out, "\"calibrators\" : [\n      \"mean-magnitude\"\n    ]");
   ASSERT_EQ (result.code, 0) << result.err;
