@@ -583,7 +583,8 @@ ht_verification_get_output_difference (HtVerification *self, gboolean optimized)
  * @self: a verification that has run
  *
  * Judges the file: every tensor agrees (ht_verified_tensor_agrees()), and the whole file chooses the same on 99 % of
- * the samples or on all but one, with and without graph optimizations.
+ * the samples or on all but one, with and without graph optimizations. An output of other elements, or infinitely off,
+ * never agrees.
  *
  * Returns: %TRUE if so
  */
@@ -597,6 +598,8 @@ ht_verification_agrees (HtVerification *self)
       guint64 n_choices = self->outputs[i].n_choices, n_other = n_choices - self->outputs[i].n_same;
 
       if (n_other > 1 && (double)n_other > (1 - LEAST_AGREEMENT) * (double)n_choices)
+        return FALSE;
+      if (self->outputs[i].ran && isinf (self->outputs[i].difference))
         return FALSE;
     }
   return self->n_samples > 0 && ht_verification_get_first_difference (self) == NULL;
