@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Patches of a layer's input, side by side with its targets, into second moments. */
+/* Patches of a layer's input, side by side with its targets, into second moments or as they are. */
 #include "base/thread-pool.h"
 #include "graph/layer-private.h"
 #include "kernels/im2col.h"
@@ -36,7 +36,9 @@ typedef struct
   GArray *segments;                    /* of Segment, that wait */
   gsize n_waiting;
   float *columns, *targets;
-  gsize capacity; /* positions */
+  gsize capacity;     /* positions */
+  HtMoments *moments; /* where they go, or */
+  HtSamples *samples;
 } Gathering;
 
 /**
@@ -220,7 +222,7 @@ gather_segments (gsize first, gsize last, guint worker, gpointer user_data)
 }
 
 static gboolean
-add_waiting (Gathering *g, HtMoments *moments, GError **error)
+add_waiting (Gathering *g, GError **error)
 {
   if (g->n_waiting == 0)
     return TRUE;
@@ -228,14 +230,19 @@ add_waiting (Gathering *g, HtMoments *moments, GError **error)
   gsize n = g->n_waiting;
   g_array_set_size (g->segments, 0);
   g->n_waiting = 0;
-  if (ht_moments_add (moments, g->columns, g->targets, n, g->capacity, error))
+  if (g->samples != NULL)
+    {
+      ht_samples_add (g->samples, g->columns, g->targets, n, g->capacity);
+      return TRUE;
+    }
+  if (ht_moments_add (g->moments, g->columns, g->targets, n, g->capacity, error))
     return TRUE;
   g_prefix_error (error, "layer '%s': ", ht_node_get_name (g->layer->node));
   return FALSE;
 }
 
 static gboolean
-add_positions (Gathering *g, HtMoments *moments, gsize sample, gsize begin, gsize length, GError **error)
+add_positions (Gathering *g, gsize sample, gsize begin, gsize length, GError **error)
 {
   while (length > 0)
     {
@@ -245,7 +252,7 @@ add_positions (Gathering *g, HtMoments *moments, gsize sample, gsize begin, gsiz
       g->n_waiting += segment.length;
       begin += segment.length;
       length -= segment.length;
-      if (g->n_waiting == g->capacity && !add_waiting (g, moments, error))
+      if (g->n_waiting == g->capacity && !add_waiting (g, error))
         return FALSE;
     }
   return TRUE;
@@ -253,7 +260,7 @@ add_positions (Gathering *g, HtMoments *moments, gsize sample, gsize begin, gsiz
 
 /* The rows of one sample: all, or some that chance picks, in order. */
 static gboolean
-add_sample (Gathering *g, HtMoments *moments, gsize sample, double share, GRand *random, GError **error)
+add_sample (Gathering *g, gsize sample, double share, GRand *random, GError **error)
 {
   gsize n_rows = g->n_positions / g->row, wanted = (gsize)ceil (share * (double)n_rows), begin = 0, length = 0;
 
@@ -265,7 +272,7 @@ add_sample (Gathering *g, HtMoments *moments, gsize sample, double share, GRand 
       wanted--;
       if (row * g->row != begin + length)
         {
-          if (!add_positions (g, moments, sample, begin, length, error))
+          if (!add_positions (g, sample, begin, length, error))
             return FALSE;
           begin = row * g->row;
           length = 0;
@@ -274,7 +281,37 @@ add_sample (Gathering *g, HtMoments *moments, gsize sample, double share, GRand 
       if (wanted == 0)
         break;
     }
-  return add_positions (g, moments, sample, begin, length, error);
+  return add_positions (g, sample, begin, length, error);
+}
+
+static gboolean
+gather (Gathering *g, HtTensor *input, HtTensor *target, double share, guint64 seed, GError **error)
+{
+  if (!read_operands (g, input, target, error))
+    return FALSE;
+  /* A few positions say most where each is from another place. */
+  if (g->samples != NULL)
+    g->row = 1;
+  gsize n_rows = g->n_groups * (g->n_inputs + g->n_outputs);
+  g->capacity = CLAMP (MAX_FLOATS / n_rows, MIN_POSITIONS, MAX_POSITIONS);
+  g_autoptr (GArray) segments = g_array_new (FALSE, FALSE, sizeof (Segment));
+  g->segments = segments;
+  g_autofree float *columns = g_try_new (float, g->n_groups * g->n_inputs * g->capacity + HT_IM2COL_SLACK);
+  g_autofree float *targets = g_try_new (float, g->n_groups * g->n_outputs * g->capacity);
+  if (columns == NULL || targets == NULL)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_NO_MEMORY, "layer '%s': there is no memory to gather its inputs",
+                   ht_node_get_name (g->layer->node));
+      return FALSE;
+    }
+  g->columns = columns;
+  g->targets = targets;
+  guint32 words[] = { (guint32)seed, (guint32)(seed >> 32) };
+  g_autoptr (GRand) random = g_rand_new_with_seed_array (words, G_N_ELEMENTS (words));
+  for (gsize sample = 0; sample < g->n_samples; sample++)
+    if (!add_sample (g, sample, share, random, error))
+      return FALSE;
+  return add_waiting (g, error);
 }
 
 /**
@@ -314,27 +351,54 @@ ht_layer_add_moments (HtLayer *self, HtMoments *moments, HtTensor *input, HtTens
   g_return_val_if_fail (self != NULL && moments != NULL && input != NULL && target != NULL, FALSE);
   g_return_val_if_fail (share > 0.0 && share <= 1.0, FALSE);
 
-  Gathering g = { .layer = self, .bias = bias };
-  if (!read_operands (&g, input, target, error))
-    return FALSE;
-  gsize n_rows = g.n_groups * (g.n_inputs + g.n_outputs);
-  g.capacity = CLAMP (MAX_FLOATS / n_rows, MIN_POSITIONS, MAX_POSITIONS);
-  g_autoptr (GArray) segments = g_array_new (FALSE, FALSE, sizeof (Segment));
-  g.segments = segments;
-  g_autofree float *columns = g_try_new (float, g.n_groups *g.n_inputs *g.capacity + HT_IM2COL_SLACK);
-  g_autofree float *targets = g_try_new (float, g.n_groups *g.n_outputs *g.capacity);
-  if (columns == NULL || targets == NULL)
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_NO_MEMORY, "layer '%s': there is no memory to gather its inputs",
-                   ht_node_get_name (self->node));
-      return FALSE;
-    }
-  g.columns = columns;
-  g.targets = targets;
-  guint32 words[] = { (guint32)seed, (guint32)(seed >> 32) };
-  g_autoptr (GRand) random = g_rand_new_with_seed_array (words, G_N_ELEMENTS (words));
-  for (gsize sample = 0; sample < g.n_samples; sample++)
-    if (!add_sample (&g, moments, sample, share, random, error))
-      return FALSE;
-  return add_waiting (&g, moments, error);
+  Gathering g = { .layer = self, .bias = bias, .moments = moments };
+  return gather (&g, input, target, share, seed, error);
+}
+
+/**
+ * ht_layer_create_samples:
+ * @self: a layer
+ * @capacity: how many positions there shall be room for
+ * @error: return location for a #GError
+ *
+ * Returns: (transfer full) (nullable): samples of the layer's size; %NULL with #HT_ERROR_NO_MEMORY
+ */
+HtSamples *
+ht_layer_create_samples (HtLayer *self, gsize capacity, GError **error)
+{
+  g_return_val_if_fail (self != NULL && capacity > 0, NULL);
+
+  HtSamples *samples
+      = ht_samples_new (self->n_groups, self->inputs_per_group * self->n_positions, self->outputs_per_group, capacity);
+  if (samples == NULL)
+    g_set_error (error, HT_ERROR, HT_ERROR_NO_MEMORY,
+                 "layer '%s': there is no memory for %" G_GSIZE_FORMAT " positions of its input",
+                 ht_node_get_name (self->node), capacity);
+  return samples;
+}
+
+/**
+ * ht_layer_add_samples:
+ * @self: a layer
+ * @samples: of ht_layer_create_samples()
+ * @input: what the layer reads
+ * @target: what it should return, its bias included
+ * @bias: (array) (nullable): the bias of each output channel, which is taken off @target
+ * @share: the share of the positions to take, above 0 to 1, chosen by chance
+ * @seed: of that choice
+ * @error: return location for a #GError
+ *
+ * Adds output positions as they are, as far as there is room.
+ *
+ * Returns: %FALSE with #HT_ERROR_SHAPE or #HT_ERROR_DATA_TYPE when a tensor is none of this layer
+ */
+gboolean
+ht_layer_add_samples (HtLayer *self, HtSamples *samples, HtTensor *input, HtTensor *target, const double *bias,
+                      double share, guint64 seed, GError **error)
+{
+  g_return_val_if_fail (self != NULL && samples != NULL && input != NULL && target != NULL, FALSE);
+  g_return_val_if_fail (share > 0.0 && share <= 1.0, FALSE);
+
+  Gathering g = { .layer = self, .bias = bias, .samples = samples };
+  return gather (&g, input, target, share, seed, error);
 }

@@ -30,9 +30,11 @@
 #include <halftone/plugin.h>
 #include <halftone/quantization.h>
 #include <halftone/recipe.h>
+#include <halftone/refinement.h>
 #include <halftone/rounding-grid.h>
 #include <halftone/run-output.h>
 #include <halftone/run.h>
+#include <halftone/samples.h>
 #include <halftone/schedule.h>
 #include <halftone/simulation-parts.h>
 #include <halftone/simulation.h>

@@ -37,6 +37,7 @@ enum
   PROP_SCALE,
   PROP_BIAS,
   PROP_CANDIDATES,
+  PROP_ACTIVATION_AWARE,
   PROP_ITERATIONS,
   PROP_REGULARIZATION,
   PROP_BETA_START,
@@ -72,7 +73,8 @@ add_sample_counts (HtPassContext *context, HtSweep *sweep, const char *subject)
 }
 
 static void
-report (HtAdaround *self, HtPassContext *context, HtSweep *sweep, const char *subject, HtSolution *solution)
+report (HtAdaround *self, HtPassContext *context, HtSweep *sweep, const char *subject, HtSolution *solution,
+        const HtRefinement *refinement)
 {
   ht_pass_context_add_row (context, TABLE, subject, "nearest-error", ht_solution_get_nearest_error (solution));
   ht_pass_context_add_row (context, TABLE, subject, "error", ht_solution_get_error (solution));
@@ -81,6 +83,12 @@ report (HtAdaround *self, HtPassContext *context, HtSweep *sweep, const char *su
                            ht_solution_get_share_beyond (solution));
   ht_pass_context_add_row (context, TABLE, subject, "rows-proved-best", ht_solution_get_share_exact (solution));
   ht_pass_context_add_row (context, TABLE, subject, "damping", ht_solution_get_damping (solution));
+  if (refinement->error_before >= 0.0)
+    {
+      ht_pass_context_add_row (context, TABLE, subject, "activation-error-before", refinement->error_before);
+      ht_pass_context_add_row (context, TABLE, subject, "activation-error", refinement->error);
+      ht_pass_context_add_row (context, TABLE, subject, "refined", refinement->moved);
+    }
   add_sample_counts (context, sweep, subject);
   if (ht_solution_is_nearest (solution))
     ht_pass_context_note (context, subject, NEAREST_NOTE);
@@ -104,11 +112,12 @@ round_exactly (HtAdaround *self, gboolean given, HtPassContext *context, HtSweep
       settings.scale = HT_SOLVER_FREEDOM_FIXED;
       ht_pass_context_note (context, subject, "the scales of its blocks are integers: they stay");
     }
-  g_autoptr (HtSolution) solution
-      = exact_round (&settings, sweep, layer, encoding, seed, ht_pass_context_get_cancellable (context), error);
+  HtRefinement refinement;
+  g_autoptr (HtSolution) solution = exact_round (&settings, sweep, layer, encoding, seed, &refinement,
+                                                 ht_pass_context_get_cancellable (context), error);
   if (solution == NULL)
     return FALSE;
-  report (self, context, sweep, subject, solution);
+  report (self, context, sweep, subject, solution, &refinement);
   return TRUE;
 }
 
@@ -232,6 +241,9 @@ ht_adaround_set_property (GObject *object, guint id, const GValue *value, GParam
     case PROP_CANDIDATES:
       self->exact.candidates = g_value_get_uint (value);
       break;
+    case PROP_ACTIVATION_AWARE:
+      self->exact.activation_aware = g_value_get_boolean (value);
+      break;
     case PROP_ITERATIONS:
       self->relaxation.iterations = g_value_get_uint (value);
       break;
@@ -282,6 +294,9 @@ ht_adaround_get_property (GObject *object, guint id, GValue *value, GParamSpec *
     case PROP_CANDIDATES:
       g_value_set_uint (value, self->exact.candidates);
       break;
+    case PROP_ACTIVATION_AWARE:
+      g_value_set_boolean (value, self->exact.activation_aware);
+      break;
     case PROP_ITERATIONS:
       g_value_set_uint (value, self->relaxation.iterations);
       break;
@@ -325,6 +340,9 @@ install_properties (GObjectClass *object)
                                              HT_TYPE_SOLVER_FREEDOM, HT_SOLVER_FREEDOM_FIXED, HT_PARAM_RW);
   properties[PROP_CANDIDATES] = g_param_spec_uint (
       "candidates", "Candidates", "Orders of rounding that are tried for each output channel", 1, 1024, 1, HT_PARAM_RW);
+  properties[PROP_ACTIVATION_AWARE] = g_param_spec_boolean (
+      "activation-aware", "Activation-aware", "Exact: whether codes are refined for the error behind the activation",
+      FALSE, HT_PARAM_RW);
   properties[PROP_ITERATIONS] = g_param_spec_uint ("iterations", "Iterations",
                                                    "Relaxation: steps for a layer; 0: 15000 below 8 bits, else 10000",
                                                    0, 10000000, 0, HT_PARAM_RW);

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "exact.h"
 
+#include "activation.h"
+
 #include <math.h>
 
 /* Output positions that are enough: a number, and a multiple of the unknowns of a row. */
 #define MIN_POSITIONS         65536
 #define POSITIONS_PER_UNKNOWN 20
+/* Positions that are kept as they are for the refinement: that many, as far as they fit. */
+#define REFINED_POSITIONS ((gsize)16384)
+#define LEAST_POSITIONS   ((gsize)1024)
+#define REFINED_FLOATS    ((gsize)24 * 1024 * 1024)
 /* Unknowns of a row whose matrices are still of a size to work with. */
 #define MAX_UNKNOWNS 8192
 
@@ -95,9 +101,98 @@ store_grid (HtSolution *solution, HtEncoding **encoding, GError **error)
   return TRUE;
 }
 
+/* Positions of the layer as they are, and the range of what it should return. */
+typedef struct
+{
+  HtSamples *fitting, *held_out;
+  HtTensor *target; /* of one batch */
+  double low, high;
+} Positions;
+
+static void
+positions_clear (Positions *self)
+{
+  g_clear_pointer (&self->fitting, ht_samples_unref);
+  g_clear_pointer (&self->held_out, ht_samples_unref);
+  g_clear_pointer (&self->target, ht_tensor_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Positions, positions_clear)
+
+static void
+extend_range (Positions *self, HtTensor *target)
+{
+  const float *values = ht_tensor_get_data (target);
+  gsize n = ht_tensor_get_n_elements (target);
+
+  for (gsize i = 0; i < n; i++)
+    {
+      self->low = fmin (self->low, (double)values[i]);
+      self->high = fmax (self->high, (double)values[i]);
+    }
+}
+
+static gboolean
+collect_positions (Positions *self, HtSweep *sweep, HtLayer *layer, const double *bias, gsize n_columns, guint64 seed,
+                   GError **error)
+{
+  gsize n_rows = ht_layer_get_n_output_channels (layer), counts[2] = { 0, 0 };
+  gsize fit = REFINED_FLOATS / (ht_layer_get_n_groups (layer) * n_columns + n_rows);
+  gsize most = CLAMP (fit, LEAST_POSITIONS, REFINED_POSITIONS);
+  guint n_batches = ht_sweep_get_n_batches (sweep);
+
+  self->low = INFINITY;
+  self->high = -INFINITY;
+  for (guint batch = 0; batch < n_batches; batch++)
+    {
+      g_autoptr (HtTensor) input = NULL, target = NULL;
+      if (!ht_sweep_get_batch (sweep, batch, &input, &target, error))
+        return FALSE;
+      counts[ht_sweep_is_held_out (sweep, batch)] += ht_layer_count_positions (layer, target);
+      extend_range (self, target);
+    }
+  for (guint batch = 0; batch < n_batches; batch++)
+    {
+      g_autoptr (HtTensor) input = NULL;
+      gboolean is_held_out = ht_sweep_is_held_out (sweep, batch);
+      HtSamples **samples = is_held_out ? &self->held_out : &self->fitting;
+      gsize count = counts[is_held_out], wanted = MIN (most, count);
+      g_clear_pointer (&self->target, ht_tensor_unref);
+      if (!ht_sweep_get_batch (sweep, batch, &input, &self->target, error))
+        return FALSE;
+      if (*samples == NULL && (*samples = ht_layer_create_samples (layer, wanted, error)) == NULL)
+        return FALSE;
+      if (!ht_layer_add_samples (layer, *samples, input, self->target, bias, (double)wanted / (double)count,
+                                 seed + batch, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static HtSolution *
+refine (HtSolution *solution, HtSweep *sweep, HtLayer *layer, HtMoments *moments, const double *weights,
+        gsize n_columns, guint64 seed, HtRefinement *refinement, GCancellable *cancellable, GError **error)
+{
+  g_auto (Positions) positions = { 0 };
+  gsize n_bias;
+  g_autofree double *bias = ht_layer_get_bias_values (layer, &n_bias, error);
+  g_autoptr (GError) local = NULL;
+
+  if (bias == NULL || !collect_positions (&positions, sweep, layer, bias, n_columns, seed, error))
+    return NULL;
+  g_autoptr (Activation) activation = activation_new (layer, positions.target, positions.low, positions.high, &local);
+  if (activation == NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return NULL;
+    }
+  return ht_solution_refine (solution, moments, positions.fitting, positions.held_out, weights, bias, activation_apply,
+                             activation, refinement, cancellable, error);
+}
+
 HtSolution *
 exact_round (const ExactSettings *settings, HtSweep *sweep, HtLayer *layer, HtEncoding **encoding, guint64 seed,
-             GCancellable *cancellable, GError **error)
+             HtRefinement *refinement, GCancellable *cancellable, GError **error)
 {
   g_autoptr (HtTensor) matrix = ht_layer_get_matrix (layer, error);
   g_autoptr (HtRoundingGrid) grid = matrix != NULL ? make_grid (*encoding, error) : NULL;
@@ -117,6 +212,16 @@ exact_round (const ExactSettings *settings, HtSweep *sweep, HtLayer *layer, HtEn
                 seed, NULL);
   g_autoptr (HtSolution) solution
       = ht_solver_solve (solver, fitting, held_out, weights, n / n_columns, grid, cancellable, error);
+  *refinement = (HtRefinement){ -1.0, -1.0, 0.0 };
+  if (solution != NULL && settings->activation_aware && activation_exists (layer))
+    {
+      HtSolution *refined
+          = refine (solution, sweep, layer, fitting, weights, n_columns, seed, refinement, cancellable, error);
+      if (refined == NULL)
+        return NULL;
+      ht_solution_unref (solution);
+      solution = refined;
+    }
   if (solution == NULL || !store_weights (layer, matrix, solution, error) || !store_bias (layer, solution, error))
     return NULL;
   if (settings->scale == HT_SOLVER_FREEDOM_JOINT && !store_grid (solution, encoding, error))

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "relaxed-layer.h"
 
+#include "activation.h"
+
 #include <math.h>
 
 typedef struct
@@ -23,18 +25,12 @@ task_clear (Task *self)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Task, task_clear)
 
-/* The first reader of the output, if it is an activation of those that the reference looks behind. */
+/* Behind the activation, if it is of those that the reference looks behind. */
 static const char *
 find_loss_tensor (HtLayer *layer, gboolean activation)
 {
   static const char *const op_types[] = { "Relu", "PRelu", "Tanh", "Clip", "Sigmoid", "Softmax", NULL };
-  g_autoptr (GPtrArray) readers = ht_graph_list_consumers (ht_layer_get_graph (layer), ht_layer_get_output (layer));
-
-  if (!activation || readers->len != 1)
-    return ht_layer_get_output (layer);
-  HtNode *node = g_ptr_array_index (readers, 0);
-  return g_strv_contains (op_types, ht_node_get_op_type (node)) ? ht_node_get_output (node, 0)
-                                                                : ht_layer_get_output (layer);
+  return activation ? activation_follow (layer, op_types) : ht_layer_get_output (layer);
 }
 
 static gboolean

@@ -15,7 +15,8 @@ TEST (Adaround, BeatsNearestRounding)
   for (guint bits : { 3, 4 })
     for (const Parameters &parameters :
          { Parameters{}, Parameters{ { "scale", "joint" }, { "bias", "joint" } },
-           Parameters{ { "input", "weights-only" } }, Parameters{ { "input", "float" }, { "candidates", "4" } },
+           Parameters{ { "input", "weights-only" }, { "activation-aware", "true" } },
+           Parameters{ { "input", "float" }, { "candidates", "4" } },
            Parameters{ { "solver", "relaxation" }, { "iterations", "1500" }, { "learning-rate", "0.01" } } })
       {
         g_autoptr (GError) error = nullptr;
@@ -41,6 +42,57 @@ TEST (Adaround, BeatsNearestRounding)
         EXPECT_EQ (constant_values (ht_model_state_get_reference (state.get ()), "w1"),
                    constant_values (graph.get (), "w1"));
       }
+}
+
+// The codes of a layer with an activation are refined for it, whatever it is; a layer without one has nothing to
+// refine.
+TEST (Adaround, RefinesBehindActivations)
+{
+  struct Case
+  {
+    std::vector<std::pair<const char *, std::vector<std::string> > > nodes; // with inputs behind the first one
+  };
+  for (const Case &c : { Case{ { { "Relu", {} } } }, Case{ { { "Relu", {} }, { "Clip", { "low", "high" } } } },
+                         Case{ { { "LeakyRelu", {} } } }, Case{ { { "PRelu", { "slopes" } } } },
+                         Case{ { { "Sigmoid", {} } } }, Case{ { { "Tanh", {} } } }, Case{ {} } })
+    {
+      SCOPED_TRACE (c.nodes.empty () ? "none" : c.nodes.back ().first);
+      Builder b;
+      b.input ({ -1, 4, 6, 6 });
+      b.weights ("w", { 10, 4, 3, 3 });
+      b.weights ("slopes", { 10, 1, 1 });
+      b.constant ("low", {}, { 0.0f });
+      b.constant ("high", {}, { 0.5f });
+      b.node ("Conv", "c", { "x", "w" });
+      std::string last = "c";
+      for (const auto &[op, others] : c.nodes)
+        {
+          std::vector<std::string> inputs = { last };
+          inputs.insert (inputs.end (), others.begin (), others.end ());
+          b.node (op, last + "a", inputs);
+          last += "a";
+        }
+      b.node ("GlobalAveragePool", "m", { last });
+      b.output ("m");
+      Graph graph = b.finish ();
+      g_autoptr (HtDataset) data = make_data (graph.get (), 5, 256);
+      g_autoptr (GError) error = nullptr;
+      g_autoptr (HtQuantizationConfig) config = make_config (3);
+      g_autoptr (JsonNode) report = nullptr;
+      State state
+          = run_technique ("adaround", graph.get (), config, data, { { "activation-aware", "true" } }, &error, &report);
+      ASSERT_NO_GERROR (error);
+      JsonArray *rows = json_object_get_array_member (
+          json_object_get_object_member (json_node_get_object (report), "tables"), "layers");
+      JsonObject *row = json_array_get_object_element (rows, 0);
+      ASSERT_EQ (json_object_has_member (row, "activation-error"), !c.nodes.empty ());
+      if (c.nodes.empty ())
+        continue;
+      double before = json_object_get_double_member (row, "activation-error-before");
+      EXPECT_GT (before, 0);
+      EXPECT_LE (json_object_get_double_member (row, "activation-error"), before);
+      EXPECT_LT (before, json_object_get_double_member (row, "error") * 1.5);
+    }
 }
 
 // A weight that nodes make of a constant: the grid goes by the name of what is read, and the nodes go.

@@ -92,6 +92,25 @@ check (const Case &c)
   for (gsize o = 0; o < n_channels; o++)
     EXPECT_NEAR (errors[o], expected[o], 1e-4 * (1.0 + expected[o])) << "channel " << o;
 
+  // Positions that are kept as they are make the same moments.
+  g_autoptr (HtSamples) samples = ht_layer_create_samples (layer, n / n_channels, &error);
+  ASSERT_TRUE (ht_layer_add_samples (layer, samples, inputs["x"], target, bias.data (), 1.0, 5, &error));
+  ASSERT_EQ (ht_samples_get_n_positions (samples), n / n_channels);
+  gsize n_groups = ht_samples_get_n_groups (samples), stride;
+  std::vector<float> kept_inputs, kept_targets;
+  for (gsize group = 0; group < n_groups; group++)
+    {
+      const float *rows = ht_samples_get_inputs (samples, group, &stride);
+      kept_inputs.insert (kept_inputs.end (), rows, rows + ht_samples_get_n_inputs (samples) * stride);
+      rows = ht_samples_get_targets (samples, group, &stride);
+      kept_targets.insert (kept_targets.end (), rows, rows + ht_samples_get_n_outputs (samples) * stride);
+    }
+  g_autoptr (HtMoments) again = ht_layer_create_moments (layer, &error);
+  ASSERT_TRUE (ht_moments_add (again, kept_inputs.data (), kept_targets.data (), n / n_channels, stride, &error));
+  g_autofree double *errors_again = ht_moments_get_errors (again, weights.data (), FALSE);
+  for (gsize o = 0; o < n_channels; o++)
+    EXPECT_NEAR (errors_again[o], errors[o], 1e-4 * (1.0 + errors[o])) << "channel " << o;
+
   g_autoptr (HtMoments) part = ht_layer_create_moments (layer, &error);
   ASSERT_TRUE (ht_layer_add_moments (layer, part, inputs["x"], target, bias.data (), 0.5, 5, &error));
   EXPECT_GE (2 * ht_moments_get_n_positions (part), ht_moments_get_n_positions (moments));
