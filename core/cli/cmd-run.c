@@ -26,6 +26,58 @@ print_skipped (HtRun *run)
     g_print ("%u nodes or tensors stay in floating point; the report lists each with the reason\n", n);
 }
 
+#define N_WORST 5
+
+typedef struct
+{
+  HtQuantizer *quantizer;
+  double clip_ratio, sqnr;
+} Loss;
+
+static gint
+compare_losses (gconstpointer a, gconstpointer b)
+{
+  double first = ((const Loss *)a)->sqnr, second = ((const Loss *)b)->sqnr;
+  return first < second ? -1 : first > second;
+}
+
+static void
+print_worst (HtSimulation *simulation)
+{
+  g_autoptr (GPtrArray) quantizers = ht_simulation_list_quantizers (simulation);
+  g_autoptr (GArray) losses = g_array_new (FALSE, FALSE, sizeof (Loss));
+  for (guint i = 0; i < quantizers->len; i++)
+    {
+      Loss loss = { .quantizer = g_ptr_array_index (quantizers, i) };
+      if (ht_simulation_measure_loss (simulation, ht_quantizer_get_tensor (loss.quantizer), &loss.clip_ratio, &loss.sqnr))
+        g_array_append_val (losses, loss);
+    }
+  if (losses->len == 0)
+    return;
+  g_array_sort (losses, compare_losses);
+  g_print ("noisiest of %u quantized tensors\n", losses->len);
+  g_autoptr (GPtrArray) rows = g_ptr_array_new_with_free_func ((GDestroyNotify)g_strfreev);
+  for (guint i = 0; i < MIN (losses->len, N_WORST); i++)
+    {
+      const Loss *loss = &g_array_index (losses, Loss, i);
+      char **cells = g_new0 (char *, 5);
+      cells[0] = g_strdup_printf ("  %s", ht_quantizer_get_tensor (loss->quantizer));
+      cells[1] = g_strdup (ht_quantizer_is_weight (loss->quantizer) ? "weight" : "activation");
+      cells[2] = g_strdup_printf ("%.1f dB", loss->sqnr);
+      cells[3] = g_strdup_printf ("%.4g %% clipped", 100 * loss->clip_ratio);
+      g_ptr_array_add (rows, cells);
+    }
+  cli_print_table (rows);
+}
+
+static void
+print_unreached (HtSimulation *simulation)
+{
+  g_auto (GStrv) names = ht_simulation_list_unreached (simulation);
+  for (char **name = names; *name != NULL; name++)
+    g_print ("warning: calibration never reached tensor '%s', so it stays in floating point\n", *name);
+}
+
 /* The data that the command line gives instead of the recipe's. */
 typedef struct
 {
@@ -120,6 +172,8 @@ cli_run (int argc, char **argv)
   else
     {
       print_result (run);
+      print_worst (ht_run_get_simulation (run));
+      print_unreached (ht_run_get_simulation (run));
       print_skipped (run);
     }
   return CLI_DONE;

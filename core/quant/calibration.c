@@ -178,7 +178,8 @@ ht_simulation_calibrate_weights (HtSimulation *self, GError **error)
 typedef struct
 {
   HtQuantizer *quantizer;
-  HtCalibrator *calibrator;
+  HtCalibrator *calibrator; /* NULL: all who share the quantizer have a given encoding */
+  HtValueStatistics statistics;
   HtEncoding *encoding; /* once it is made, for the others that share the quantizer */
 } Observed;
 
@@ -187,7 +188,8 @@ observed_free (gpointer data)
 {
   Observed *observed = data;
 
-  g_object_unref (observed->calibrator);
+  g_clear_object (&observed->calibrator);
+  ht_value_statistics_clear (&observed->statistics);
   g_clear_pointer (&observed->encoding, ht_encoding_unref);
   g_free (observed);
 }
@@ -209,9 +211,14 @@ observe (const char *name, HtTensor *value, gpointer user_data)
 
   if (!observed || observation->error || ht_tensor_get_data_type (value) != HT_DATA_TYPE_FLOAT)
     return;
-  if (ht_calibrator_observe (observed->calibrator, ht_tensor_get_data (value), ht_tensor_get_n_elements (value),
-                             &error))
-    return;
+  if (!observed->calibrator
+      || ht_calibrator_observe (observed->calibrator, ht_tensor_get_data (value), ht_tensor_get_n_elements (value),
+                                &error))
+    {
+      ht_value_statistics_add (&observed->statistics, observed->calibrator, ht_tensor_get_data (value),
+                               ht_tensor_get_n_elements (value));
+      return;
+    }
   g_set_error (
       &observation->error, error->domain, error->code,
       "calibrating tensor '%s' (%s): %s: look at the data and at what produces it, or leave its node out with a "
@@ -220,34 +227,83 @@ observe (const char *name, HtTensor *value, gpointer user_data)
   g_error_free (error);
 }
 
-/* Tensors that share a quantizer share a range, and constants among them are seen at once. */
+static Observed *
+add_observed (GHashTable *table, HtQuantizer *quantizer)
+{
+  const char *shared = ht_quantizer_get_shared (quantizer);
+  Observed *observed = g_hash_table_lookup (table, shared);
+
+  if (!observed)
+    {
+      observed = g_new0 (Observed, 1);
+      observed->quantizer = quantizer;
+      g_hash_table_insert (table, (gpointer)shared, observed);
+    }
+  return observed;
+}
+
+static gboolean
+is_observed (HtSimulation *self, HtQuantizer *quantizer)
+{
+  return !ht_quantizer_is_constant (quantizer) || ht_simulation_is_tied_constant (self, quantizer);
+}
+
+/* Tensors that share a quantizer share a range; those of given encodings are looked at for the report alone. */
+static void
+list_observed (HtSimulation *self, GHashTable *table)
+{
+  for (guint i = 0; i < self->placement->quantizers->len; i++)
+    {
+      HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
+      Observed *observed = is_observed (self, quantizer) ? add_observed (table, quantizer) : NULL;
+
+      if (observed && !observed->calibrator
+          && ht_simulation_get_origin (self, ht_quantizer_get_tensor (quantizer)) != HT_ORIGIN_GIVEN)
+        {
+          observed->quantizer = quantizer;
+          observed->calibrator = make_calibrator (quantizer);
+        }
+    }
+}
+
+static gboolean
+observe_constant (HtSimulation *self, const char *tensor, Observation *observation, GError **error)
+{
+  g_autoptr (HtTensor) value = ht_graph_get_constant (self->graph, tensor);
+
+  if (!value)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_FAILED,
+                   "calibrating the constant '%s', which shares a grid with activations: its value cannot be computed",
+                   tensor);
+      return FALSE;
+    }
+  observe (tensor, value, observation);
+  if (!observation->error)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&observation->error));
+  return FALSE;
+}
+
+/* The activations to look at; constants that share their quantizers are seen at once. NULL: an error. */
 static char **
-collect_taps (HtSimulation *self, Observation *observation)
+collect_taps (HtSimulation *self, Observation *observation, GError **error)
 {
   g_autoptr (GStrvBuilder) taps = g_strv_builder_new ();
 
+  list_observed (self, observation->observed);
   for (guint i = 0; i < self->placement->quantizers->len; i++)
     {
       HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
       const char *tensor = ht_quantizer_get_tensor (quantizer);
-      const char *shared = ht_quantizer_get_shared (quantizer);
-      g_autoptr (HtTensor) value = NULL;
 
-      if (ht_simulation_get_origin (self, tensor) == HT_ORIGIN_GIVEN
-          || (ht_quantizer_is_constant (quantizer) && !ht_simulation_is_tied_constant (self, quantizer)))
+      if (!is_observed (self, quantizer))
         continue;
-      if (!g_hash_table_contains (observation->observed, shared))
-        {
-          Observed *observed = g_new0 (Observed, 1);
-
-          observed->quantizer = quantizer;
-          observed->calibrator = make_calibrator (quantizer);
-          g_hash_table_insert (observation->observed, (gpointer)shared, observed);
-        }
       if (!ht_quantizer_is_constant (quantizer))
         g_strv_builder_add (taps, tensor);
-      else if ((value = ht_graph_get_constant (self->graph, tensor)))
-        observe (tensor, value, observation);
+      else if (ht_simulation_get_origin (self, tensor) != HT_ORIGIN_GIVEN
+               && !observe_constant (self, tensor, observation, error))
+        return NULL;
     }
   return g_strv_builder_end (taps);
 }
@@ -355,8 +411,7 @@ make_activation_encodings (HtSimulation *self, GHashTable *table, GHashTable *fo
       Observed *observed = g_hash_table_lookup (table, ht_quantizer_get_shared (quantizer));
       HtEncoding *encoding;
 
-      if (!observed || ht_simulation_get_origin (self, tensor) == HT_ORIGIN_GIVEN
-          || (ht_quantizer_is_constant (quantizer) && !ht_simulation_is_tied_constant (self, quantizer)))
+      if (!observed || !is_observed (self, quantizer) || ht_simulation_get_origin (self, tensor) == HT_ORIGIN_GIVEN)
         continue;
       encoding = observed->encoding ? observed->encoding : ht_simulation_find_shared_given (self, quantizer);
       if (encoding)
@@ -366,8 +421,11 @@ make_activation_encodings (HtSimulation *self, GHashTable *table, GHashTable *fo
         }
       if (ht_calibrator_get_n_values (observed->calibrator) == 0)
         {
-          ht_simulation_note (self, "tensor '%s': calibration saw no values of it, so it stays in floating point",
-                              tensor);
+          ht_simulation_note (
+              self,
+              "tensor '%s': calibration never reached it (a branch that was not taken, or no values), so "
+              "it stays in floating point",
+              tensor);
           continue;
         }
       encoding = finish_activation (self, observed, error);
@@ -377,6 +435,24 @@ make_activation_encodings (HtSimulation *self, GHashTable *table, GHashTable *fo
       g_hash_table_insert (found, (gpointer)tensor, encoding);
     }
   return TRUE;
+}
+
+/* What the grids do to the activations that were seen. */
+static void
+measure_losses (HtSimulation *self, GHashTable *table)
+{
+  for (guint i = 0; i < self->placement->quantizers->len; i++)
+    {
+      HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);
+      const char *tensor = ht_quantizer_get_tensor (quantizer);
+      HtEncoding *encoding = g_hash_table_lookup (self->encodings, tensor);
+      Observed *observed = g_hash_table_lookup (table, ht_quantizer_get_shared (quantizer));
+      HtGridLoss loss;
+
+      if (encoding && observed && !ht_quantizer_is_constant (quantizer)
+          && ht_value_statistics_measure (&observed->statistics, observed->calibrator, encoding, &loss))
+        g_hash_table_replace (self->losses, g_strdup (tensor), g_memdup2 (&loss, sizeof loss));
+    }
 }
 
 /**
@@ -393,10 +469,10 @@ make_activation_encodings (HtSimulation *self, GHashTable *table, GHashTable *fo
  * their values over the data set, each by the calibrator of its settings. The scale of a weight is raised where its
  * layer's bias would not fit 32 bits in steps of input scale times weight scale; the notes list where. Weights are
  * quantized while activations are observed, activations are not. Values are streamed: what is kept does not grow with
- * the number of samples.
+ * the number of samples. Tensors that no sample reached have no encoding then; ht_simulation_list_unreached() has them.
  *
  * Returns: %TRUE, or %FALSE with @error set and nothing changed when the data set is empty or does not fit the network,
- * or when a tensor has values that are not finite
+ * or when a tensor has values that are not finite, or a constant that shares a grid with activations has no value
  */
 gboolean
 ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, HtProgressFunc progress,
@@ -421,12 +497,15 @@ ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, Ht
     return FALSE;
   observed = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, observed_free);
   observation.observed = observed;
-  taps = collect_taps (self, &observation);
+  taps = collect_taps (self, &observation, error);
+  if (!taps)
+    return FALSE;
   ok = observe_batches (self, executor, dataset, batch, (const char *const *)taps, &observation, progress, user_data,
                         cancellable, error);
   g_clear_error (&observation.error);
   if (!ok || !make_activation_encodings (self, observed, found, error))
     return FALSE;
   take_all (self, found);
+  measure_losses (self, observed);
   return raise_weight_scales (self, error);
 }

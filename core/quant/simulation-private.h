@@ -6,6 +6,7 @@
 #include "quant/placement.h"
 #include "quant/quantizer.h"
 #include "quant/simulation-parts-private.h"
+#include "quant/value-statistics.h"
 
 typedef enum
 {
@@ -24,6 +25,7 @@ struct _HtSimulation
   GHashTable *by_name;   /* tensor -> HtQuantizer, owned by the placement */
   GHashTable *encodings; /* tensor -> HtEncoding */
   GHashTable *given;     /* names of tensors whose encoding calibration leaves */
+  GHashTable *losses;    /* activation -> HtGridLoss, as calibration found it */
   HtArithmetic arithmetic;
 };
 

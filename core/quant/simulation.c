@@ -30,6 +30,7 @@ ht_simulation_finalize (GObject *object)
   g_hash_table_unref (self->by_name);
   g_hash_table_unref (self->encodings);
   g_hash_table_unref (self->given);
+  g_hash_table_unref (self->losses);
   G_OBJECT_CLASS (ht_simulation_parent_class)->finalize (object);
 }
 
@@ -45,6 +46,7 @@ ht_simulation_init (HtSimulation *self)
   self->by_name = g_hash_table_new (g_str_hash, g_str_equal);
   self->encodings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) ht_encoding_unref);
   self->given = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->losses = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
 }
 
 /* A bias is rounded in steps of its own layer's products: one that several layers read becomes one for each. */
@@ -306,6 +308,7 @@ void
 ht_simulation_take_encoding (HtSimulation *self, const char *tensor, HtEncoding *encoding, HtEncodingOrigin origin)
 {
   g_hash_table_replace (self->encodings, g_strdup (tensor), ht_encoding_ref (encoding));
+  g_hash_table_remove (self->losses, tensor);
   if (origin == HT_ORIGIN_GIVEN)
     g_hash_table_add (self->given, g_strdup (tensor));
   else

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <halftone/error.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -181,6 +182,20 @@ describe_steps (HtRun *self)
   return both;
 }
 
+/* Figures that do not depend on the batch by their last digits. */
+static void
+describe_loss (HtSimulation *simulation, const char *tensor, JsonObject *object)
+{
+  double clip_ratio, sqnr;
+  if (!ht_simulation_measure_loss (simulation, tensor, &clip_ratio, &sqnr))
+    return;
+  json_object_set_double_member (object, "clip-ratio", round (clip_ratio * 1e9) / 1e9);
+  if (isfinite (sqnr))
+    json_object_set_double_member (object, "sqnr", round (sqnr * 100) / 100);
+  else
+    json_object_set_string_member (object, "sqnr", sqnr > 0 ? "infinite" : "-infinite");
+}
+
 static JsonArray *
 describe_quantizers (HtSimulation *simulation)
 {
@@ -201,6 +216,7 @@ describe_quantizers (HtSimulation *simulation)
           json_object_set_int_member (object, "bits", ht_encoding_get_bits (encoding));
           json_object_set_boolean_member (object, "symmetric", ht_encoding_is_symmetric (encoding));
           json_object_set_int_member (object, "grids", (gint64)n_grids);
+          describe_loss (simulation, ht_quantizer_get_tensor (quantizer), object);
         }
       json_array_add_object_element (array, object);
     }
@@ -223,6 +239,8 @@ add_results (HtRun *self, JsonObject *report, const char *folder, GError **error
   json_object_set_array_member (results, "quantizers", describe_quantizers (self->simulation));
   g_auto (GStrv) skipped = ht_simulation_list_skipped (self->simulation);
   json_object_set_member (results, "unquantized", ht_report_strings ((const char *const *)skipped));
+  g_auto (GStrv) unreached = ht_simulation_list_unreached (self->simulation);
+  json_object_set_member (results, "unreached", ht_report_strings ((const char *const *)unreached));
   g_autofree char *hash = ht_model_state_hash (self->state);
   json_object_set_string_member (results, "state-sha256", hash);
   JsonNode *files = describe_files (folder, error);

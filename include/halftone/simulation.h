@@ -56,6 +56,8 @@ HT_API void ht_simulation_set_arithmetic (HtSimulation *self, HtArithmetic arith
 HT_API gboolean ht_simulation_calibrate_weights (HtSimulation *self, GError **error);
 HT_API gboolean ht_simulation_calibrate (HtSimulation *self, HtDataset *dataset, guint batch, HtProgressFunc progress,
                                          gpointer user_data, GCancellable *cancellable, GError **error);
+HT_API gboolean ht_simulation_measure_loss (HtSimulation *self, const char *tensor, double *clip_ratio, double *sqnr);
+HT_API char **ht_simulation_list_unreached (HtSimulation *self);
 HT_API HtExecutor *ht_simulation_create_executor (HtSimulation *self, GError **error);
 HT_API gboolean ht_simulation_store (HtSimulation *self, HtModelState *state, GError **error);
 HT_API gboolean ht_simulation_load_state (HtSimulation *self, HtModelState *state, GError **error);

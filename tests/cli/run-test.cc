@@ -66,6 +66,15 @@ TEST (Run, RepairsWhatNearestRoundingBreaks)
   EXPECT_EQ (json_array_get_length (json_node_get_array (command::find (report, { "results", "steps" }))), 3u);
   for (const char *name : { "environment", "recipe", "model", "data", "timings" })
     EXPECT_NE (command::find (report, { name }), nullptr);
+  JsonArray *quantizers = json_node_get_array (command::find (report, { "results", "quantizers" }));
+  for (guint i = 0; i < json_array_get_length (quantizers); i++)
+    {
+      JsonObject *quantizer = json_array_get_object_element (quantizers, i);
+      EXPECT_EQ (json_object_get_double_member (quantizer, "clip-ratio"), 0);
+      EXPECT_GT (json_object_get_double_member (quantizer, "sqnr"), 30);
+      EXPECT_LT (json_object_get_double_member (quantizer, "sqnr"), 60);
+    }
+  EXPECT_HAS (result.out, "noisiest of 22 quantized tensors");
   // The hash of the inputs is in the report, and 8-bit weights make the exported file smaller.
   EXPECT_EQ (strlen (json_node_get_string (command::find (report, { "data", "calibration", "sha256" }))), 64u);
   EXPECT_LT (command::read_all (folder / "out/demo-qdq.onnx").size (),
