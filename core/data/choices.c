@@ -33,3 +33,45 @@ ht_find_best_class (const float *scores, gsize n)
       best = i;
   return best;
 }
+
+static gboolean
+is_distribution (const float *scores, gsize n)
+{
+  double sum = 0;
+  for (gsize i = 0; i < n; i++)
+    {
+      if (!(scores[i] >= 0 && scores[i] <= 1.001f))
+        return FALSE;
+      sum += scores[i];
+    }
+  return fabs (sum - 1) < 1e-2;
+}
+
+/* log (sum (exp (scores))), without overflow */
+static double
+log_sum (const float *scores, gsize n)
+{
+  double largest = scores[0], sum = 0;
+  for (gsize i = 1; i < n; i++)
+    largest = fmax (largest, scores[i]);
+  for (gsize i = 0; i < n; i++)
+    sum += exp (scores[i] - largest);
+  return largest + log (sum);
+}
+
+double
+ht_divergence (const float *expected, const float *scores, gsize n)
+{
+  const double least = 1e-12; /* of a quantized probability: one that was rounded to zero is not impossible */
+  gboolean given = is_distribution (expected, n);
+  double sum = 0;
+  double total = given ? 0 : log_sum (expected, n), other = given ? 0 : log_sum (scores, n);
+  for (gsize i = 0; i < n; i++)
+    {
+      double log_p = given ? log (fmax (expected[i], least)) : expected[i] - total;
+      double log_q = given ? log (fmax (scores[i], least)) : scores[i] - other;
+      double p = given ? expected[i] : exp (log_p);
+      sum += p > 0 ? p * (log_p - log_q) : 0;
+    }
+  return isnan (sum) ? INFINITY : fmax (sum, 0);
+}

@@ -11,3 +11,6 @@ gsize ht_count_classes (HtTensor *scores, guint batch);
 gsize ht_count_choices (HtTensor *scores, guint batch);
 /* The first of the largest, as argmax does; NaN is never the largest. */
 gsize ht_find_best_class (const float *scores, gsize n);
+/* The Kullback-Leibler divergence of one distribution over n classes from another, in nats. Scores that are no
+ * distributions become such by softmax. NaN scores: infinite. */
+double ht_divergence (const float *expected, const float *scores, gsize n);

@@ -8,20 +8,6 @@
 
 #include <math.h>
 
-/* Sums over all samples of one output, against the reference's. */
-typedef struct
-{
-  double signal, noise, dot, own, difference;
-} Distance;
-
-/* What was counted of one network. */
-typedef struct
-{
-  Distance *distances; /* one for each output */
-  gsize n_classes;
-  guint64 n_top1, n_top5, n_agree, n_classified;
-} Score;
-
 typedef struct
 {
   HtExecutorGroup *group;
@@ -31,7 +17,7 @@ typedef struct
   HtDataset *dataset;
   const char *const *outputs;
   guint n_outputs;
-  Score *scores;
+  HtMetrics **metrics;   /* one for each network */
   /* Of the batch at hand */
   guint first, n_samples, n_rows;
   GHashTable *expected; /* the reference's outputs; NULL: not there yet */
@@ -70,13 +56,12 @@ is_number (HtTensor *scores)
 }
 
 static gboolean
-count_accuracy (const Evaluation *self, Score *score, HtTensor *scores, GError **error)
+judge_labels (const Evaluation *self, HtMetrics *metrics, HtTensor *scores, GError **error)
 {
   HtTensor *labels = ht_dataset_get_labels (self->dataset);
   gsize n_classes = ht_count_classes (scores, self->n_rows);
   if (labels == NULL)
     return TRUE;
-  score->n_classes = n_classes;
   if (n_classes < 2 || !is_number (scores))
     {
       g_autofree char *found = ht_tensor_describe (scores);
@@ -88,6 +73,7 @@ count_accuracy (const Evaluation *self, Score *score, HtTensor *scores, GError *
     }
   for (guint i = 0; i < self->n_samples; i++)
     {
+      double *row = ht_metrics_get_row (metrics, self->first + i);
       gint64 label = ht_tensor_get_int64 (labels, self->first + i);
       if (label < 0 || (gsize)label >= n_classes)
         {
@@ -99,14 +85,15 @@ count_accuracy (const Evaluation *self, Score *score, HtTensor *scores, GError *
           return FALSE;
         }
       gsize rank = rank_of ((const float *)ht_tensor_get_data (scores) + i * n_classes, n_classes, (gsize)label);
-      score->n_top1 += rank == 0;
-      score->n_top5 += rank < 5;
+      row[HT_COLUMN_TOP1] = rank == 0;
+      if (n_classes > 5)
+        row[HT_COLUMN_TOP5] = rank < 5;
     }
   return TRUE;
 }
 
 static void
-count_agreement (const Evaluation *self, Score *score, HtTensor *scores, HtTensor *expected)
+judge_choices (const Evaluation *self, HtMetrics *metrics, HtTensor *scores, HtTensor *expected)
 {
   gsize n = ht_count_choices (scores, self->n_rows);
   if (n < 2 || ht_count_choices (expected, self->n_rows) != n || !is_number (scores) || !is_number (expected)
@@ -114,15 +101,41 @@ count_agreement (const Evaluation *self, Score *score, HtTensor *scores, HtTenso
       || ht_tensor_get_dim (scores, 0) != (gint64)self->n_rows)
     return;
   const float *a = ht_tensor_get_data (scores), *b = ht_tensor_get_data (expected);
-  gsize n_choices = ht_tensor_get_n_elements (scores) / self->n_rows * self->n_samples / n;
-  for (gsize i = 0; i < n_choices; i++)
-    score->n_agree += ht_find_best_class (a + i * n, n) == ht_find_best_class (b + i * n, n);
-  score->n_classified += n_choices;
+  gsize n_choices = ht_tensor_get_n_elements (scores) / self->n_rows / n;
+  for (guint i = 0; i < self->n_samples; i++)
+    {
+      double agreed = 0, divergence = 0;
+      for (gsize k = 0; k < n_choices; k++, a += n, b += n)
+        {
+          agreed += ht_find_best_class (a, n) == ht_find_best_class (b, n);
+          divergence += ht_divergence (b, a, n);
+        }
+      double *row = ht_metrics_get_row (metrics, self->first + i);
+      row[HT_COLUMN_AGREED] = agreed;
+      row[HT_COLUMN_CHOICES] = (double)n_choices;
+      row[HT_COLUMN_KL] = divergence;
+    }
 }
 
+static void
+add_elements (double *sums, HtTensor *value, HtTensor *expected, gsize first, gsize n)
+{
+  for (gsize i = first; i < first + n; i++)
+    {
+      double x = ht_tensor_get_double (expected, i), y = ht_tensor_get_double (value, i);
+      sums[HT_OUTPUT_SIGNAL] += x * x;
+      sums[HT_OUTPUT_OWN] += y * y;
+      sums[HT_OUTPUT_DOT] += x * y;
+      sums[HT_OUTPUT_NOISE] += (x - y) * (x - y);
+      if (!(fabs (x - y) <= sums[HT_OUTPUT_DIFFERENCE]))
+        sums[HT_OUTPUT_DIFFERENCE] = isnan (x - y) ? INFINITY : fabs (x - y);
+    }
+}
+
+/* An output whose rows are no samples counts for the first sample of its batch. */
 static gboolean
-add_distance (Distance *sum, const char *name, HtTensor *value, HtTensor *expected, guint n_samples, guint n_rows,
-              GError **error)
+judge_distance (const Evaluation *self, HtMetrics *metrics, guint output, HtTensor *value, HtTensor *expected,
+                GError **error)
 {
   gsize n = ht_tensor_get_n_elements (value);
   if (ht_tensor_get_data_type (value) != ht_tensor_get_data_type (expected) || ht_tensor_get_n_elements (expected) != n)
@@ -131,22 +144,20 @@ add_distance (Distance *sum, const char *name, HtTensor *value, HtTensor *expect
       g_autofree char *wanted = ht_tensor_describe (expected);
       g_set_error (error, HT_ERROR, HT_ERROR_SHAPE,
                    "output '%s' is %s, the reference's is %s, expected the same; compare networks of one architecture",
-                   name, found, wanted);
+                   self->outputs[output], found, wanted);
       return FALSE;
     }
-  if (!ht_data_type_is_float (ht_tensor_get_data_type (value)))
-    return TRUE;
-  if (ht_tensor_get_n_dims (value) > 0 && ht_tensor_get_dim (value, 0) == (gint64)n_rows)
-    n = n / n_rows * n_samples; /* rows that only fill the batch do not count */
-  for (gsize i = 0; i < n; i++)
+  gboolean counts = ht_data_type_is_float (ht_tensor_get_data_type (value));
+  gboolean by_sample = ht_tensor_get_n_dims (value) > 0 && ht_tensor_get_dim (value, 0) == (gint64)self->n_rows;
+  for (guint i = 0; i < self->n_samples; i++)
     {
-      double x = ht_tensor_get_double (expected, i), y = ht_tensor_get_double (value, i);
-      sum->signal += x * x;
-      sum->own += y * y;
-      sum->dot += x * y;
-      sum->noise += (x - y) * (x - y);
-      if (!(fabs (x - y) <= sum->difference))
-        sum->difference = isnan (x - y) ? INFINITY : fabs (x - y);
+      double *sums = ht_metrics_get_row (metrics, self->first + i) + HT_COLUMN_OUTPUTS + HT_OUTPUT_COLUMNS * output;
+      for (guint k = 0; k < HT_OUTPUT_COLUMNS; k++)
+        sums[k] = 0;
+      if (counts && by_sample)
+        add_elements (sums, value, expected, i * (n / self->n_rows), n / self->n_rows);
+      else if (counts && i == 0)
+        add_elements (sums, value, expected, 0, n);
     }
   return TRUE;
 }
@@ -154,19 +165,19 @@ add_distance (Distance *sum, const char *name, HtTensor *value, HtTensor *expect
 static gboolean
 judge (Evaluation *self, guint index, GHashTable *values, GError **error)
 {
-  Score *score = &self->scores[index];
+  HtMetrics *metrics = self->metrics[index];
   g_autoptr (HtTensor) scores = get_floats (g_hash_table_lookup (values, self->outputs[0]), error);
-  if (scores == NULL || !count_accuracy (self, score, scores, error))
+  if (scores == NULL || !judge_labels (self, metrics, scores, error))
     return FALSE;
   if (self->reference == NULL)
     return TRUE;
   g_autoptr (HtTensor) wanted = get_floats (g_hash_table_lookup (self->expected, self->outputs[0]), error);
   if (wanted == NULL)
     return FALSE;
-  count_agreement (self, score, scores, wanted);
+  judge_choices (self, metrics, scores, wanted);
   for (guint i = 0; i < self->n_outputs; i++)
-    if (!add_distance (&score->distances[i], self->outputs[i], g_hash_table_lookup (values, self->outputs[i]),
-                       g_hash_table_lookup (self->expected, self->outputs[i]), self->n_samples, self->n_rows, error))
+    if (!judge_distance (self, metrics, i, g_hash_table_lookup (values, self->outputs[i]),
+                         g_hash_table_lookup (self->expected, self->outputs[i]), error))
       return FALSE;
   return TRUE;
 }
@@ -239,54 +250,6 @@ evaluate_batch (Evaluation *self, guint first, guint n_samples, GCancellable *ca
   return fine;
 }
 
-/* The interval of Wilson (1927) for a share of n, at 95 %. */
-static void
-set_accuracy (HtMetrics *metrics, guint64 n_right, guint n)
-{
-  const double z = 1.959963984540054;
-  double p = (double)n_right / n, z2n = z * z / n;
-  double centre = p + z2n / 2, reach = z * sqrt (p * (1 - p) / n + z2n / (4 * n));
-  ht_metrics_set (metrics, "top1", p);
-  ht_metrics_set (metrics, "top1-low", fmax (0, (centre - reach) / (1 + z2n)));
-  ht_metrics_set (metrics, "top1-high", fmin (1, (centre + reach) / (1 + z2n)));
-}
-
-static void
-set_distances (HtMetrics *metrics, const Score *self, guint n_outputs)
-{
-  double sqnr = INFINITY, cosine = 1, difference = 0;
-  for (guint i = 0; i < n_outputs; i++)
-    {
-      const Distance *sum = &self->distances[i];
-      double product = sqrt (sum->signal * sum->own);
-      double ratio = sum->noise > 0 ? 10 * log10 (sum->signal / sum->noise) : isnan (sum->noise) ? -INFINITY : INFINITY;
-      sqnr = fmin (sqnr, ratio);
-      cosine = fmin (cosine, product > 0 ? sum->dot / product : sum->noise == 0 ? 1 : 0);
-      difference = fmax (difference, sum->difference);
-    }
-  ht_metrics_set (metrics, "sqnr", sqnr);
-  ht_metrics_set (metrics, "cosine", cosine);
-  ht_metrics_set (metrics, "max-difference", difference);
-  if (self->n_classified > 0)
-    ht_metrics_set (metrics, "agreement", (double)self->n_agree / (double)self->n_classified);
-}
-
-static HtMetrics *
-make_metrics (const Evaluation *self, const Score *score)
-{
-  guint n = ht_dataset_get_n_samples (self->dataset);
-  HtMetrics *metrics = ht_metrics_new (n);
-  if (ht_dataset_get_labels (self->dataset) != NULL)
-    {
-      set_accuracy (metrics, score->n_top1, n);
-      if (score->n_classes > 5)
-        ht_metrics_set (metrics, "top5", (double)score->n_top5 / n);
-    }
-  if (self->reference != NULL)
-    set_distances (metrics, score, self->n_outputs);
-  return metrics;
-}
-
 static gboolean
 evaluate_batches (Evaluation *self, guint batch, HtProgressFunc progress, gpointer user_data, GCancellable *cancellable,
                   GError **error)
@@ -307,7 +270,7 @@ evaluate_group (Evaluation *self, guint batch, HtProgressFunc progress, gpointer
                 GError **error)
 {
   guint n = ht_dataset_get_n_samples (self->dataset);
-  GPtrArray *list = NULL;
+  g_autoptr (GPtrArray) list = g_ptr_array_new_with_free_func (g_object_unref);
   self->n_outputs = g_strv_length ((char **)self->outputs);
   if (n == 0 || self->n_outputs == 0)
     {
@@ -315,23 +278,17 @@ evaluate_group (Evaluation *self, guint batch, HtProgressFunc progress, gpointer
                    n == 0 ? "data set is empty" : "network has no outputs");
       return NULL;
     }
-  self->scores = g_new0 (Score, self->n_networks);
+  for (guint i = 0; i < self->n_networks; i++)
+    g_ptr_array_add (list, ht_metrics_new (n, self->reference != NULL ? self->n_outputs : 0));
+  self->metrics = (HtMetrics **)list->pdata;
   self->waiting = g_ptr_array_new ();
   g_ptr_array_set_size (self->waiting, (gint)self->n_networks);
-  for (guint i = 0; i < self->n_networks; i++)
-    self->scores[i].distances = g_new0 (Distance, self->n_outputs);
-  if (evaluate_batches (self, batch, progress, user_data, cancellable, error))
-    {
-      list = g_ptr_array_new_with_free_func (g_object_unref);
-      for (guint i = 0; i < self->n_networks; i++)
-        g_ptr_array_add (list, make_metrics (self, &self->scores[i]));
-    }
+  gboolean done = evaluate_batches (self, batch, progress, user_data, cancellable, error);
   drop_batch (self);
   g_ptr_array_unref (self->waiting);
-  for (guint i = 0; i < self->n_networks; i++)
-    g_free (self->scores[i].distances);
-  g_free (self->scores);
-  return list;
+  for (guint i = 0; done && i < self->n_networks; i++)
+    ht_metrics_finish (self->metrics[i]);
+  return done ? g_steal_pointer (&list) : NULL;
 }
 
 /**
@@ -384,7 +341,9 @@ ht_evaluate_all (GPtrArray *executors, HtExecutor *reference, HtDataset *dataset
  * first class wins), top-5 only where there are more than 5 classes. With a reference, all floating-point outputs are
  * compared: the signal-to-noise ratio is 10 log10 (sum of squares / sum of squared differences) over all samples, the
  * lowest of all outputs; agreement is that of the first output's arg max along its classes, or along its last axis
- * where it has more axes. Nothing but sums is kept. A result that is not a number counts as -infinity decibels.
+ * where it has more axes. The same choices give the Kullback-Leibler divergence of
+ * their softmax from the reference's, outputs that are probabilities already are taken as they are. A record of every
+ * sample is kept, none of its values. A result that is not a number counts as -infinity decibels.
  *
  * Returns: (transfer full): what was measured, or %NULL with @error set
  */

@@ -255,3 +255,32 @@ TEST (Dataset, AddsAllOfAnArchiveOrNothing)
   EXPECT_FALSE (ht_dataset_add_file (dataset, "image", file ("stored.npz").c_str (), &error));
   EXPECT_GERROR (error, HT_ERROR, HT_ERROR_INVALID_DATA, "2 arrays");
 }
+
+TEST (Dataset, SelectsSamplesInAnyOrder)
+{
+  g_autoptr (GError) error = nullptr;
+  const float values[] = { 0, 1, 10, 11, 20, 21 };
+  const gint64 dims[] = { 3, 2 }, labels[] = { 5, 6, 7 };
+  g_autoptr (HtTensor) flat = ht_tensor_new_floats (values, 6), array = ht_tensor_reshape (flat, dims, 2, nullptr);
+  g_autoptr (HtTensor) numbers = ht_tensor_new_int64s (labels, 3);
+  g_autoptr (HtDataset) dataset = ht_dataset_new ();
+  ASSERT_TRUE (ht_dataset_add_array (dataset, nullptr, array, &error) && ht_dataset_set_labels (dataset, numbers, &error));
+  const guint rows[] = { 2, 0 };
+  g_autoptr (HtDataset) some = ht_dataset_select (dataset, rows, 2, &error);
+  ASSERT_NO_GERROR (error);
+  ASSERT_EQ (ht_dataset_get_n_samples (some), 2u);
+  EXPECT_EQ (ht_tensor_get_int64 (ht_dataset_get_labels (some), 0), 7);
+  EXPECT_EQ (ht_tensor_get_int64 (ht_dataset_get_labels (some), 1), 5);
+  // The same samples in a set of their own have the same hash.
+  const float expected[] = { 20, 21, 0, 1 };
+  const gint64 two[] = { 2, 2 }, chosen[] = { 7, 5 };
+  g_autoptr (HtTensor) same_flat = ht_tensor_new_floats (expected, 4), same = ht_tensor_reshape (same_flat, two, 2, nullptr);
+  g_autoptr (HtTensor) same_labels = ht_tensor_new_int64s (chosen, 2);
+  g_autoptr (HtDataset) other = ht_dataset_new ();
+  ASSERT_TRUE (ht_dataset_add_array (other, nullptr, same, &error) && ht_dataset_set_labels (other, same_labels, &error));
+  g_autofree char *a = ht_dataset_hash (some, &error), *b = ht_dataset_hash (other, &error);
+  EXPECT_STREQ (a, b);
+  const guint beyond[] = { 3 };
+  EXPECT_EQ (ht_dataset_select (dataset, beyond, 1, &error), nullptr);
+  EXPECT_GERROR (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT, "sample 3");
+}
