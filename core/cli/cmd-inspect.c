@@ -64,13 +64,27 @@ strings_to_json (const char *const *strings)
 }
 
 static void
-print_reads (HtPassReads reads)
+append_reads (GString *text, HtPassReads reads, const char *when)
 {
   g_autoptr (GFlagsClass) flags = g_type_class_ref (ht_pass_reads_get_type ());
-  g_autoptr (GString) text = g_string_new (NULL);
   for (guint i = 0; i < flags->n_values; i++)
     if (flags->values[i].value != 0 && (reads & flags->values[i].value) != 0)
-      g_string_append_printf (text, "%s%s", text->len > 0 ? ", " : "", flags->values[i].value_nick);
+      {
+        g_string_append_printf (text, "%s%s", text->len > 0 ? ", " : "", flags->values[i].value_nick);
+        if (when != NULL)
+          g_string_append_printf (text, " (when %s)", when);
+      }
+}
+
+static void
+print_reads (HtPassClass *klass)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  const char *when;
+  HtPassReads added;
+  append_reads (text, ht_pass_class_get_reads (klass), NULL);
+  for (guint i = 0; (added = ht_pass_class_get_added_reads (klass, i, &when)) != 0; i++)
+    append_reads (text, added, when);
   g_print ("\nreads besides the model: %s\n", text->len > 0 ? text->str : "nothing");
 }
 
@@ -142,7 +156,7 @@ inspect_pass (HtPassRegistry *registry, const char *id, GType type, gboolean jso
     g_print ("\n%s\n", ht_pass_class_get_description (klass));
   print_params (klass);
   print_rules (klass);
-  print_reads (ht_pass_class_get_reads (klass));
+  print_reads (klass);
   for (; references != NULL && *references != NULL; references++)
     g_print ("reference: %s\n", *references);
   if (plugin != NULL)

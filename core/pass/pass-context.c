@@ -2,6 +2,7 @@
 #include "pass/pass-context-private.h"
 
 #include "pass/pass-private.h"
+#include "quant/quantization-config.h"
 
 #include <halftone/error.h>
 
@@ -80,10 +81,12 @@ ht_pass_context_new (const HtPassContextSetup *setup)
 
   self->step = g_strdup (setup->step);
   self->pass = g_object_ref (setup->pass);
-  self->reads = ht_pass_class_get_reads (HT_PASS_GET_CLASS (setup->pass));
+  self->reads = ht_pass_get_reads (setup->pass, setup->config);
   self->message
       = g_strdup_printf ("step '%s' (%s)", setup->step, ht_pass_class_get_id (HT_PASS_GET_CLASS (setup->pass)));
-  self->config = setup->config != NULL ? g_object_ref (setup->config) : NULL;
+  if (setup->config != NULL)
+    self->config = ht_quantization_config_restrict (setup->config, (self->reads & HT_PASS_READS_WEIGHT_SETTINGS) != 0,
+                                                    (self->reads & HT_PASS_READS_ACTIVATION_SETTINGS) != 0);
   self->calibration = setup->calibration != NULL ? g_object_ref (setup->calibration) : NULL;
   self->batch = setup->batch;
   self->seed = setup->seed;
@@ -167,8 +170,19 @@ ht_pass_context_progress (HtPassContext *self, guint64 done, guint64 total, GErr
 static gboolean
 require (HtPassContext *self, guint allowed, const char *flag, const char *what, GError **error)
 {
+  const char *when = NULL;
+  HtPassReads added;
+
   if ((self->reads & allowed) != 0)
     return TRUE;
+  for (guint i = 0; (added = ht_pass_class_get_added_reads (HT_PASS_GET_CLASS (self->pass), i, &when)) != 0; i++)
+    if ((added & allowed) != 0)
+      {
+        g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
+                     "the pass asks for %s but declares %s for '%s' only; correct that in its class_init", what, flag,
+                     when);
+        return FALSE;
+      }
   g_set_error (error, HT_ERROR, HT_ERROR_INVALID_ARGUMENT,
                "the pass asks for %s but does not declare %s; add it to ht_pass_class_set_reads() in its class_init",
                what, flag);
@@ -220,7 +234,8 @@ ht_pass_context_get_batch (HtPassContext *self)
  * @error: return location for an error
  *
  * Gets the quantization settings. The pass must declare %HT_PASS_READS_WEIGHT_SETTINGS or
- * %HT_PASS_READS_ACTIVATION_SETTINGS (%HT_ERROR_INVALID_ARGUMENT), and looks at what it declared only.
+ * %HT_PASS_READS_ACTIVATION_SETTINGS (%HT_ERROR_INVALID_ARGUMENT). Settings of the kind that it does not declare are
+ * those of the target, whatever the recipe says, in the rules for single nodes too.
  *
  * Returns: (transfer none) (nullable): the settings, or %NULL on failure
  */

@@ -6,16 +6,22 @@
 
 #include <halftone/error.h>
 
+static gboolean
+is_known_reads (HtPassReads reads)
+{
+  return (reads
+          & ~(guint)(HT_PASS_READS_CALIBRATION_DATA | HT_PASS_READS_LABELS | HT_PASS_READS_WEIGHT_SETTINGS
+                     | HT_PASS_READS_ACTIVATION_SETTINGS | HT_PASS_READS_REFERENCE_NETWORK))
+         == 0;
+}
+
 static void
 lint_info (HtPassClass *klass, GPtrArray *problems)
 {
   HtPassMeta *meta = ht_pass_class_get_meta (klass);
 
   ht_class_info_lint (&meta->info, "ht_pass_class_set_info", problems);
-  if ((meta->reads
-       & ~(guint)(HT_PASS_READS_CALIBRATION_DATA | HT_PASS_READS_LABELS | HT_PASS_READS_WEIGHT_SETTINGS
-                  | HT_PASS_READS_ACTIVATION_SETTINGS | HT_PASS_READS_REFERENCE_NETWORK))
-      != 0)
+  if (!is_known_reads (meta->reads))
     ht_class_complain (problems, "it declares to read something that this version does not know");
   if (klass->run == NULL)
     ht_class_complain (problems, "it does not implement run()");
@@ -76,6 +82,19 @@ lint_rule (const HtPassRule *rule, guint index, const HtPassScope *scope, GPtrAr
     ht_class_complain (problems, "rule %u requires a setting without a condition that says which", index);
 }
 
+static void
+lint_added_reads (const HtPassAddedReads *added, guint index, const HtPassScope *scope, GPtrArray *problems)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!is_known_reads (added->reads) || added->reads == HT_PASS_READS_NOTHING)
+    ht_class_complain (problems, "added reads %u are of something that this version does not know", index);
+  if (added->condition_error != NULL)
+    ht_class_complain (problems, "added reads %u: %s", index, added->condition_error->message);
+  else if (!ht_condition_check (added->condition, &scope->scope, &error))
+    ht_class_complain (problems, "added reads %u: %s", index, error->message);
+}
+
 static gboolean
 exclude_each_other (HtRuleKind a, HtRuleKind b)
 {
@@ -121,6 +140,8 @@ ht_pass_type_lint (GType type, GError **error)
   lint_params (type, klass, problems);
   for (guint i = 0; i < meta->rules->len; i++)
     lint_rule (g_ptr_array_index (meta->rules, i), i, &scope, problems);
+  for (guint i = 0; i < meta->added_reads->len; i++)
+    lint_added_reads (g_ptr_array_index (meta->added_reads, i), i, &scope, problems);
   lint_contradictions (meta->rules, problems);
   if (problems->len > 0)
     {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <halftone/pass-manager.h>
+#include "pass/pass-manager-private.h"
 
 #include "pass/effects-check.h"
 #include "pass/pass-context-private.h"
@@ -179,8 +179,8 @@ check_networks (HtPassManager *self, guint step, HtModelState *parent, HtModelSt
   return TRUE;
 }
 
-static void
-take_report (HtPassManager *self, guint step, HtPassContext *context, double seconds)
+static JsonNode *
+make_report (HtPassManager *self, guint step, HtPassContext *context)
 {
   HtPlanStep *plan_step = ht_plan_get_step (self->plan, step);
   JsonObject *report = json_object_new ();
@@ -195,8 +195,7 @@ take_report (HtPassManager *self, guint step, HtPassContext *context, double sec
   json_object_set_member (report, "parameters", ht_object_params_to_json (G_OBJECT (plan_step->pass)));
   ht_pass_context_collect (context, report);
   json_node_take_object (node, report);
-  g_ptr_array_add (self->reports, node);
-  g_array_append_val (self->seconds, seconds);
+  return node;
 }
 
 /* Given encodings of weights are fixed ones. */
@@ -220,7 +219,8 @@ learn_from_state (HtPassManager *self, HtModelState *state)
 }
 
 static HtModelState *
-run_step (HtPassManager *self, guint step, HtModelState *parent, GCancellable *cancellable, GError **error)
+run_step (HtPassManager *self, guint step, HtModelState *parent, JsonNode **report, double *seconds,
+          GCancellable *cancellable, GError **error)
 {
   HtPlanStep *plan_step = ht_plan_get_step (self->plan, step);
   StepProgress progress = { self, step };
@@ -256,8 +256,38 @@ run_step (HtPassManager *self, guint step, HtModelState *parent, GCancellable *c
       g_autofree char *message = ht_plan_describe_step (self->plan, step);
       forward_progress (1.0, message, &progress);
     }
-  take_report (self, step, context, (double)(g_get_monotonic_time () - start) / G_USEC_PER_SEC);
+  if (report != NULL)
+    *report = make_report (self, step, context);
+  if (seconds != NULL)
+    *seconds = (double)(g_get_monotonic_time () - start) / G_USEC_PER_SEC;
   return g_steal_pointer (&state);
+}
+
+gboolean
+ht_pass_manager_check (HtPassManager *self, HtModelState *start, GError **error)
+{
+  learn_from_state (self, start);
+  return ht_plan_check (self->plan, error);
+}
+
+HtModelState *
+ht_pass_manager_run_step (HtPassManager *self, guint step, HtModelState *state, JsonNode **report, double *seconds,
+                          GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+
+  g_return_val_if_fail (HT_IS_PASS_MANAGER (self), NULL);
+  g_return_val_if_fail (step < ht_plan_get_n_steps (self->plan), NULL);
+  g_return_val_if_fail (HT_IS_MODEL_STATE (state) && ht_model_state_is_sealed (state), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  HtModelState *next = run_step (self, step, state, report, seconds, cancellable, &local);
+  if (next == NULL)
+    {
+      g_autofree char *described = ht_plan_describe_step (self->plan, step);
+      g_propagate_prefixed_error (error, g_steal_pointer (&local), "%s: ", described);
+    }
+  return next;
 }
 
 /**
@@ -283,8 +313,7 @@ ht_pass_manager_run (HtPassManager *self, HtModelState *state, GCancellable *can
 
   g_ptr_array_set_size (self->reports, 0);
   g_array_set_size (self->seconds, 0);
-  learn_from_state (self, state);
-  if (!ht_plan_check (self->plan, error))
+  if (!ht_pass_manager_check (self, state, error))
     return NULL;
   g_autoptr (HtModelState) current = NULL;
   if (ht_model_state_is_sealed (state))
@@ -298,14 +327,13 @@ ht_pass_manager_run (HtPassManager *self, HtModelState *state, GCancellable *can
     }
   for (guint i = 0; i < ht_plan_get_n_steps (self->plan); i++)
     {
-      g_autoptr (GError) local = NULL;
-      HtModelState *next = run_step (self, i, current, cancellable, &local);
+      JsonNode *report = NULL;
+      double seconds = 0.0;
+      HtModelState *next = ht_pass_manager_run_step (self, i, current, &report, &seconds, cancellable, error);
       if (next == NULL)
-        {
-          g_autofree char *step = ht_plan_describe_step (self->plan, i);
-          g_propagate_prefixed_error (error, g_steal_pointer (&local), "%s: ", step);
-          return NULL;
-        }
+        return NULL;
+      g_ptr_array_add (self->reports, report);
+      g_array_append_val (self->seconds, seconds);
       g_set_object (&current, next);
       g_object_unref (next);
     }

@@ -18,10 +18,20 @@ typedef struct
   GError *condition_error; /* why it is wrong */
 } HtPassRule;
 
+/* What a technique reads besides, where the condition holds. */
+typedef struct
+{
+  HtPassReads reads;
+  char *when;
+  HtCondition *condition;
+  GError *condition_error;
+} HtPassAddedReads;
+
 typedef struct
 {
   HtClassInfo info;
   HtPassReads reads;
+  GPtrArray *added_reads; /* HtPassAddedReads */
   GPtrArray *rules; /* HtPassRule */
   char *version;    /* of the plugin it came from */
 } HtPassMeta;

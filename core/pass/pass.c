@@ -27,12 +27,23 @@ rule_free (gpointer data)
 }
 
 static void
+added_reads_free (gpointer data)
+{
+  HtPassAddedReads *added = data;
+  g_free (added->when);
+  ht_condition_free (added->condition);
+  g_clear_error (&added->condition_error);
+  g_free (added);
+}
+
+static void
 ht_pass_class_base_init (gpointer klass)
 {
   HtPassMeta *meta = g_new0 (HtPassMeta, 1);
 
   ht_class_info_init (&meta->info);
   meta->rules = g_ptr_array_new_with_free_func (rule_free);
+  meta->added_reads = g_ptr_array_new_with_free_func (added_reads_free);
   g_type_set_qdata (G_TYPE_FROM_CLASS (klass), meta_quark (), meta);
 }
 
@@ -45,6 +56,7 @@ ht_pass_class_base_finalize (gpointer klass)
   ht_class_info_clear (&meta->info);
   g_free (meta->version);
   g_ptr_array_unref (meta->rules);
+  g_ptr_array_unref (meta->added_reads);
   g_free (meta);
 }
 
@@ -120,6 +132,29 @@ ht_pass_class_set_reads (HtPassClass *klass, HtPassReads reads)
 {
   g_return_if_fail (HT_IS_PASS_CLASS (klass));
   ht_pass_class_get_meta (klass)->reads = reads;
+}
+
+/**
+ * ht_pass_class_add_reads:
+ * @klass: the class of a technique
+ * @reads: what it looks at besides
+ * @when: a condition, as of a rule (see ht_pass_class_add_rule())
+ *
+ * Declares what a technique reads only with some of its parameters or settings, beyond ht_pass_class_set_reads(). What
+ * a step does not read neither makes a search run it again nor reaches it: its context refuses it. A condition that is
+ * malformed is found when the technique is registered.
+ */
+void
+ht_pass_class_add_reads (HtPassClass *klass, HtPassReads reads, const char *when)
+{
+  g_return_if_fail (HT_IS_PASS_CLASS (klass));
+  g_return_if_fail (when != NULL);
+
+  HtPassAddedReads *added = g_new0 (HtPassAddedReads, 1);
+  added->reads = reads;
+  added->when = g_strdup (when);
+  added->condition = ht_condition_parse (when, &added->condition_error);
+  g_ptr_array_add (ht_pass_class_get_meta (klass)->added_reads, added);
 }
 
 /**
@@ -218,7 +253,7 @@ ht_pass_class_get_references (HtPassClass *klass)
  * ht_pass_class_get_reads:
  * @klass: the class of a technique
  *
- * Gets what a technique declares to read.
+ * Gets what a technique declares to read, whatever its parameters.
  *
  * Returns: what it looks at besides the graph
  */
@@ -227,6 +262,61 @@ ht_pass_class_get_reads (HtPassClass *klass)
 {
   g_return_val_if_fail (HT_IS_PASS_CLASS (klass), HT_PASS_READS_NOTHING);
   return ht_pass_class_get_meta (klass)->reads;
+}
+
+/**
+ * ht_pass_class_get_added_reads:
+ * @klass: the class of a technique
+ * @index: which one, in the order of their declaration
+ * @when: (out) (optional) (transfer none): its condition
+ *
+ * Gets what a technique reads where a condition holds, see ht_pass_class_add_reads().
+ *
+ * Returns: what it looks at then; %HT_PASS_READS_NOTHING behind the last one
+ */
+HtPassReads
+ht_pass_class_get_added_reads (HtPassClass *klass, guint index, const char **when)
+{
+  g_return_val_if_fail (HT_IS_PASS_CLASS (klass), HT_PASS_READS_NOTHING);
+
+  GPtrArray *list = ht_pass_class_get_meta (klass)->added_reads;
+  if (index >= list->len)
+    return HT_PASS_READS_NOTHING;
+  HtPassAddedReads *added = g_ptr_array_index (list, index);
+  if (when != NULL)
+    *when = added->when;
+  return added->reads;
+}
+
+/**
+ * ht_pass_get_reads:
+ * @self: a technique with its parameters set
+ * @config: (nullable): the quantization settings
+ *
+ * Says what a step reads: what its technique always does, and what it adds under conditions that hold, or that are open
+ * because there are no settings.
+ *
+ * Returns: what it looks at besides the graph
+ */
+HtPassReads
+ht_pass_get_reads (HtPass *self, HtQuantizationConfig *config)
+{
+  HtPassScope scope;
+
+  g_return_val_if_fail (HT_IS_PASS (self), HT_PASS_READS_NOTHING);
+  g_return_val_if_fail (config == NULL || HT_IS_QUANTIZATION_CONFIG (config), HT_PASS_READS_NOTHING);
+
+  HtPassClass *klass = HT_PASS_GET_CLASS (self);
+  HtPassMeta *meta = ht_pass_class_get_meta (klass);
+  guint reads = meta->reads;
+  ht_pass_scope_init (&scope, klass, self, config);
+  for (guint i = 0; i < meta->added_reads->len; i++)
+    {
+      HtPassAddedReads *added = g_ptr_array_index (meta->added_reads, i);
+      if (added->condition == NULL || ht_condition_evaluate (added->condition, &scope.scope) != HT_FACT_FALSE)
+        reads |= added->reads;
+    }
+  return (HtPassReads)reads;
 }
 
 /**

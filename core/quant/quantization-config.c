@@ -26,18 +26,6 @@
  * one (a convolution with the activations that follow it) have one output: a rule that matches any of them holds for
  * it. Network inputs belong to no node, no rule matches them. `skip` leaves weights and output in floating point.
  */
-struct _HtQuantizationConfig
-{
-  GObject parent_instance;
-
-  char *word; /* what the user calls the target */
-  HtTarget *target;
-  HtQuantizerSettings *weights;
-  HtQuantizerSettings *activations;
-  GHashTable *places[2]; /* of weights and of activations: key -> "file:line:column" */
-  GPtrArray *rules;      /* HtRule */
-};
-
 G_DEFINE_FINAL_TYPE (HtQuantizationConfig, ht_quantization_config, G_TYPE_OBJECT)
 
 static void

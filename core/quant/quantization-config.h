@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* How the settings of one tensor come about. */
+/* How the settings of one tensor come about, and what a configuration is made of. */
 #pragma once
 
 #include "quant/target-settings.h"
+
+struct _HtQuantizationConfig
+{
+  GObject parent_instance;
+
+  char *word; /* what the user calls the target */
+  HtTarget *target;
+  HtQuantizerSettings *weights;
+  HtQuantizerSettings *activations;
+  GHashTable *places[2]; /* of weights and of activations: key -> "file:line:column" */
+  GPtrArray *rules;      /* HtRule */
+};
 
 /* A word between the target's general ones and those of the recipe: an exception for this very tensor. */
 typedef struct
@@ -27,3 +39,10 @@ void ht_quantization_config_set_place (HtQuantizationConfig *self, gboolean weig
 void ht_quantization_config_take_target (HtQuantizationConfig *self, const char *word, HtTarget *target);
 /* The rule that leaves a node in floating point, as "rule 2 (recipe.yaml:9:7)", or NULL. */
 char *ht_quantization_config_find_skip (HtQuantizationConfig *self, HtNode *node);
+
+/* A copy with the target, what the rules match and skip, and the settings of the chosen kinds; those of the other kinds
+ * are the target's. quantization-digest.c */
+HtQuantizationConfig *ht_quantization_config_restrict (HtQuantizationConfig *self, gboolean weights,
+                                                       gboolean activations);
+/* The SHA-256, in hexadecimal, of all that the restricted copy says. Where it is written does not count. */
+char *ht_quantization_config_hash (HtQuantizationConfig *self, gboolean weights, gboolean activations);

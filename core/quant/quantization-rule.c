@@ -20,6 +20,27 @@ ht_rule_new (const char *op_type, const char *glob, gboolean skip)
   return self;
 }
 
+HtRule *
+ht_rule_copy (HtRule *self, gboolean weights, gboolean activations)
+{
+  HtRule *copy = ht_rule_new (self->op_type, self->glob, self->skip);
+  const gboolean chosen[] = { weights, activations };
+
+  copy->pattern = g_strdupv (self->pattern);
+  copy->position = self->position;
+  copy->place = g_strdup (self->place);
+  for (guint i = 0; i < 2; i++)
+    {
+      GHashTableIter iter;
+      gpointer key, value;
+
+      g_hash_table_iter_init (&iter, self->values[i]);
+      while (chosen[i] && g_hash_table_iter_next (&iter, &key, &value))
+        g_hash_table_insert (copy->values[i], g_strdup (key), json_node_copy (value));
+    }
+  return copy;
+}
+
 void
 ht_rule_free (gpointer rule)
 {

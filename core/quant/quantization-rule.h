@@ -17,6 +17,8 @@ typedef struct
 } HtRule;
 
 HtRule *ht_rule_new (const char *op_type, const char *glob, gboolean skip);
+/* With the overrides of the chosen kinds only. */
+HtRule *ht_rule_copy (HtRule *self, gboolean weights, gboolean activations);
 void ht_rule_free (gpointer rule);
 gboolean ht_rule_matches (HtRule *self, HtNode *node);
 /* "rule 2 (recipe.yaml:9:7)" */

@@ -90,6 +90,7 @@ struct _HtTarget
 
   char *name;
   char *file;
+  char *hash; /* SHA-256 of the text of the file */
   char *description;
   HtTargetOp ops; /* defaults.ops */
   HtTargetParam params;

@@ -62,6 +62,7 @@ ht_target_finalize (GObject *object)
 
   g_free (self->name);
   g_free (self->file);
+  g_free (self->hash);
   g_free (self->description);
   ht_target_op_clear (&self->ops);
   g_hash_table_unref (self->param_kinds);
@@ -132,6 +133,7 @@ ht_target_open (const char *target, const char *folder, GPtrArray *problems, GEr
   self = g_object_new (HT_TYPE_TARGET, NULL);
   self->name = name_of (file);
   self->file = g_steal_pointer (&file);
+  self->hash = g_compute_checksum_for_data (G_CHECKSUM_SHA256, (const guchar *)text, length);
   ht_target_read (self, ht_located_document_get_root (document), problems);
   for (guint i = n_before; i < problems->len; i++)
     if (ht_diagnostic_get_severity (g_ptr_array_index (problems, i)) == HT_SEVERITY_ERROR)

@@ -3,6 +3,7 @@
 
 #include <halftone/model-state.h>
 #include <halftone/param.h>
+#include <halftone/quantization.h>
 
 G_BEGIN_DECLS
 
@@ -88,6 +89,7 @@ struct _HtPassClass
 HT_API void ht_pass_class_set_info (HtPassClass *klass, const char *id, const char *summary, const char *description);
 HT_API void ht_pass_class_add_reference (HtPassClass *klass, const char *reference);
 HT_API void ht_pass_class_set_reads (HtPassClass *klass, HtPassReads reads);
+HT_API void ht_pass_class_add_reads (HtPassClass *klass, HtPassReads reads, const char *when);
 HT_API void ht_pass_class_add_rule (HtPassClass *klass, HtRuleKind kind, const char *subject, const char *reason,
                                     const char *reference, const char *when);
 
@@ -96,10 +98,12 @@ HT_API const char *ht_pass_class_get_summary (HtPassClass *klass);
 HT_API const char *ht_pass_class_get_description (HtPassClass *klass);
 HT_API const char *const *ht_pass_class_get_references (HtPassClass *klass);
 HT_API HtPassReads ht_pass_class_get_reads (HtPassClass *klass);
+HT_API HtPassReads ht_pass_class_get_added_reads (HtPassClass *klass, guint index, const char **when);
 HT_API guint ht_pass_class_get_n_rules (HtPassClass *klass);
 HT_API HtRuleKind ht_pass_class_get_rule (HtPassClass *klass, guint index, const char **subject, const char **reason,
                                           const char **reference, const char **when);
 
+HT_API HtPassReads ht_pass_get_reads (HtPass *self, HtQuantizationConfig *config);
 HT_API gboolean ht_pass_run (HtPass *self, HtModelState *state, HtPassContext *context, GError **error);
 
 G_END_DECLS

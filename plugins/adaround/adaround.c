@@ -411,7 +411,8 @@ ht_adaround_class_init (HtAdaroundClass *klass)
   ht_pass_class_add_reference (pass, "Babai, On Lovasz' Lattice Reduction and the Nearest Lattice Point Problem, "
                                      "Combinatorica 6, 1986");
   ht_pass_class_set_reads (pass, HT_PASS_READS_CALIBRATION_DATA | HT_PASS_READS_WEIGHT_SETTINGS
-                                     | HT_PASS_READS_ACTIVATION_SETTINGS | HT_PASS_READS_REFERENCE_NETWORK);
+                                     | HT_PASS_READS_REFERENCE_NETWORK);
+  ht_pass_class_add_reads (pass, HT_PASS_READS_ACTIVATION_SETTINGS, "input = quantized");
   add_rules (pass);
 }
 

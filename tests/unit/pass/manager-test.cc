@@ -234,7 +234,7 @@ TEST_F (ManagerTest, WhatWasDeclaredIsGiven)
   HtQuantizationConfig *expected = config;
   add ("a", { "reader",
               {},
-              HT_PASS_READS_WEIGHT_SETTINGS | HT_PASS_READS_CALIBRATION_DATA,
+              HT_PASS_READS_WEIGHT_SETTINGS | HT_PASS_READS_ACTIVATION_SETTINGS | HT_PASS_READS_CALIBRATION_DATA,
               [expected] (HtPass *, HtModelState *s, HtPassContext *context, GError **) {
                 GError *e = nullptr;
                 EXPECT_EQ (ht_pass_context_get_quantization (context, &e), expected);
