@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Rounding for what comes behind an activation. There the error is no quadratic form of the weights, so codes are moved
- * one step at a time on samples: those that promise most by the gradient are tried, and kept where the error falls. */
+/* Rounding for what comes behind an activation. There the error is no quadratic form of the weights. Where the slope of
+ * the activation is taken as it is at the target, it is one for each row, and rounded as any; then codes are moved one
+ * step at a time on samples: those that promise most by the gradient are tried, and kept where the error falls. */
 #include "base/thread-pool.h"
+#include "solve/active-rounding.h"
 #include "solve/problem.h"
 #include "solve/solution-private.h"
 
@@ -17,8 +19,12 @@
 #define N_TRIALS      ((gsize)32) /* of each row in a round */
 #define LEAST_GAIN    1e-6        /* of a row's error, above what float can tell */
 #define DOT_POSITIONS ((gsize)2048)
+/* What the quadratic forms of all rows may take: positions for each unknown, and operations. */
+#define WEIGHTED_POSITIONS   ((gsize)4096)
+#define WEIGHTED_PER_UNKNOWN ((gsize)8)
+#define WEIGHTED_WORK        6e11
 /* The weight of the error before the activation, which all samples know, next to that behind it, which some know. */
-static const double priors[] = { 0.02, 0.2 };
+static const double priors[] = { 0.1, 0.3, 1.0 };
 
 typedef struct
 {
@@ -212,6 +218,99 @@ try_step (Rows *r, gsize k, const Trial *trial)
   return TRUE;
 }
 
+/* How much an error of row k before the activation counts behind it: the mean square of the slope about the target, as
+ * far as the row's errors go. */
+static void
+find_weights (Rows *r, gsize k, const float *targets, gsize count, float *weights)
+{
+  static const float quantiles[] = { -1.15f, -0.32f, 0.32f, 1.15f }; /* of a normal's quarters */
+  const float *values = r->values + k * r->n_positions;
+  float deviation = sqrtf ((float)sum_errors (values, targets, r->slopes, count) / (float)count);
+
+  memset (weights, 0, count * sizeof (float));
+  for (guint i = 0; i < G_N_ELEMENTS (quantiles); i++)
+    {
+      float *at = r->scratch, *slopes = r->slopes;
+      g_autofree float *results = g_new (float, count);
+      for (gsize p = 0; p < count; p++)
+        at[p] = targets[p] + quantiles[i] * deviation;
+      r->task->activation (at, count, r->row + k, results, slopes, r->task->user_data);
+      for (gsize p = 0; p < count; p++)
+        weights[p] += 0.25f * slopes[p] * slopes[p];
+    }
+}
+
+/* The objective of the panel for row k, above a constant. */
+static double
+find_prior (const Rows *r, gsize k)
+{
+  const HtPanel *panel = r->panel;
+  gsize n = r->n, o = r->first + k;
+  g_autofree double *values = g_new (double, 2 * n);
+  double *product = values + n, sum = 0.0;
+
+  for (gsize i = 0; i < n; i++)
+    values[i] = value_of (panel, i, o);
+  cblas_dsymv (CblasRowMajor, CblasUpper, (int)n, 1.0, r->system->h, (int)n, values, 1, 0.0, product, 1);
+  for (gsize i = 0; i < n; i++)
+    sum += values[i] * (product[i] - 2.0 * panel->target[i * panel->n_rows + o]);
+  return sum;
+}
+
+static double
+find_objective (Rows *r, gsize k)
+{
+  const Task *task = r->task;
+  gsize n = r->n, count = r->n_positions;
+  float *values = r->values + k * count, bias = bias_of (task, r->row + k, TRUE);
+  g_autofree float *weights = g_new (float, n);
+
+  for (gsize i = 0; i < n; i++)
+    weights[i] = (float)value_of (r->panel, i, r->first + k);
+  for (gsize p = 0; p < count; p++)
+    values[p] = bias;
+  cblas_sgemv (CblasRowMajor, CblasTrans, (int)n, (int)count, 1.0f, r->inputs, (int)r->stride, weights, 1, 1.0f, values,
+               1);
+  task->activation (values, count, r->row + k, r->scratch, NULL, task->user_data);
+  return sum_errors (r->scratch, r->targets + k * count, r->slopes, count) / (double)count
+         + task->prior * find_prior (r, k);
+}
+
+/* Codes by the quadratic form of each row, where they are better. */
+static void
+round_rows (Rows *r, gsize group, gsize first_in_group)
+{
+  const Task *task = r->task;
+  gsize n = r->n, width = r->panel->n_rows, target_stride;
+  gsize count = MIN (r->n_positions, MAX (WEIGHTED_POSITIONS, WEIGHTED_PER_UNKNOWN * n));
+  const float *targets = ht_samples_get_targets (task->samples, group, &target_stride);
+  g_autofree float *weights = g_new (float, 2 * count);
+  g_autofree double *kept = g_new (double, n);
+  float *wanted = weights + count;
+
+  for (gsize k = 0; k < r->n_rows; k++)
+    {
+      const float *from = targets + (first_in_group + k) * target_stride;
+      float bias = bias_of (task, r->row + k, FALSE), shifted = bias_of (task, r->row + k, TRUE);
+      gsize o = r->first + k;
+      double before = find_objective (r, k);
+      for (gsize p = 0; p < count; p++)
+        wanted[p] = from[p] + bias;
+      find_weights (r, k, wanted, count, weights);
+      for (gsize p = 0; p < count; p++)
+        wanted[p] -= shifted;
+      for (gsize i = 0; i < n; i++)
+        kept[i] = r->panel->codes[i * width + o];
+      HtWeightedPositions positions = { r->inputs, r->stride, count, weights, wanted };
+      ht_panel_round_weighted (r->panel, r->system, o, &positions, task->prior);
+      if (find_objective (r, k) < before)
+        continue;
+      for (gsize i = 0; i < n; i++)
+        r->panel->codes[i * width + o] = kept[i];
+      find_objective (r, k);
+    }
+}
+
 static void
 descend_rows (Rows *r)
 {
@@ -240,7 +339,7 @@ typedef struct
 {
   const Task *task;
   gsize per_panel; /* units of a panel */
-  gboolean descend;
+  gboolean descend, weighted;
   double *losses; /* of all rows, measured at the end; NULL: not asked for */
 } Loop;
 
@@ -280,7 +379,11 @@ work_on (const Loop *loop, gsize panel_index, gsize first)
   rows.inputs = ht_samples_get_inputs (task->samples, group, &rows.stride);
   start_rows (&rows, group, row - group * problem->quadratic->m);
   if (loop->descend)
-    descend_rows (&rows);
+    {
+      if (loop->weighted)
+        round_rows (&rows, group, row - group * problem->quadratic->m);
+      descend_rows (&rows);
+    }
   if (loop->losses == NULL)
     return;
   find_losses (&rows, FALSE);
@@ -303,15 +406,17 @@ visit_units (gsize begin, gsize end, guint worker, gpointer user_data)
 static void
 visit_all (const Task *task, gboolean descend, double *losses)
 {
-  Loop loop = { task, HT_PANEL_ROWS / ROWS, descend, losses };
+  const HtQuadratic *q = task->problem->quadratic;
+  gsize count = MIN (ht_samples_get_n_positions (task->samples), MAX (WEIGHTED_POSITIONS, WEIGHTED_PER_UNKNOWN * q->n));
+  double work = (double)(q->n_groups * q->m) * ht_panel_estimate_weighted (q->n, count);
+  Loop loop = { task, HT_PANEL_ROWS / ROWS, descend, work <= WEIGHTED_WORK, losses };
   ht_parallel_for (task->problem->n_panels * loop.per_panel, 1, visit_units, &loop);
 }
 
-/* The error of the problem's codes on `samples`. */
+/* The error of each row's codes on `samples`; returns their sum. */
 static double
-measure (Task task, HtSamples *samples, gsize n_rows)
+measure (Task task, HtSamples *samples, gsize n_rows, double *losses)
 {
-  g_autofree double *losses = g_new0 (double, n_rows);
   double sum = 0.0;
 
   task.samples = samples;
@@ -378,7 +483,8 @@ check_samples (HtSolution *self, HtMoments *moments, HtSamples *samples, GError 
  *
  * Moves codes, on the grids and with the bias that @self has, so that the output behind the activation differs less
  * from the target behind it. The error before the activation keeps a small weight, so that what few samples say does
- * not outweigh all; how small, the held-out samples choose. Nothing is moved where that does not lower their error.
+ * not outweigh all; how small, the held-out samples choose for each row. No row is moved where that does not lower
+ * their error.
  *
  * Returns: (transfer full) (nullable): a solution, @self where nothing helped; %NULL with #HT_ERROR_SHAPE when the
  *   arguments do not go together, %G_IO_ERROR_CANCELLED
@@ -400,10 +506,13 @@ ht_solution_refine (HtSolution *self, HtMoments *moments, HtSamples *fitting, Ht
   g_autoptr (HtProblem) problem
       = ht_problem_new (quadratic, weights, self->grid, self->damping, self->bias_shifts != NULL);
   Task task = { problem, fitting, bias, self->bias_shifts, activation, user_data, 0.0, cancellable };
-  g_autofree double *best = NULL;
+  g_autofree double *best = g_memdup2 (self->weights, n * sizeof (double));
+  g_autofree double *found = g_new (double, n);
+  g_autofree double *losses = g_new (double, 2 * self->n_rows);
+  double *least = losses + self->n_rows, after = 0.0;
 
   ht_problem_for_each (problem, set_codes, self->weights);
-  double before = measure (task, held_out, self->n_rows), least = before;
+  double before = measure (task, held_out, self->n_rows, least);
   for (guint i = 0; i < G_N_ELEMENTS (priors); i++)
     {
       task.prior = priors[i];
@@ -411,17 +520,20 @@ ht_solution_refine (HtSolution *self, HtMoments *moments, HtSamples *fitting, Ht
       visit_all (&task, TRUE, NULL);
       if (g_cancellable_set_error_if_cancelled (cancellable, error))
         return NULL;
-      double found = measure (task, held_out, self->n_rows);
-      if (!(found < least))
-        continue;
-      least = found;
-      if (best == NULL)
-        best = g_new (double, n);
-      ht_problem_get_weights (problem, best);
+      measure (task, held_out, self->n_rows, losses);
+      ht_problem_get_weights (problem, found);
+      for (gsize row = 0; row < self->n_rows; row++)
+        if (losses[row] < least[row])
+          {
+            least[row] = losses[row];
+            memcpy (best + row * self->n_columns, found + row * self->n_columns, self->n_columns * sizeof (double));
+          }
     }
-  for (gsize i = 0; best != NULL && i < n; i++)
+  for (gsize row = 0; row < self->n_rows; row++)
+    after += least[row];
+  for (gsize i = 0; i < n; i++)
     n_moved += best[i] != self->weights[i];
   if (outcome != NULL)
-    *outcome = (HtRefinement){ before, least, (double)n_moved / (double)n };
-  return best != NULL ? copy_with_weights (self, g_steal_pointer (&best)) : ht_solution_ref (self);
+    *outcome = (HtRefinement){ before, after, (double)n_moved / (double)n };
+  return n_moved > 0 ? copy_with_weights (self, g_steal_pointer (&best)) : ht_solution_ref (self);
 }
