@@ -14,6 +14,7 @@
 #define MAX_POSITIONS     ((gsize)4096)             /* gathered at once */
 #define MAX_FLOATS        ((gsize)16 * 1024 * 1024) /* of which they are */
 #define MIN_POSITIONS     ((gsize)128)
+#define STRIDE_PADDING    ((gsize)16)  /* so that rows do not share the same places of the caches */
 #define SEGMENT_POSITIONS ((gsize)256) /* rows next to each other are gathered together up to this length */
 
 /* Output positions [begin, begin + length) of one sample, and where they go. */
@@ -37,6 +38,7 @@ typedef struct
   gsize n_waiting;
   float *columns, *targets;
   gsize capacity;     /* positions */
+  gsize stride;       /* of rows of columns and targets */
   HtMoments *moments; /* where they go, or */
   HtSamples *samples;
 } Gathering;
@@ -185,7 +187,7 @@ gather_targets (const Gathering *g, const Segment *s)
 
   for (gsize o = 0; o < n_outputs; o++)
     {
-      float *to = g->targets + o * g->capacity + s->column, bias = g->bias != NULL ? (float)g->bias[o] : 0.0f;
+      float *to = g->targets + o * g->stride + s->column, bias = g->bias != NULL ? (float)g->bias[o] : 0.0f;
       const float *from = g->is_conv ? g->target + (s->sample * n_outputs + o) * g->n_positions + s->begin
                                      : g->target + s->begin * n_outputs + o;
       gsize stride = g->is_conv ? 1 : n_outputs;
@@ -207,16 +209,16 @@ gather_segments (gsize first, gsize last, guint worker, gpointer user_data)
       gather_targets (g, s);
       for (gsize group = 0; group < g->n_groups; group++)
         {
-          float *columns = g->columns + group * g->n_inputs * g->capacity + s->column;
+          float *columns = g->columns + group * g->n_inputs * g->stride + s->column;
           const float *x = g->input + (s->sample * g->geometry.in_channels + group * channels) * volume;
           if (g->is_transposed)
-            gather_transposed (&g->geometry, channels, x, s->begin, s->begin + s->length, columns, g->capacity);
+            gather_transposed (&g->geometry, channels, x, s->begin, s->begin + s->length, columns, g->stride);
           else if (g->is_conv)
-            ht_kernel_im2col (&g->geometry, channels, x, s->begin, s->begin + s->length, columns, g->capacity);
+            ht_kernel_im2col (&g->geometry, channels, x, s->begin, s->begin + s->length, columns, g->stride);
           else
             for (gsize i = 0; i < g->n_inputs; i++)
               for (gsize p = 0; p < s->length; p++)
-                columns[i * g->capacity + p] = g->factor * g->input[(s->begin + p) * g->n_inputs + i];
+                columns[i * g->stride + p] = g->factor * g->input[(s->begin + p) * g->n_inputs + i];
         }
     }
 }
@@ -232,10 +234,10 @@ add_waiting (Gathering *g, GError **error)
   g->n_waiting = 0;
   if (g->samples != NULL)
     {
-      ht_samples_add (g->samples, g->columns, g->targets, n, g->capacity);
+      ht_samples_add (g->samples, g->columns, g->targets, n, g->stride);
       return TRUE;
     }
-  if (ht_moments_add (g->moments, g->columns, g->targets, n, g->capacity, error))
+  if (ht_moments_add (g->moments, g->columns, g->targets, n, g->stride, error))
     return TRUE;
   g_prefix_error (error, "layer '%s': ", ht_node_get_name (g->layer->node));
   return FALSE;
@@ -294,10 +296,11 @@ gather (Gathering *g, HtTensor *input, HtTensor *target, double share, guint64 s
     g->row = 1;
   gsize n_rows = g->n_groups * (g->n_inputs + g->n_outputs);
   g->capacity = CLAMP (MAX_FLOATS / n_rows, MIN_POSITIONS, MAX_POSITIONS);
+  g->stride = g->capacity + STRIDE_PADDING;
   g_autoptr (GArray) segments = g_array_new (FALSE, FALSE, sizeof (Segment));
   g->segments = segments;
-  g_autofree float *columns = g_try_new (float, g->n_groups * g->n_inputs * g->capacity + HT_IM2COL_SLACK);
-  g_autofree float *targets = g_try_new (float, g->n_groups * g->n_outputs * g->capacity);
+  g_autofree float *columns = g_try_new (float, g->n_groups * g->n_inputs * g->stride + HT_IM2COL_SLACK);
+  g_autofree float *targets = g_try_new (float, g->n_groups * g->n_outputs * g->stride);
   if (columns == NULL || targets == NULL)
     {
       g_set_error (error, HT_ERROR, HT_ERROR_NO_MEMORY, "layer '%s': there is no memory to gather its inputs",

@@ -25,6 +25,44 @@ typedef struct
   const float *end; /* of what may be read; NULL: write exactly */
 } Slack;
 
+typedef float HalfLanes __attribute__ ((vector_size (LANES / 2 * sizeof (float)), aligned (sizeof (float)), may_alias));
+typedef float QuarterLanes
+    __attribute__ ((vector_size (LANES / 4 * sizeof (float)), aligned (sizeof (float)), may_alias));
+
+/* The first and the last vector of a short row cover it, and may overlap. */
+#define COPY_ENDS(type, lanes)                                                                                         \
+  {                                                                                                                    \
+    *(type *)to = *(const type *)from;                                                                                 \
+    *(type *)(to + n - (lanes)) = *(const type *)(from + n - (lanes));                                                 \
+  }
+
+static inline void
+copy_exactly (const float *from, gsize n, float *to)
+{
+  if (n > 2 * LANES)
+    memcpy (to, from, n * sizeof (float));
+  else if (n >= LANES)
+    COPY_ENDS (Lanes, LANES)
+  else if (n >= LANES / 2)
+    COPY_ENDS (HalfLanes, LANES / 2)
+  else if (n >= LANES / 4)
+    COPY_ENDS (QuarterLanes, LANES / 4)
+  else
+    for (gsize i = 0; i < n; i++)
+      to[i] = from[i];
+}
+
+static inline void
+clear_row (float *to, gsize n)
+{
+  static const float zeros[2 * LANES];
+
+  if (n > 2 * LANES)
+    memset (to, 0, n * sizeof (float));
+  else
+    copy_exactly (zeros, n, to);
+}
+
 static inline void
 copy_row (const float *from, gsize n, float *to, Slack slack)
 {
@@ -38,7 +76,7 @@ copy_row (const float *from, gsize n, float *to, Slack slack)
     }
   else
     {
-      memcpy (to, from, n * sizeof (float));
+      copy_exactly (from, n, to);
     }
 }
 
@@ -84,7 +122,7 @@ gather_positions (const HtConvGeometry *g, const float *x, const gsize k[HT_CONV
       gint64 n = MIN (left, width - column);
       gint64 d = input_position (g, 0, d_out, k[0]), h = input_position (g, 1, h_out, k[1]);
       if (d < 0 || h < 0 || d >= (gint64)g->in[0] || h >= (gint64)g->in[1])
-        memset (to, 0, (gsize)n * sizeof (float));
+        clear_row (to, (gsize)n);
       else
         gather_row (x + ((gsize)d * g->in[1] + (gsize)h) * g->in[2], start, stride, first, last, column, column + n, to,
                     slack);
