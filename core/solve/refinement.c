@@ -24,7 +24,7 @@
 #define WEIGHTED_PER_UNKNOWN ((gsize)8)
 #define WEIGHTED_WORK        6e11
 /* The weight of the error before the activation, which all samples know, next to that behind it, which some know. */
-static const double priors[] = { 0.1, 0.3, 1.0 };
+static const double priors[] = { 0.02, 0.1, 0.3, 1.0 };
 
 typedef struct
 {
