@@ -19,7 +19,8 @@ struct _Comparison
   HtPass parent_instance;
   guint iterations;
   char **layers;
-  GPtrArray *found;
+  RoundingComparisonFunc func;
+  gpointer user_data;
 };
 
 G_DEFINE_FINAL_TYPE (Comparison, comparison, HT_TYPE_PASS)
@@ -304,18 +305,17 @@ comparison_run (HtPass *pass, HtModelState *state, HtPassContext *context, GErro
       if (!is_chosen (self, ht_node_get_name (ht_layer_get_node (layer))))
         continue;
       g_auto (Task) task = { .sweep = sweep, .layer = layer, .cancellable = ht_pass_context_get_cancellable (context) };
-      RoundingComparison *row = g_new0 (RoundingComparison, 1);
+      RoundingComparison row = { .layer = ht_node_get_name (ht_layer_get_node (layer)) };
       double seconds;
-      row->layer = g_strdup (ht_node_get_name (ht_layer_get_node (layer)));
-      g_ptr_array_add (self->found, row);
-      if (!task_init (&task, error) || !solve_exactly (&task, row, error)
-          || !relax (&task, self->iterations, FALSE, &row->relaxation, &row->relaxation_seconds, error))
+      if (!task_init (&task, error) || !solve_exactly (&task, &row, error)
+          || !relax (&task, self->iterations, FALSE, &row.relaxation, &row.relaxation_seconds, error))
         return FALSE;
-      row->has_activation = task.activation != NULL;
-      if (row->has_activation && !relax (&task, self->iterations, TRUE, &row->relaxation_aware, &seconds, error))
+      row.has_activation = task.activation != NULL;
+      if (row.has_activation && !relax (&task, self->iterations, TRUE, &row.relaxation_aware, &seconds, error))
         return FALSE;
       if (!ht_model_state_set_encoding (state, ht_layer_get_weight (layer), task.encoding, HT_ENCODING_FIXED, error))
         return FALSE;
+      self->func (&row, self->user_data);
     }
   return TRUE;
 }
@@ -325,7 +325,6 @@ comparison_finalize (GObject *object)
 {
   Comparison *self = TEST_COMPARISON (object);
   g_strfreev (self->layers);
-  g_ptr_array_unref (self->found);
   G_OBJECT_CLASS (comparison_parent_class)->finalize (object);
 }
 
@@ -348,19 +347,13 @@ comparison_init (Comparison *self)
 }
 
 HtPass *
-rounding_comparison_new (guint iterations, const char *const *layers, GPtrArray *found)
+rounding_comparison_new (guint iterations, const char *const *layers, RoundingComparisonFunc func, gpointer user_data)
 {
   Comparison *self = g_object_new (TYPE_COMPARISON, NULL);
 
   self->iterations = iterations;
   self->layers = g_strdupv ((char **)layers);
-  self->found = g_ptr_array_ref (found);
+  self->func = func;
+  self->user_data = user_data;
   return HT_PASS (self);
-}
-
-void
-rounding_comparison_free (RoundingComparison *self)
-{
-  g_free (self->layer);
-  g_free (self);
 }

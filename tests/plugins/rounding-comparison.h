@@ -9,8 +9,8 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  char *layer;    /* the name of its node */
-  double nearest; /* mean squared errors before the activation, summed over channels */
+  const char *layer; /* the name of its node */
+  double nearest;    /* mean squared errors before the activation, summed over channels */
   double exact;
   double relaxation; /* with the activation left out of its loss */
   gboolean has_activation;
@@ -20,8 +20,11 @@ typedef struct
   double exact_seconds, refinement_seconds, relaxation_seconds; /* the moments included */
 } RoundingComparison;
 
-/* `layers`: substrings of the names of nodes; NULL: all layers. Each layer adds a row to `found`. */
-HtPass *rounding_comparison_new (guint iterations, const char *const *layers, GPtrArray *found);
-void rounding_comparison_free (RoundingComparison *self);
+/* Called with each layer that was compared. */
+typedef void (*RoundingComparisonFunc) (const RoundingComparison *row, gpointer user_data);
+
+/* `layers`: substrings of the names of nodes; NULL: all layers. */
+HtPass *rounding_comparison_new (guint iterations, const char *const *layers, RoundingComparisonFunc func,
+                                 gpointer user_data);
 
 G_END_DECLS
