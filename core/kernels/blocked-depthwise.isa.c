@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "kernels/blocked-depthwise.h"
-
-#include "kernels/epilogue.h"
+#include "kernels/blocked-depthwise-rows.h"
 
 #define UNROLL _Pragma ("GCC unroll 32")
 
@@ -192,6 +190,27 @@ typedef void (*WindowFunc) (const HtConvGeometry *g, const HtDepthwiseBlock *b, 
 static const WindowFunc windows[2][2][COLUMNS]
     = { { { EACH (ENTRY, 3, 1) }, { EACH (ENTRY, 3, 2) } }, { { EACH (ENTRY, 5, 1) }, { EACH (ENTRY, 5, 2) } } };
 
+/* Is it what blocked-depthwise-rows.h does? */
+static gboolean
+suits_rows (const HtConvGeometry *g)
+{
+  return g->in[0] == 1 && g->out[0] == 1 && g->kernel[0] == 1 && g->pad[0] == 0 && g->kernel[1] == 3
+         && g->kernel[2] == 3 && g->dilation[1] == 1 && g->dilation[2] == 1 && g->stride[1] == g->stride[2]
+         && g->stride[1] <= 2 && g->pad[2] + (gint64)g->stride[2] <= 3;
+}
+
+static void
+run_plane_1 (const HtConvGeometry *g, const HtDepthwiseBlock *b, gsize begin, gsize end)
+{
+  ht_depthwise_run_plane (g, b, begin, end, get_start (b), 1, finish);
+}
+
+static void
+run_plane_2 (const HtConvGeometry *g, const HtDepthwiseBlock *b, gsize begin, gsize end)
+{
+  ht_depthwise_run_plane (g, b, begin, end, get_start (b), 2, finish);
+}
+
 static void
 run (const HtConvGeometry *g, const HtDepthwiseBlock *b, gsize begin, gsize end)
 {
@@ -199,6 +218,11 @@ run (const HtConvGeometry *g, const HtDepthwiseBlock *b, gsize begin, gsize end)
   gsize low = 0, high = g->out[2], n_pieces = (g->out[2] + COLUMNS - 1) / COLUMNS;
   const WindowFunc *run_piece = NULL;
 
+  if (suits_rows (g))
+    {
+      (g->stride[1] == 1 ? run_plane_1 : run_plane_2) (g, b, begin, end);
+      return;
+    }
   taps.x_plane = (gssize)(g->dilation[0] * g->in[1] * g->in[2]) * HT_ISA_BLOCK;
   taps.x_column = (gssize)g->dilation[2] * HT_ISA_BLOCK;
   if ((g->kernel[2] == 3 || g->kernel[2] == 5) && g->stride[2] <= 2 && g->dilation[2] == 1)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernels of the blocked layout against what this machine can do at most, measured in the same run: fused
- * multiply-adds in registers for convolutions and products, a copy of as many bytes for depthwise layers.
+ * multiply-adds in registers for convolutions and products, for depthwise layers also a copy of as many bytes; what takes
+ * longer bounds the layer.
  *
  *   kernels [--threads N] [--batch N] [--quantize] [--backward] [WORD]    WORD: only layers whose name contains it */
 #include "base/thread-pool.h"
@@ -251,7 +252,8 @@ allocate (gsize n_bytes)
   return n_bytes > 0 ? g_aligned_alloc (n_bytes, 1, 64) : NULL;
 }
 
-/* Depthwise layers against what memory alone takes for as many bytes as x and y have. */
+/* Depthwise layers also against what the bytes of x and y take, which live in the same places for the copy: planes that
+ * fit a cache are bound by arithmetic. */
 static void
 print_time (const char *name, const char *way, const Conv *conv, double time, double peak)
 {
@@ -267,8 +269,10 @@ print_time (const char *name, const char *way, const Conv *conv, double time, do
       gsize n_x = ht_blocked_floats (g->batch, g->in_channels, ht_conv_volume (g->in), block);
       gsize n_y = ht_blocked_floats (g->batch, g->out_channels, ht_conv_volume (g->out), block);
       Copy copy = { conv->x, conv->y, n_x / 1024, n_y / 1024 };
-      double bound = measure (run_copy, &copy);
-      printf (" %4.0f %% of a copy (%.1f GB/s)\n", bound / time * 100, (double)(n_x + n_y) * 4e-9 / bound);
+      double copying = measure (run_copy, &copy), adding = flops / peak * 1e-9;
+      printf (" copy %.3f ms (%.1f GB/s), arithmetic %.3f ms: %4.0f %% of the bound, %s\n", copying * 1e3,
+              (double)(n_x + n_y) * 4e-9 / copying, adding * 1e3, MAX (copying, adding) / time * 100,
+              copying > adding ? "the copy" : "arithmetic");
     }
   else
     printf (" %4.0f %% of the peak\n", flops / time * 1e-9 / peak * 100);

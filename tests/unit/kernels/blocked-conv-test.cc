@@ -424,6 +424,16 @@ TEST (BlockedConv, Depthwise)
     }
 }
 
+TEST (BlockedConv, DepthwisePlanes)
+{
+  /* Around the numbers of columns, and of rows, that are run at once. */
+  for (gsize stride : { 1, 2 })
+    for (gsize size : { 1, 2, 3, 4, 5, 7, 8, 63, 64, 65, 66, 129, 140 })
+      for (gint64 pad = 0; pad <= 2 && !HasFatalFailure (); pad++)
+        if ((gint64)size + 2 * pad >= 3)
+          check (square (1, 20, 20, 20, size, 3, stride, pad), false, random_finish ());
+}
+
 TEST (BlockedConv, Pointwise)
 {
   for (int i = 0; i < 60 && !HasFatalFailure (); i++)
