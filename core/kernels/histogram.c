@@ -62,9 +62,10 @@ ht_kernel_histogram (const float *x, gsize n, float width, guint64 *counts)
 {
   Work work = { .x = x, .n = n, .width = width, .counts = counts };
 
-  if (n < HT_KERNEL_HISTOGRAM_BINS)
+  /* The tables would cost more than they save. */
+  if (n < 4 * HT_KERNEL_HISTOGRAM_BINS)
     {
-      guint16 bins[HT_KERNEL_HISTOGRAM_BINS];
+      guint16 bins[4 * HT_KERNEL_HISTOGRAM_BINS];
       find_bins (x, n, width, bins);
       for (gsize i = 0; i < n; i++)
         counts[bins[i]]++;

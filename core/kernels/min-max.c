@@ -9,8 +9,9 @@
 #include <string.h>
 
 #define LANES 16
+#define CHUNK 1024 /* so few squares are added up in float */
 
-static const HtKernelRange empty_range = { INFINITY, -INFINITY, 0 };
+static const HtKernelRange empty_range = { INFINITY, -INFINITY, 0, 0, 0 };
 
 static inline void
 range_merge (HtKernelRange *range, const HtKernelRange *other)
@@ -18,25 +19,26 @@ range_merge (HtKernelRange *range, const HtKernelRange *other)
   range->minimum = other->minimum < range->minimum ? other->minimum : range->minimum;
   range->maximum = other->maximum > range->maximum ? other->maximum : range->maximum;
   range->n_not_finite += other->n_not_finite;
+  range->n_zeros += other->n_zeros;
+  range->sum_of_squares += other->sum_of_squares;
 }
 
 /* Lanes of their own let the compiler vectorize without reordering anything; minimum and maximum are exact, so the
  * partition cannot be seen in the result. x - x is 0 for finite numbers and NaN for the rest. */
-HT_VECTORIZE static HtKernelRange
-range_of (const float *x, gsize n)
+HT_VECTORIZE static void
+range_of_chunk (const float *x, gsize n, HtKernelRange *range)
 {
-  float low[LANES], high[LANES];
-  guint32 bad[LANES];
-  HtKernelRange range = empty_range;
-  gsize i = 0;
+  float low[LANES], high[LANES], squares[LANES];
+  guint32 bad[LANES], zeros[LANES];
 
   for (int lane = 0; lane < LANES; lane++)
     {
       low[lane] = INFINITY;
       high[lane] = -INFINITY;
-      bad[lane] = 0;
+      squares[lane] = 0;
+      bad[lane] = zeros[lane] = 0;
     }
-  for (; i + LANES <= n; i += LANES)
+  for (gsize i = 0; i + LANES <= n; i += LANES)
     for (int lane = 0; lane < LANES; lane++)
       {
         float value = x[i + lane];
@@ -46,19 +48,27 @@ range_of (const float *x, gsize n)
         low[lane] = for_low < low[lane] ? for_low : low[lane];
         high[lane] = for_high > high[lane] ? for_high : high[lane];
         bad[lane] += is_bad;
+        zeros[lane] += value == 0.0f ? 1 : 0;
+        squares[lane] += value * value;
       }
-  for (; i < n; i++)
-    {
-      if (!isfinite (x[i]))
-        {
-          bad[0]++;
-          continue;
-        }
-      low[0] = x[i] < low[0] ? x[i] : low[0];
-      high[0] = x[i] > high[0] ? x[i] : high[0];
-    }
   for (int lane = 0; lane < LANES; lane++)
-    range_merge (&range, &(HtKernelRange){ low[lane], high[lane], bad[lane] });
+    range_merge (range, &(HtKernelRange){ low[lane], high[lane], bad[lane], zeros[lane], (double)squares[lane] });
+}
+
+static HtKernelRange
+range_of (const float *x, gsize n)
+{
+  HtKernelRange range = empty_range;
+  gsize whole = n / LANES * LANES;
+
+  for (gsize begin = 0; begin < whole; begin += CHUNK)
+    range_of_chunk (x + begin, MIN (CHUNK, whole - begin), &range);
+  for (gsize i = whole; i < n; i++)
+    {
+      gboolean is_finite = isfinite (x[i]);
+      range_merge (&range, &(HtKernelRange){ is_finite ? x[i] : INFINITY, is_finite ? x[i] : -INFINITY, !is_finite,
+                                             x[i] == 0.0f, (double)x[i] * (double)x[i] });
+    }
   /* +0 and -0 compare equal, so which one came first would show: say +0. */
   range.minimum += 0.0f;
   range.maximum += 0.0f;

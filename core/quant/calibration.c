@@ -207,16 +207,16 @@ observe (const char *name, HtTensor *value, gpointer user_data)
   Observation *observation = user_data;
   Observed *observed
       = g_hash_table_lookup (observation->observed, ht_simulation_get_shared (observation->simulation, name));
+  gsize n_values = ht_tensor_get_n_elements (value);
+  const float *values = ht_tensor_get_data (value);
   GError *error = NULL;
 
-  if (!observed || observation->error || ht_tensor_get_data_type (value) != HT_DATA_TYPE_FLOAT)
+  if (!observed || observation->error || n_values == 0 || ht_tensor_get_data_type (value) != HT_DATA_TYPE_FLOAT)
     return;
-  if (!observed->calibrator
-      || ht_calibrator_observe (observed->calibrator, ht_tensor_get_data (value), ht_tensor_get_n_elements (value),
-                                &error))
+  HtKernelRange range = ht_kernel_min_max (values, n_values);
+  if (!observed->calibrator || ht_calibrator_observe_range (observed->calibrator, values, n_values, &range, &error))
     {
-      ht_value_statistics_add (&observed->statistics, observed->calibrator, ht_tensor_get_data (value),
-                               ht_tensor_get_n_elements (value));
+      ht_value_statistics_add (&observed->statistics, observed->calibrator, values, n_values, &range);
       return;
     }
   g_set_error (

@@ -5,12 +5,16 @@
 #include <halftone/calibrator.h>
 
 #include "base/class-info.h"
+#include "kernels/min-max.h"
 
 #define HT_CALIBRATOR_DEFAULT "min-max"
 
 HtClassInfo *ht_calibrator_class_get_info (HtCalibratorClass *klass);
 /* Everything that can be wrong with a calibrator's class, in one error. */
 gboolean ht_calibrator_type_lint (GType type, GError **error);
+/* ht_calibrator_observe() for who knows the range of the values already. */
+gboolean ht_calibrator_observe_range (HtCalibrator *self, const float *values, gsize n_values,
+                                      const HtKernelRange *range, GError **error);
 /* Makes properties of this type parameters that choose a calibrator. */
 void ht_calibrator_family_register (GType base);
 /* Where the calibrator of this name comes from; NULL: there is none of this name, or it is this very type. */

@@ -10,6 +10,7 @@
 #define N_SCALES    17
 #define N_OFFSETS   21
 #define N_SYMMETRIC 101
+#define STRETCH     128 /* bins between two looks at the cost; a multiple of the lanes */
 
 typedef struct
 {
@@ -40,14 +41,16 @@ clipping_cost (const double *middles, const double *shares, gint begin, gint end
   return sum;
 }
 
-HT_VECTORIZE static double
-rounding_cost (const double *middles, const double *shares, gint begin, gint end, double scale, double offset)
+#define LANES 4
+
+HT_VECTORIZE static void
+add_rounding_costs (const double *middles, const double *shares, gint begin, gint end, double scale, double offset,
+                    double *lanes)
 {
-  double lanes[4] = { 0 };
   gint i = begin;
 
-  for (; i + 4 <= end; i += 4)
-    for (gint lane = 0; lane < 4; lane++)
+  for (; i + LANES <= end; i += LANES)
+    for (gint lane = 0; lane < LANES; lane++)
       {
         double code = floor (middles[i + lane] / scale - offset + 0.5);
         double error = middles[i + lane] - scale * (code + offset);
@@ -58,7 +61,6 @@ rounding_cost (const double *middles, const double *shares, gint begin, gint end
       double error = middles[i] - scale * (floor (middles[i] / scale - offset + 0.5) + offset);
       lanes[0] += shares[i] * error * error;
     }
-  return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
 }
 
 static gint
@@ -84,7 +86,9 @@ position_of (const HtHistogramBins *bins, gint bin)
   return begin;
 }
 
-static void
+/* FALSE: what it clips alone costs more than the best grid does. No sum here ever gets smaller, so that one above the
+ * best is given up half-way. */
+static gboolean
 try_grid (Search *self, double scale, double offset)
 {
   const HtHistogramBins *bins = self->bins;
@@ -93,14 +97,21 @@ try_grid (Search *self, double scale, double offset)
   double clipped
       = clipping_cost (bins->middles, bins->shares, 0, first, bins->low + (low + 0.5) * bins->width)
         + clipping_cost (bins->middles, bins->shares, last, bins->n_used, bins->low + (high + 0.5) * bins->width);
-  double cost = GAMMA * clipped + rounding_cost (bins->middles, bins->shares, first, last, scale, offset);
+  double lanes[LANES] = { 0 }, cost = GAMMA * clipped;
 
-  if (cost < self->best_cost)
+  if (!(cost <= self->best_cost))
+    return FALSE;
+  for (gint begin = first; begin < last; begin += STRETCH)
     {
-      self->best_cost = cost;
-      self->best_scale = scale;
-      self->best_offset = offset;
+      add_rounding_costs (bins->middles, bins->shares, begin, MIN (begin + STRETCH, last), scale, offset, lanes);
+      cost = GAMMA * clipped + ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]));
+      if (!(cost <= self->best_cost))
+        return TRUE;
     }
+  self->best_cost = cost;
+  self->best_scale = scale;
+  self->best_offset = offset;
+  return TRUE;
 }
 
 /* A grid that reaches beyond the observed range is cut to it; FALSE where nothing is left, or both ends lie beyond. */
@@ -120,6 +131,8 @@ cut_grid (const Search *self, double *scale, double *offset)
   return TRUE;
 }
 
+/* Of grids that cost the same the first one counts, as in AIMET. They are tried from the last one on, since the best is
+ * mostly among the largest and those that clip much are then given up soon. */
 static void
 search_asymmetric (Search *self, double minimum, double maximum)
 {
@@ -127,15 +140,15 @@ search_asymmetric (Search *self, double minimum, double maximum)
 
   self->low = whole * whole_offset;
   self->high = whole * (whole_offset + n);
-  for (gint f = 1; f <= N_SCALES; f++)
-    for (gint i = 0; i < N_OFFSETS; i++)
+  try_grid (self, whole, whole_offset);
+  for (gint f = N_SCALES; f >= 1; f--)
+    for (gint i = N_OFFSETS - 1; i >= 0; i--)
       {
         double scale = whole * f / 16, offset = trunc (-n + n / (N_OFFSETS - 1) * i);
 
         if (cut_grid (self, &scale, &offset))
           try_grid (self, scale, offset);
       }
-  try_grid (self, whole, whole_offset);
 }
 
 static void
@@ -144,13 +157,17 @@ search_symmetric (Search *self, double minimum, double maximum, gboolean is_unsi
   double n = self->n_steps;
   double whole = is_unsigned ? maximum / n : MAX (-minimum, maximum) / (n / 2);
   double offset = is_unsigned ? 0 : floor (-n / 2);
+  double factors[N_SYMMETRIC];
   float factor = 0;
 
   for (gint i = 0; i < N_SYMMETRIC; i++)
     {
       factor += 0.01f;
-      try_grid (self, whole * (double)factor, offset);
+      factors[i] = (double)factor;
     }
+  /* A smaller grid clips no less. */
+  for (gint i = N_SYMMETRIC - 1; i >= 0 && try_grid (self, whole * factors[i], offset); i--)
+    ;
 }
 
 static void

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/calibrator-private.h"
 
-#include "kernels/min-max.h"
-
 #include <halftone/error.h>
 
 #include <math.h>
@@ -278,6 +276,22 @@ ht_calibrator_reset (HtCalibrator *self)
   HT_CALIBRATOR_GET_CLASS (self)->reset (self);
 }
 
+gboolean
+ht_calibrator_observe_range (HtCalibrator *self, const float *values, gsize n_values, const HtKernelRange *range,
+                             GError **error)
+{
+  if (range->n_not_finite > 0)
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_NUMERIC,
+                   "found %" G_GSIZE_FORMAT " values that are infinite or not a number; expected finite ones",
+                   range->n_not_finite);
+      return FALSE;
+    }
+  HT_CALIBRATOR_GET_CLASS (self)->observe (self, values, n_values, (double)range->minimum, (double)range->maximum);
+  get_private (self)->n_values += n_values;
+  return TRUE;
+}
+
 /**
  * ht_calibrator_observe:
  * @self: a calibrator
@@ -302,16 +316,7 @@ ht_calibrator_observe (HtCalibrator *self, const float *values, gsize n_values, 
   if (n_values == 0)
     return TRUE;
   range = ht_kernel_min_max (values, n_values);
-  if (range.n_not_finite > 0)
-    {
-      g_set_error (error, HT_ERROR, HT_ERROR_NUMERIC,
-                   "found %" G_GSIZE_FORMAT " values that are infinite or not a number; expected finite ones",
-                   range.n_not_finite);
-      return FALSE;
-    }
-  HT_CALIBRATOR_GET_CLASS (self)->observe (self, values, n_values, (double)range.minimum, (double)range.maximum);
-  get_private (self)->n_values += n_values;
-  return TRUE;
+  return ht_calibrator_observe_range (self, values, n_values, &range, error);
 }
 
 /**

@@ -65,6 +65,7 @@ add_doubling (HtHistogram *self, const float *values, gsize n_values, double min
   self->minimum = low;
   self->maximum = high;
   self->seen = TRUE;
+  self->n_values += n_values;
   ht_kernel_histogram (values, n_values, (float)self->width, self->counts);
 }
 
@@ -125,17 +126,15 @@ ht_histogram_list (const HtHistogram *self, HtHistogramBins *bins)
   gboolean aligned = self->kind == HT_HISTOGRAM_AIMET;
   gint64 first = aligned ? 0 : bin_of (MIN (self->minimum, 0), self->exponent);
   gint64 last = aligned ? HT_HISTOGRAM_ALIGNED_BINS - 1 : bin_of (MAX (self->maximum, 0), self->exponent);
-  guint64 total = 0;
 
   bins->width = self->width;
   bins->low = aligned ? self->low : (double)first * self->width;
   bins->n_bins = (gint)(last - first) + 1;
   bins->n_used = 0;
-  for (gint i = 0; !aligned && i < N_BINS; i++)
-    total += self->counts[i];
   for (gint i = 0; i < bins->n_bins; i++)
     {
-      double share = aligned ? self->shares[i] : (double)self->counts[(first + i) & (N_BINS - 1)] / (double)total;
+      double share
+          = aligned ? self->shares[i] : (double)self->counts[(first + i) & (N_BINS - 1)] / (double)self->n_values;
 
       if (share <= 0)
         continue;

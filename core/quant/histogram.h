@@ -30,6 +30,7 @@ typedef struct
     double shares[HT_HISTOGRAM_ALIGNED_BINS];
   };
   gint exponent;     /* doubling: width = 2^exponent */
+  guint64 n_values;  /* doubling */
   double low;        /* AIMET's: the left edge of the first bin */
   guint64 n_batches; /* AIMET's */
 } HtHistogram;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/value-statistics.h"
 
-#include "kernels/min-max.h"
-#include "kernels/power.h"
 #include "quant/encoding-private.h"
 #include "quant/number-format.h"
 
@@ -28,35 +26,23 @@ ht_value_statistics_clear (HtValueStatistics *self)
   g_clear_pointer (&self->own, g_free);
 }
 
-static void
-add_to_own (HtValueStatistics *self, const float *values, gsize n_values)
+void
+ht_value_statistics_add (HtValueStatistics *self, HtCalibrator *calibrator, const float *values, gsize n_values,
+                         const HtKernelRange *range)
 {
-  HtKernelRange range = ht_kernel_min_max (values, n_values);
-
-  self->is_bad |= range.n_not_finite > 0;
-  if (self->is_bad)
+  self->is_bad |= range->n_not_finite > 0;
+  if (n_values == 0 || self->is_bad)
     return;
-  if (!self->own)
+  if (!find_histogram (self, calibrator))
     {
       self->own = g_new0 (HtHistogram, 1);
       ht_histogram_clear (self->own, HT_HISTOGRAM_DOUBLING);
     }
-  ht_histogram_add (self->own, values, n_values, (double)range.minimum, (double)range.maximum);
-}
-
-void
-ht_value_statistics_add (HtValueStatistics *self, HtCalibrator *calibrator, const float *values, gsize n_values)
-{
-  HtKernelPower power;
-
-  if (n_values == 0 || self->is_bad)
-    return;
-  if (!find_histogram (self, calibrator) || self->own)
-    add_to_own (self, values, n_values);
-  power = ht_kernel_power (values, n_values);
+  if (self->own)
+    ht_histogram_add (self->own, values, n_values, (double)range->minimum, (double)range->maximum);
   self->n_values += n_values;
-  self->n_zeros += power.n_zeros;
-  self->sum_of_squares += power.sum_of_squares;
+  self->n_zeros += range->n_zeros;
+  self->sum_of_squares += range->sum_of_squares;
 }
 
 /* The values of a grid that are rounded, not clipped: within half a step of its ends. */
@@ -91,7 +77,10 @@ place_points (const HtHistogram *histogram, const HtHistogramBins *bins, gint us
   double high = MIN (bins->low + (bins->used[used] + 1) * bins->width, histogram->maximum);
 
   for (gint i = 0; i < POINTS; i++)
-    points[i] = (float)(low + (high - low) * fmod ((used * POINTS + i + 0.5) * 0.6180339887498949, 1));
+    {
+      double turn = (used * POINTS + i + 0.5) * 0.6180339887498949;
+      points[i] = (float)(low + (high - low) * (turn - floor (turn)));
+    }
 }
 
 gboolean

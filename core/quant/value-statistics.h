@@ -22,7 +22,8 @@ typedef struct
 
 void ht_value_statistics_clear (HtValueStatistics *self);
 /* `calibrator` may be NULL. It has observed the values, or will, so that its histogram need not be made again. */
-void ht_value_statistics_add (HtValueStatistics *self, HtCalibrator *calibrator, const float *values, gsize n_values);
+void ht_value_statistics_add (HtValueStatistics *self, HtCalibrator *calibrator, const float *values, gsize n_values,
+                              const HtKernelRange *range);
 /* FALSE where there are no values, or some were not finite. The values of a bin count as spread evenly, but for zeros.
  */
 gboolean ht_value_statistics_measure (const HtValueStatistics *self, HtCalibrator *calibrator, HtEncoding *encoding,

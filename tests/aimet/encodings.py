@@ -8,6 +8,11 @@ What one side wrote the other one loads and writes again as 1.0.0; scales (to 1e
 offsets, bits and symmetry have to be those of the first one's 1.0.0. AIMET loads our files strictly, into a fresh
 simulation of the same settings; those with blocks not strictly, as its simulation has none before it reads them.
 Networks are those that AIMET folds (reference.py), the target is aimet-default.
+
+Two things the formats cannot say, so they are listed and do not fail: 0.6.1 does not tell a grid for each channel of a
+weight that has one from a grid for the tensor (AIMET refuses its own such file, which is tried); no version has blocks
+that do not divide an axis, so that a run that asks for them has to refuse and to name each such weight. The run is then
+done again with a grid for each channel there.
 """
 import glob
 import json
@@ -42,11 +47,13 @@ def entries(path):
     return {e["name"]: e for e in file["activation_encodings"] + file["param_encodings"]}
 
 
-def differences(first, second):
+def differences(first, second, version="1.0.0"):
     found = [f"{name}: only one side has it" for name in sorted(first.keys() ^ second.keys())]
     for name in sorted(first.keys() & second.keys()):
         a, b = first[name], second[name]
         for key in ("enc_type", "bw", "is_sym", "dtype", "offset", "per_block_int_scale", "block_size", "compressed_bw"):
+            if version == "0.6.1" and key == "enc_type" and len(a["scale"]) == len(b["scale"]) == 1:
+                continue
             if a.get(key) != b.get(key):
                 found.append(f"{name}: {key} {str(a.get(key))[:60]} and {str(b.get(key))[:60]}")
         if len(a.get("scale", [])) != len(b.get("scale", [])) or not np.allclose(
@@ -87,7 +94,7 @@ class Aimet:
 
 def run(*command):
     result = subprocess.run(command, capture_output=True, text=True)
-    return "" if result.returncode == 0 else result.stderr.strip()[-400:] or "failed"
+    return "" if result.returncode == 0 else result.stderr.strip() or "failed"
 
 
 def theirs_to_us(command, folded, setting, inputs, folder):
@@ -98,7 +105,28 @@ def theirs_to_us(command, folded, setting, inputs, folder):
     for version in setting[4]:
         given, again = aimet.write(folder, version), f"{folder}/again.encodings"
         failure = run(command, "export", folded, "--encodings", given, "--format", "encodings-1.0.0", "--output", again)
-        yield version, [failure] if failure else differences(first, entries(again))
+        yield version, [failure] if failure else differences(first, entries(again), version)
+
+
+def refused_blocks(failure, folded):
+    """Rules for the layers of the weights that a run refused for their blocks alone, or None."""
+    lines = failure.splitlines()
+    named = [line.split("'")[1] for line in lines if line.startswith("  tensor '") and "do not divide" in line]
+    if not named or len(named) != sum(line.startswith("  tensor '") for line in lines):
+        return None
+    layers = [node.name for node in onnx.load(folded).graph.node if any(weight in node.input for weight in named)]
+    return [{"match": {"name": name}, "weights": {"granularity": "channel"}} for name in layers]
+
+
+def refuses_its_own(folded, setting, inputs, folder, version):
+    """Whether AIMET takes its own file for another one for want of words, as far as it says so."""
+    writer = Aimet(folded, setting)
+    writer.calibrate(inputs)
+    try:
+        Aimet(folded, setting).load(writer.write(folder, version))
+        return False
+    except AssertionError as error:
+        return "encoding type" in str(error)
 
 
 def ours_to_them(command, folded, setting, inputs, folder):
@@ -111,6 +139,12 @@ def ours_to_them(command, folded, setting, inputs, folder):
               "output": {"directory": folder, "formats": [f"encodings-{v}" for v in versions]}}
     json.dump(recipe, open(f"{folder}/recipe.json", "w"))
     failure = run(command, "run", f"{folder}/recipe.json")
+    rules = refused_blocks(failure, folded) if "granularity" in weights else None
+    if rules:
+        yield f"refused, {len(rules)} layers have blocks that do not divide; again without blocks there", []
+        recipe["quantization"]["rules"] = rules
+        json.dump(recipe, open(f"{folder}/recipe.json", "w"))
+        failure = run(command, "run", f"{folder}/recipe.json")
     if failure:
         yield "all", [failure]
         return
@@ -119,9 +153,12 @@ def ours_to_them(command, folded, setting, inputs, folder):
         aimet = Aimet(folded, setting)
         try:
             aimet.load(f"{folder}/ours-{version}.encodings")
-            yield version, differences(first, entries(aimet.write(folder, "1.0.0")))
+            yield version, differences(first, entries(aimet.write(folder, "1.0.0")), version)
         except Exception as error:  # whatever AIMET says is the result
-            yield version, [f"{type(error).__name__}: {str(error)[-600:]}"]
+            if version == "0.6.1" and "encoding type" in str(error) and refuses_its_own(folded, setting, inputs, folder, version):
+                yield f"{version}, refused as its own file is, for an axis of one channel", []
+            else:
+                yield version, [f"{type(error).__name__}: {str(error)[-600:]}"]
 
 
 def main():
@@ -148,7 +185,7 @@ def main():
                             n_failed += len(problems) > 0
                             print(f"{name}, {label}, {way}, {version}: {'ok' if not problems else len(problems)}", flush=True)
                             for problem in problems[:6]:
-                                print("   ", problem.replace("\n", " | "))
+                                print("   ", problem.replace("\n", " | ")[-600:])
                     except Exception as error:
                         n_failed += 1
                         print(f"{name}, {label}, {way}: AIMET fails: {type(error).__name__}: {str(error)[:200]}", flush=True)

@@ -69,6 +69,35 @@ TEST (MinMax, ZeroHasNoSign)
   EXPECT_FALSE (std::signbit (range.maximum));
 }
 
+TEST (MinMax, AddsUpSquaresAndCountsZeros)
+{
+  std::mt19937 engine (1);
+  std::normal_distribution<float> normal;
+  for (size_t n : { 1, 15, 16, 1025, 32768, 99999 })
+    {
+      std::vector<float> x (n);
+      double squares = 0;
+      size_t zeros = 0;
+      for (size_t i = 0; i < n; i++)
+        {
+          x[i] = i % 3 == 1 ? (i % 2 ? 0.0f : -0.0f) : 1000 * normal (engine);
+          squares += (double)x[i] * x[i];
+          zeros += x[i] == 0;
+        }
+      std::vector<double> sums;
+      for (guint threads : { 1, 3 })
+        {
+          ht_thread_pool_set_size (threads);
+          HtKernelRange range = ht_kernel_min_max (x.data (), n);
+          EXPECT_NEAR (range.sum_of_squares / (squares > 0 ? squares : 1), squares > 0 ? 1 : 0, 1e-5) << n;
+          EXPECT_EQ (range.n_zeros, zeros) << n;
+          sums.push_back (range.sum_of_squares);
+        }
+      EXPECT_EQ (sums[0], sums[1]);
+    }
+  ht_thread_pool_set_size (0);
+}
+
 TEST (MinMax, ChannelsAreSeparate)
 {
   const size_t outer = 4, channels = 5, inner = 1003;
