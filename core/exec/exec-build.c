@@ -212,6 +212,24 @@ set_static_from_infer (HtExecValue *value, const HtInferValue *known)
   set_static (value, known->type, dims, ht_shape_get_n_dims (known->shape));
 }
 
+/* Whether the blocked form of a tensor is shown to a tap, so that no plain one need be made: all of its lanes hold
+ * values. The form that was made first is shown. */
+gboolean
+ht_exec_builder_shows_blocked (HtExecBuilder *self, const char *name)
+{
+  gpointer index = g_hash_table_lookup (self->values[HT_EXEC_LAYOUT_BLOCKED], name);
+
+  return index && ht_exec_plan_value (self->plan, GPOINTER_TO_UINT (index) - 1)->is_tapped;
+}
+
+static gboolean
+can_show_blocked (HtExecBuilder *self, const HtExecValue *value, const char *name)
+{
+  return self->request->taps_in_any_order && value->layout == HT_EXEC_LAYOUT_BLOCKED
+         && GPOINTER_TO_UINT (g_hash_table_lookup (self->visible, name)) == HT_EXEC_SEEN_TAPPED
+         && !ht_exec_builder_has (self, name, HT_EXEC_LAYOUT_PLAIN) && value->dims[1] % (gint64)ht_isa_get_block () == 0;
+}
+
 /* What the caller sees, it sees plain. */
 static void
 set_plain (HtExecBuilder *self, HtExecValue *value, const char *name)
@@ -222,7 +240,7 @@ set_plain (HtExecBuilder *self, HtExecValue *value, const char *name)
   guint n_dims;
 
   value->is_wanted = (seen & HT_EXEC_SEEN_WANTED) != 0;
-  value->is_tapped = (seen & HT_EXEC_SEEN_TAPPED) != 0;
+  value->is_tapped = (seen & HT_EXEC_SEEN_TAPPED) != 0 && !ht_exec_builder_shows_blocked (self, name);
   if (given)
     {
       const gint64 *dims = ht_tensor_get_dims (given, &n_dims);
@@ -247,7 +265,7 @@ set_plain (HtExecBuilder *self, HtExecValue *value, const char *name)
     }
 }
 
-/* Forms that nobody outside sees. */
+/* Forms that nobody outside sees, but for taps in any order. */
 static void
 set_inner (HtExecBuilder *self, HtExecValue *value, const char *name)
 {
@@ -263,6 +281,7 @@ set_inner (HtExecBuilder *self, HtExecValue *value, const char *name)
   if (value->layout != HT_EXEC_LAYOUT_PLAIN_CODES)
     value->size = sizeof (float) * ht_blocked_floats ((gsize)dims[0], (gsize)dims[1], positions, ht_isa_get_block ());
   value->place = HT_EXEC_ARENA;
+  value->is_tapped = can_show_blocked (self, value, name);
 }
 
 guint

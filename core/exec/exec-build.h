@@ -55,6 +55,8 @@ gboolean ht_exec_builder_can_fuse (HtExecBuilder *self, GPtrArray *nodes, const 
 /* Can a step that is added now read it? */
 gboolean ht_exec_builder_is_made (HtExecBuilder *self, const char *name);
 gboolean ht_exec_builder_has (HtExecBuilder *self, const char *name, HtExecLayout layout);
+/* Does a tap see the tensor in the blocked layout, and nobody in the plain one? */
+gboolean ht_exec_builder_shows_blocked (HtExecBuilder *self, const char *name);
 /* In the blocked layout, values or codes? */
 gboolean ht_exec_builder_is_blocked (HtExecBuilder *self, const char *name);
 /* Blocked codes and no blocked values: what a step had better read that takes either. */

@@ -129,6 +129,7 @@ show_outputs (HtExecBuilder *self, guint first_step, GError **error)
       HtExecStep *step = ht_exec_plan_step (self->plan, i);
       HtExecValue *value = step->outputs[0] == HT_EXEC_NONE ? NULL : ht_exec_plan_value (self->plan, step->outputs[0]);
       if (value && value->layout != HT_EXEC_LAYOUT_PLAIN && g_hash_table_contains (self->visible, value->name)
+          && !ht_exec_builder_shows_blocked (self, value->name)
           && !ht_exec_builder_read (self, NULL, value->name, HT_EXEC_LAYOUT_PLAIN, &unused, error))
         return FALSE;
     }
@@ -155,7 +156,8 @@ read_all (HtExecBuilder *self, const char *const *names, GError **error)
   guint unused;
 
   for (gsize i = 0; names && names[i]; i++)
-    if (!ht_exec_builder_read (self, NULL, names[i], HT_EXEC_LAYOUT_PLAIN, &unused, error))
+    if (!ht_exec_builder_shows_blocked (self, names[i])
+        && !ht_exec_builder_read (self, NULL, names[i], HT_EXEC_LAYOUT_PLAIN, &unused, error))
       return FALSE;
   return TRUE;
 }

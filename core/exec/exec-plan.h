@@ -141,6 +141,7 @@ typedef struct
   const char *const *taps;
   GHashTable *encodings; /* name -> HtEncoding */
   HtExecMode mode;
+  gboolean taps_in_any_order;
 } HtExecRequest;
 
 HtExecPlan *ht_exec_plan_new (const HtExecRequest *request, GError **error);

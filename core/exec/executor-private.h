@@ -16,6 +16,7 @@ struct _HtExecutor
   GHashTable *encodings;    /* name -> HtEncoding; shared with the executors of subgraphs */
   guint64 encoding_changes; /* 1 + how often an encoding changed */
   HtExecMode mode;
+  gboolean taps_in_any_order;
   GHashTable *quantized; /* name -> HtExecKept of an HtTensor: encoded constants */
   GHashTable *packed;    /* of exec-packed.c: constants in the form that a kernel wants */
   HtExecStore *store;    /* of those two, shared with the executors of a group; NULL: none */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "exec/exec-tap.h"
 #include "exec/executor-private.h"
 #include "quant/encoding-private.h"
 
@@ -139,6 +140,7 @@ ht_executor_new_child (HtExecutor *self, HtGraph *subgraph, GHashTable *constant
   g_hash_table_unref (child->encodings);
   child->encodings = g_hash_table_ref (self->encodings);
   child->mode = self->mode;
+  child->taps_in_any_order = self->taps_in_any_order;
   g_hash_table_replace (self->children, g_object_ref (subgraph), child);
   return child;
 }
@@ -169,6 +171,15 @@ ht_executor_set_mode (HtExecutor *self, HtExecMode mode)
 {
   g_mutex_lock (&self->lock);
   self->mode = mode;
+  forget_plans (self);
+  g_mutex_unlock (&self->lock);
+}
+
+void
+ht_executor_show_in_any_order (HtExecutor *self)
+{
+  g_mutex_lock (&self->lock);
+  self->taps_in_any_order = TRUE;
   forget_plans (self);
   g_mutex_unlock (&self->lock);
 }
@@ -336,7 +347,8 @@ prepare_plan (HtExecutor *self, HtExecPlan *plan, GError **error)
 HtExecPlan *
 ht_executor_find_plan (HtExecutor *self, const HtExecRun *run, const char *const *taps, GError **error)
 {
-  HtExecRequest request = { self->snapshot, run->given, run->outputs, taps, self->encodings, self->mode };
+  HtExecRequest request = { self->snapshot, run->given, run->outputs, taps, self->encodings, self->mode,
+                            self->taps_in_any_order };
   HtExecPlan *plan = NULL;
 
   for (guint i = self->plans->len; i-- > 0 && plan == NULL;)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Computes encodings: of constants from their values, of activations from their values over a data set. */
+#include "exec/exec-tap.h"
 #include "quant/bias-grid.h"
 #include "quant/calibrator-private.h"
 #include "quant/grid-values.h"
@@ -319,6 +320,7 @@ create_observed_executor (HtSimulation *self, GHashTable *constants, GError **er
 
   if (!executor)
     return NULL;
+  ht_executor_show_in_any_order (executor);
   for (guint i = 0; i < self->placement->quantizers->len; i++)
     {
       HtQuantizer *quantizer = g_ptr_array_index (self->placement->quantizers, i);

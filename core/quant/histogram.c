@@ -136,10 +136,10 @@ ht_histogram_list (const HtHistogram *self, HtHistogramBins *bins)
       double share
           = aligned ? self->shares[i] : (double)self->counts[(first + i) & (N_BINS - 1)] / (double)self->n_values;
 
-      if (share <= 0)
-        continue;
+      /* Without a branch, which would often be taken for the other one. */
       bins->used[bins->n_used] = i;
       bins->middles[bins->n_used] = bins->low + (i + 0.5) * bins->width;
-      bins->shares[bins->n_used++] = share;
+      bins->shares[bins->n_used] = share;
+      bins->n_used += share > 0;
     }
 }
