@@ -263,6 +263,7 @@ list_observed (HtSimulation *self, GHashTable *table)
         {
           observed->quantizer = quantizer;
           observed->calibrator = make_calibrator (quantizer);
+          ht_histogram_calibrator_sample (observed->calibrator);
         }
     }
 }
@@ -471,7 +472,8 @@ measure_losses (HtSimulation *self, GHashTable *table)
  * their values over the data set, each by the calibrator of its settings. The scale of a weight is raised where its
  * layer's bias would not fit 32 bits in steps of input scale times weight scale; the notes list where. Weights are
  * quantized while activations are observed, activations are not. Values are streamed: what is kept does not grow with
- * the number of samples. Tensors that no sample reached have no encoding then; ht_simulation_list_unreached() has them.
+ * the number of samples. Histograms count a quarter of the values of large batches; ranges are those of all values.
+ * Tensors that no sample reached have no encoding then; ht_simulation_list_unreached() has them.
  *
  * Returns: %TRUE, or %FALSE with @error set and nothing changed when the data set is empty or does not fit the network,
  * or when a tensor has values that are not finite, or a constant that shares a grid with activations has no value

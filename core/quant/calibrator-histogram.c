@@ -62,6 +62,14 @@ ht_histogram_calibrator_finish (HtCalibrator *calibrator, HtQuantizerSettings *s
   return TRUE;
 }
 
+void
+ht_histogram_calibrator_sample (HtCalibrator *self)
+{
+  if (G_TYPE_CHECK_INSTANCE_TYPE (self, HT_TYPE_HISTOGRAM_CALIBRATOR))
+    ((HtHistogramCalibrator *)self)->histogram->is_sampled
+        = !((HtHistogramCalibratorClass *)G_OBJECT_GET_CLASS (self))->needs_all;
+}
+
 static void
 ht_histogram_calibrator_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {

@@ -20,6 +20,7 @@ typedef struct
 {
   HtCalibratorClass parent_class;
   HtHistogramRangeFunc find_range;
+  gboolean needs_all; /* the range hangs on a few values, of which a sample knows too little */
 } HtHistogramCalibratorClass;
 
 typedef struct
@@ -28,6 +29,9 @@ typedef struct
   HtHistogramKind kind;
   HtHistogram *histogram;
 } HtHistogramCalibrator;
+
+/* From now on a quarter of the values of large batches is looked at, unless the calibrator needs all of them. */
+void ht_histogram_calibrator_sample (HtCalibrator *self);
 
 /* Behind the property `histogram`. */
 enum

@@ -82,6 +82,7 @@ ht_percentile_calibrator_class_init (HtPercentileCalibratorClass *klass)
   object_class->get_property = ht_percentile_calibrator_get_property;
   object_class->set_property = ht_percentile_calibrator_set_property;
   klass->find_range = find_range;
+  klass->needs_all = TRUE;
   g_object_class_install_property (
       object_class, PROP_VALUE,
       g_param_spec_double ("value", "Value", "How many percent lie below the upper end", 50, 100, 99.99, HT_PARAM_RW));

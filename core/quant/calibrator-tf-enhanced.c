@@ -28,6 +28,7 @@ typedef struct
   double n_steps;
   double low, high; /* the observed range on its own grid */
   double best_cost, best_scale, best_offset;
+  double (*sums)[3]; /* of share, share * middle, share * middle^2 of the used bins before each; NULL: not wanted */
 } Search;
 
 /* The sum over bins of share * (middle - target)^2. */
@@ -86,6 +87,29 @@ position_of (const HtHistogramBins *bins, gint bin)
   return begin;
 }
 
+static double
+clipped_by_sums (const double *sums, double target)
+{
+  return sums[2] - 2 * target * sums[1] + target * target * sums[0];
+}
+
+/* A sum that is quickly found and, but for what was rounded off, that of clipping_cost(). */
+static gboolean
+clips_too_much (const Search *self, gint first, gint last, double low, double high)
+{
+  const double *all, *before;
+  double left, right, slack;
+
+  if (!self->sums)
+    return FALSE;
+  all = self->sums[self->bins->n_used];
+  before = self->sums[last];
+  left = clipped_by_sums (self->sums[first], low);
+  right = clipped_by_sums ((double[]){ all[0] - before[0], all[1] - before[1], all[2] - before[2] }, high);
+  slack = 1e-12 * (all[2] + (low * low + high * high) * all[0]);
+  return GAMMA * (left + right - slack) > self->best_cost;
+}
+
 /* FALSE: what it clips alone costs more than the best grid does. No sum here ever gets smaller, so that one above the
  * best is given up half-way. */
 static gboolean
@@ -94,11 +118,14 @@ try_grid (Search *self, double scale, double offset)
   const HtHistogramBins *bins = self->bins;
   gint low = bin_of (bins, scale * offset), high = bin_of (bins, scale * (offset + self->n_codes));
   gint first = position_of (bins, low), last = position_of (bins, high);
-  double clipped
-      = clipping_cost (bins->middles, bins->shares, 0, first, bins->low + (low + 0.5) * bins->width)
-        + clipping_cost (bins->middles, bins->shares, last, bins->n_used, bins->low + (high + 0.5) * bins->width);
-  double lanes[LANES] = { 0 }, cost = GAMMA * clipped;
+  double low_middle = bins->low + (low + 0.5) * bins->width, high_middle = bins->low + (high + 0.5) * bins->width;
+  double lanes[LANES] = { 0 }, clipped, cost;
 
+  if (clips_too_much (self, first, last, low_middle, high_middle))
+    return FALSE;
+  clipped = clipping_cost (bins->middles, bins->shares, 0, first, low_middle)
+            + clipping_cost (bins->middles, bins->shares, last, bins->n_used, high_middle);
+  cost = GAMMA * clipped;
   if (!(cost <= self->best_cost))
     return FALSE;
   for (gint begin = first; begin < last; begin += STRETCH)
@@ -131,12 +158,28 @@ cut_grid (const Search *self, double *scale, double *offset)
   return TRUE;
 }
 
+static gpointer
+sum_up (const HtHistogramBins *bins)
+{
+  double (*sums)[3] = g_malloc0 (((gsize)bins->n_used + 1) * sizeof *sums);
+
+  for (gint i = 0; i < bins->n_used; i++)
+    {
+      double share = bins->shares[i], middle = bins->middles[i];
+      sums[i + 1][0] = sums[i][0] + share;
+      sums[i + 1][1] = sums[i][1] + share * middle;
+      sums[i + 1][2] = sums[i][2] + share * middle * middle;
+    }
+  return sums;
+}
+
 /* Of grids that cost the same the first one counts, as in AIMET. They are tried from the last one on, since the best is
  * mostly among the largest and those that clip much are then given up soon. */
 static void
 search_asymmetric (Search *self, double minimum, double maximum)
 {
   double n = self->n_steps, whole = (maximum - minimum) / n, whole_offset = round (minimum / whole);
+  g_autofree gpointer sums = self->sums = sum_up (self->bins);
 
   self->low = whole * whole_offset;
   self->high = whole * (whole_offset + n);

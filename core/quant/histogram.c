@@ -5,12 +5,16 @@
 #include <string.h>
 
 #define N_BINS         HT_KERNEL_HISTOGRAM_BINS
+#define SAMPLED_FROM   65536
 #define LEAST_EXPONENT (-120) /* its inverse is a normal float */
 
 void
 ht_histogram_clear (HtHistogram *self, HtHistogramKind kind)
 {
+  gboolean is_sampled = self->is_sampled;
+
   memset (self, 0, sizeof *self);
+  self->is_sampled = is_sampled;
   self->kind = kind;
   self->exponent = LEAST_EXPONENT;
 }
@@ -27,6 +31,8 @@ find_exponent (double minimum, double maximum, gint exponent)
 {
   double low = MIN (minimum, 0), high = MAX (maximum, 0);
 
+  if (high > low)
+    exponent = MAX (exponent, ilogb (high - low) - ilogb (2 * N_BINS));
   while (ldexp (high - low, -exponent) >= 2.0 * N_BINS)
     exponent++;
   while (bin_of (high, exponent) - bin_of (low, exponent) >= N_BINS)
@@ -66,7 +72,10 @@ add_doubling (HtHistogram *self, const float *values, gsize n_values, double min
   self->maximum = high;
   self->seen = TRUE;
   self->n_values += n_values;
-  ht_kernel_histogram (values, n_values, (float)self->width, self->counts);
+  if (self->is_sampled && n_values >= SAMPLED_FROM)
+    ht_kernel_histogram_sampled (values, n_values, (float)self->width, self->counts);
+  else
+    ht_kernel_histogram (values, n_values, (float)self->width, self->counts);
 }
 
 static void
@@ -131,15 +140,17 @@ ht_histogram_list (const HtHistogram *self, HtHistogramBins *bins)
   bins->low = aligned ? self->low : (double)first * self->width;
   bins->n_bins = (gint)(last - first) + 1;
   bins->n_used = 0;
+  /* Without a branch, which would often be taken for the other one. */
   for (gint i = 0; i < bins->n_bins; i++)
     {
-      double share
-          = aligned ? self->shares[i] : (double)self->counts[(first + i) & (N_BINS - 1)] / (double)self->n_values;
-
-      /* Without a branch, which would often be taken for the other one. */
       bins->used[bins->n_used] = i;
-      bins->middles[bins->n_used] = bins->low + (i + 0.5) * bins->width;
-      bins->shares[bins->n_used] = share;
-      bins->n_used += share > 0;
+      bins->n_used += aligned ? self->shares[i] > 0 : self->counts[(first + i) & (N_BINS - 1)] > 0;
+    }
+  for (gint k = 0; k < bins->n_used; k++)
+    {
+      gint i = bins->used[k];
+      bins->middles[k] = bins->low + (i + 0.5) * bins->width;
+      bins->shares[k]
+          = aligned ? self->shares[i] : (double)self->counts[(first + i) & (N_BINS - 1)] / (double)self->n_values;
     }
 }

@@ -11,7 +11,7 @@
 typedef enum
 {
   /* Bins of a power of two, from zero on; where values exceed them, neighbours are merged. The result depends on the
-   * values alone, neither on their order nor on the batches they came in. */
+   * values alone, neither on their order nor on the batches they came in, unless they are sampled. */
   HT_HISTOGRAM_DOUBLING,
   /* AIMET's: 1536 bins of 1/512 of the range of the first batch that is not all zero, which span three times that
    * range; what lies beyond is dropped; each batch weighs the same. */
@@ -21,6 +21,7 @@ typedef enum
 typedef struct
 {
   HtHistogramKind kind;
+  gboolean is_sampled;     /* doubling: of large batches a quarter of the values is looked at, but for the range */
   gboolean seen;           /* any value; AIMET's: any batch that is not all zero */
   double minimum, maximum; /* of all values */
   double width;
@@ -35,6 +36,7 @@ typedef struct
   guint64 n_batches; /* AIMET's */
 } HtHistogram;
 
+/* Keeps whether it is sampled. */
 void ht_histogram_clear (HtHistogram *self, HtHistogramKind kind);
 void ht_histogram_add (HtHistogram *self, const float *values, gsize n_values, double minimum, double maximum);
 

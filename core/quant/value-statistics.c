@@ -36,6 +36,7 @@ ht_value_statistics_add (HtValueStatistics *self, HtCalibrator *calibrator, cons
   if (!find_histogram (self, calibrator))
     {
       self->own = g_new0 (HtHistogram, 1);
+      self->own->is_sampled = TRUE;
       ht_histogram_clear (self->own, HT_HISTOGRAM_DOUBLING);
     }
   if (self->own)
@@ -107,7 +108,7 @@ ht_value_statistics_measure (const HtValueStatistics *self, HtCalibrator *calibr
   for (gint used = 0; used < bins->n_used; used++)
     {
       gboolean has_zeros = bins->low + bins->used[used] * bins->width == 0;
-      double n = round (bins->shares[used] * (double)self->n_values) - (has_zeros ? (double)self->n_zeros : 0);
+      double n = MAX (0, round (bins->shares[used] * (double)self->n_values) - (has_zeros ? (double)self->n_zeros : 0));
 
       for (gint i = used * POINTS; i < (used + 1) * POINTS; i++)
         {

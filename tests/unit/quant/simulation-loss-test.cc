@@ -166,7 +166,7 @@ TEST (SimulationLoss, DependsNeitherOnBatchesNorOnThreads)
     {
       ht_set_n_threads (threads);
       g_autoptr (HtSimulation) simulation = simulate (net);
-      ASSERT_TRUE (ht_simulation_calibrate (simulation, dataset, 2000, nullptr, nullptr, nullptr, nullptr));
+      ASSERT_TRUE (ht_simulation_calibrate (simulation, dataset, 1000, nullptr, nullptr, nullptr, nullptr));
       losses.push_back (loss_of (simulation, "x"));
       EXPECT_EQ (losses.back ().sqnr, losses.front ().sqnr);
     }
@@ -175,6 +175,48 @@ TEST (SimulationLoss, DependsNeitherOnBatchesNorOnThreads)
   ASSERT_TRUE (ht_simulation_calibrate (simulation, dataset, 7, nullptr, nullptr, nullptr, nullptr));
   EXPECT_NEAR (loss_of (simulation, "x").sqnr, losses.front ().sqnr, 1e-5);
   EXPECT_EQ (loss_of (simulation, "x").clip_ratio, losses.front ().clip_ratio);
+}
+
+// A quarter of the values of a large batch is counted: nearly the same, and the same bytes at any number of threads.
+TEST (SimulationLoss, OfLargeBatchesIsSampled)
+{
+  Net net;
+  build_relu (net);
+  std::vector<float> values = make_samples (400000);
+  g_autoptr (HtDataset) dataset = dataset_of (values, 50);
+  guint n_threads = ht_get_n_threads ();
+  for (const char *calibrator : { "min-max", "percentile", "tf-enhanced" })
+    {
+      g_autoptr (HtEncoding) first = nullptr;
+      double sqnr = 0;
+      for (guint threads : { 1u, 2u, 3u })
+        {
+          ht_set_n_threads (threads);
+          g_autoptr (HtQuantizationConfig) config = config_of ({ { "calibrator", calibrator } });
+          g_autoptr (HtSimulation) simulation = simulate (net, config);
+          ASSERT_TRUE (ht_simulation_calibrate (simulation, dataset, 4000, nullptr, nullptr, nullptr, nullptr));
+          HtEncoding *encoding = ht_simulation_get_encoding (simulation, "x");
+          Loss loss = loss_of (simulation, "x"), real = expected (values, encoding, beyond (encoding));
+          EXPECT_NEAR (loss.sqnr, real.sqnr, 0.5) << calibrator;
+          EXPECT_NEAR (loss.clip_ratio, real.clip_ratio, 5e-5) << calibrator;
+          if (!first)
+            {
+              first = ht_encoding_ref (encoding);
+              sqnr = loss.sqnr;
+            }
+          EXPECT_TRUE (ht_encoding_equal (first, encoding)) << calibrator;
+          EXPECT_EQ (loss.sqnr, sqnr) << calibrator;
+        }
+      // In small batches every value is counted.
+      g_autoptr (HtQuantizationConfig) config = config_of ({ { "calibrator", calibrator } });
+      g_autoptr (HtSimulation) whole = simulate (net, config);
+      ASSERT_TRUE (ht_simulation_calibrate (whole, dataset, 100, nullptr, nullptr, nullptr, nullptr));
+      HtEncoding *other = ht_simulation_get_encoding (whole, "x");
+      double scale = ht_encoding_get_scales (first, nullptr)[0], all = ht_encoding_get_scales (other, nullptr)[0];
+      EXPECT_NEAR (scale / all, 1, 0.15) << calibrator;
+      EXPECT_TRUE (std::string (calibrator) != "min-max" || ht_encoding_equal (first, other));
+    }
+  ht_set_n_threads (n_threads);
 }
 
 TEST (SimulationLoss, OfConstantsIsExact)
