@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Describes a technique, from its class, or a model, from its graph. */
+/* Describes a technique or a calibrator, from its class, or a model, from its graph. */
 #include "cli/cli.h"
 
 #include <string.h>
@@ -29,9 +29,9 @@ rules_to_json (HtPassClass *klass)
 }
 
 static JsonNode *
-params_to_json (HtPassClass *klass)
+params_to_json (GObjectClass *klass)
 {
-  g_autoptr (GPtrArray) params = ht_object_list_params (G_OBJECT_CLASS (klass));
+  g_autoptr (GPtrArray) params = ht_object_list_params (klass);
   JsonArray *array = json_array_new ();
   for (guint i = 0; i < params->len; i++)
     {
@@ -89,9 +89,9 @@ print_reads (HtPassClass *klass)
 }
 
 static void
-print_params (HtPassClass *klass)
+print_params (GObjectClass *klass)
 {
-  g_autoptr (GPtrArray) params = ht_object_list_params (G_OBJECT_CLASS (klass));
+  g_autoptr (GPtrArray) params = ht_object_list_params (klass);
   g_autoptr (GPtrArray) rows = g_ptr_array_new_with_free_func ((GDestroyNotify) g_strfreev);
   g_print ("\nparameters%s\n", params->len == 0 ? ": none" : "");
   for (guint i = 0; i < params->len; i++)
@@ -141,7 +141,7 @@ inspect_pass (HtPassRegistry *registry, const char *id, GType type, gboolean jso
       json_object_set_string_member (object, "id", id);
       json_object_set_string_member (object, "summary", ht_pass_class_get_summary (klass));
       json_object_set_string_member (object, "description", ht_pass_class_get_description (klass));
-      json_object_set_member (object, "parameters", params_to_json (klass));
+      json_object_set_member (object, "parameters", params_to_json (G_OBJECT_CLASS (klass)));
       json_object_set_member (object, "rules", rules_to_json (klass));
       json_object_set_member (object, "references", strings_to_json (references));
       if (plugin != NULL)
@@ -154,10 +154,56 @@ inspect_pass (HtPassRegistry *registry, const char *id, GType type, gboolean jso
   g_print ("%s: %s\n", id, ht_pass_class_get_summary (klass));
   if (ht_pass_class_get_description (klass) != NULL)
     g_print ("\n%s\n", ht_pass_class_get_description (klass));
-  print_params (klass);
+  print_params (G_OBJECT_CLASS (klass));
   print_rules (klass);
   print_reads (klass);
   for (; references != NULL && *references != NULL; references++)
+    g_print ("reference: %s\n", *references);
+  if (plugin != NULL)
+    g_print ("plugin: %s %s, %s, %s\n", ht_plugin_get_name (plugin), ht_plugin_get_version (plugin),
+             ht_plugin_get_license (plugin), ht_plugin_get_path (plugin));
+  return CLI_DONE;
+}
+
+/* NULL: the calibrator is the library's own. */
+static HtPlugin *
+find_calibrator_plugin (HtPassRegistry *registry, const char *id)
+{
+  g_autoptr (GPtrArray) plugins = ht_pass_registry_list_plugins (registry);
+  for (guint i = 0; i < plugins->len; i++)
+    if (g_strv_contains (ht_plugin_get_calibrator_ids (g_ptr_array_index (plugins, i)), id))
+      return g_object_ref (g_ptr_array_index (plugins, i));
+  return NULL;
+}
+
+static int
+inspect_calibrator (HtPassRegistry *registry, const char *id, GType type, gboolean json)
+{
+  g_autoptr (HtCalibratorClass) klass = g_type_class_ref (type);
+  g_autoptr (HtPlugin) plugin = find_calibrator_plugin (registry, id);
+  const char *description = ht_calibrator_class_get_description (klass);
+  const char *const *references = ht_calibrator_class_get_references (klass);
+  if (json)
+    {
+      JsonObject *object = json_object_new ();
+      json_object_set_string_member (object, "id", id);
+      json_object_set_string_member (object, "kind", "calibrator");
+      json_object_set_string_member (object, "summary", ht_calibrator_class_get_summary (klass));
+      json_object_set_string_member (object, "description", description);
+      json_object_set_member (object, "parameters", params_to_json (G_OBJECT_CLASS (klass)));
+      json_object_set_member (object, "references", strings_to_json (references));
+      if (plugin != NULL)
+        json_object_set_string_member (object, "plugin", ht_plugin_get_path (plugin));
+      g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+      json_node_take_object (node, object);
+      cli_print_json (node);
+      return CLI_DONE;
+    }
+  g_print ("%s, a calibrator: %s\n", id, ht_calibrator_class_get_summary (klass));
+  if (description != NULL)
+    g_print ("\n%s\n", description);
+  print_params (G_OBJECT_CLASS (klass));
+  for (; *references != NULL; references++)
     g_print ("reference: %s\n", *references);
   if (plugin != NULL)
     g_print ("plugin: %s %s, %s, %s\n", ht_plugin_get_name (plugin), ht_plugin_get_version (plugin),
@@ -373,7 +419,7 @@ cli_inspect (int argc, char **argv)
       = { { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Tell the memory that a run of a model with this batch takes", "N" },
           { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the description as JSON", NULL },
           { NULL } };
-  int code = cli_parse (&argc, &argv, "inspect", "PASS|MODEL", "describe a technique or a model", entries, NULL, 1);
+  int code = cli_parse (&argc, &argv, "inspect", "PASS|CALIBRATOR|MODEL", "describe a technique, a calibrator or a model", entries, NULL, 1);
   if (code >= 0)
     return code;
   if (batch < 0)
@@ -383,5 +429,8 @@ cli_inspect (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   g_autoptr (HtPassRegistry) registry = cli_load_registry ();
   GType type = ht_pass_registry_find (registry, argv[1], &error);
-  return type != 0 ? inspect_pass (registry, argv[1], type, json) : cli_fail (error);
+  if (type != 0)
+    return inspect_pass (registry, argv[1], type, json);
+  GType calibrator = ht_calibrator_find (argv[1], NULL);
+  return calibrator != 0 ? inspect_calibrator (registry, argv[1], calibrator, json) : cli_fail (error);
 }

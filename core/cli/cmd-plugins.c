@@ -72,6 +72,15 @@ print_list (GPtrArray *plugins)
     }
 }
 
+/* The library's own and those of plugins. */
+static void
+print_calibrators (void)
+{
+  g_auto (GStrv) ids = ht_calibrator_list ();
+  g_autofree char *joined = g_strjoinv (", ", ids);
+  g_print ("calibrators: %s\n", joined);
+}
+
 int
 cli_plugins (int argc, char **argv)
 {
@@ -91,5 +100,7 @@ cli_plugins (int argc, char **argv)
     print_list (plugins);
   else
     g_print ("no plugins were found: install them, or name their folder in HALFTONE_PLUGIN_PATH\n");
+  if (!json)
+    print_calibrators ();
   return CLI_DONE;
 }

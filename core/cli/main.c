@@ -9,7 +9,7 @@ static const CliVerb verbs[] = {
   { "check", "RECIPE", "find every problem of a recipe; no model is touched", cli_check },
   { "plan", "RECIPE", "explain the steps of a recipe and their order", cli_plan },
   { "explain", "RECIPE", "say who decides how a tensor is quantized", cli_explain },
-  { "inspect", "PASS|MODEL", "describe a technique or a model", cli_inspect },
+  { "inspect", "PASS|CALIBRATOR|MODEL", "describe a technique, a calibrator or a model", cli_inspect },
   { "eval", "MODEL", "measure a network or its simulation on data", cli_eval },
   { "infer", "MODEL", "run a network or its simulation on arrays", cli_infer },
   { "export", "MODEL", "write a network in another format", cli_export },

@@ -72,16 +72,18 @@ def save_data(name, path, folder):
         shape = [d.dim_value or (576 if d.dim_param == "sequence" else 1) for d in value.type.tensor_type.shape.dim]
         if value.type.tensor_type.elem_type != 1:
             array = np.full(shape, 16000, np.int64)
-        else:  # the state of a recurrent network has its batch on the second axis
-            array = np.random.default_rng(1).standard_normal([2 if name.startswith("silero") else 64] + shape[1:]).astype(np.float32)
+        else:
+            if value.name == "state":  # [2, batch, 128]: with two samples at a time its rows count as samples, too
+                shape[1] = 2
+            array = np.random.default_rng(1).standard_normal([64] + shape[1:]).astype(np.float32)
         np.save(f"{folder}/{i}.npy", array)
         pairs.append(f"{value.name}={folder}/{i}.npy")
     return ",".join(pairs)
 
 
-def is_of_one(path):
-    graph = onnx.load(path).graph
-    return [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim][:1] == [1]
+def choose_batch(name, path, wanted):
+    first = onnx.load(path).graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    return 1 if first == 1 else 2 if name.startswith("silero") else wanted
 
 
 def main():
@@ -106,13 +108,13 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             path = fold(f"{ASSETS}/models/{name}.onnx", folder)
             data = save_data(name, path, folder)
+            batch = choose_batch(name, path, chosen.batch)
             run = lambda samples, rounds: [float(word) for word in call(
-                [program, path, data, str(samples), str(chosen.batch), str(chosen.threads), str(rounds), chosen.calibrator]).split()]
+                [program, path, data, str(samples), str(batch), str(chosen.threads), str(rounds), chosen.calibrator]).split()]
             plain, whole, search, _, peak = run(chosen.samples, chosen.rounds)
             small = run(64, 1)[4]
             aimet = None
             if chosen.aimet:
-                batch = 1 if is_of_one(path) else chosen.batch
                 environment = dict(os.environ, OMP_NUM_THREADS=str(chosen.threads))
                 done = subprocess.run([chosen.aimet, "-c", AIMET, path, data, str(chosen.samples), str(batch), chosen.calibrator],
                                       capture_output=True, text=True, env=environment)

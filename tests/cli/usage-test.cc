@@ -220,3 +220,26 @@ TEST (Inspect, DescribesAModel)
   g_autoptr (JsonNode) node = command::parse (json.out);
   EXPECT_GT (command::number (node, { "parameters" }), 1000);
 }
+
+TEST (Usage, InspectsCalibrators)
+{
+  auto text = run ({ "inspect", "percentile" });
+  ASSERT_EQ (text.code, 0) << text.err;
+  EXPECT_HAS (text.out, "percentile, a calibrator: The range without the same share");
+  EXPECT_HAS (text.out, "How many percent lie below the upper end");
+  EXPECT_HAS (text.out, "50 … 100");
+  EXPECT_HAS (text.out, "default 99.99");
+  EXPECT_HAS (text.out, "doubling");
+  auto json = run ({ "inspect", "tf-enhanced", "--json" });
+  ASSERT_EQ (json.code, 0) << json.err;
+  g_autoptr (JsonNode) node = command::parse (json.out);
+  JsonObject *object = json_node_get_object (node);
+  EXPECT_STREQ (json_object_get_string_member (object, "kind"), "calibrator");
+  JsonArray *parameters = json_object_get_array_member (object, "parameters");
+  ASSERT_EQ (json_array_get_length (parameters), 1u);
+  EXPECT_STREQ (json_object_get_string_member (json_array_get_object_element (parameters, 0), "name"), "histogram");
+  EXPECT_HAS (run ({ "plugins", "list" }).out, "calibrators: entropy, min-max, mse, percentile, tf-enhanced");
+  auto wrong = run ({ "inspect", "percentil" });
+  EXPECT_NE (wrong.code, 0);
+  EXPECT_HAS (wrong.err, "percentil");
+}
