@@ -85,7 +85,7 @@ int
 cli_fail (const GError *error)
 {
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    g_printerr ("halftone: interrupted; nothing was written\n");
+    g_printerr ("halftone: interrupted; no result was written\n");
   else
     g_printerr ("halftone: error: %s\n", error->message);
   return exit_code (error);

@@ -121,7 +121,7 @@ cli_run (int argc, char **argv)
   g_autofree char *model = NULL, *output = NULL, *memory = NULL;
   g_auto (Data) data = { NULL };
   guint64 budget;
-  gboolean json = FALSE;
+  gboolean json = FALSE, fresh = FALSE;
   int threads = 0;
   GOptionEntry entries[] = {
     { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model, "Take this model instead of the recipe's", "FILE" },
@@ -131,7 +131,9 @@ cli_run (int argc, char **argv)
     { "labels", 0, 0, G_OPTION_ARG_FILENAME, &data.labels, "The labels of --evaluation", "FILE" },
     { "raw", 0, 0, G_OPTION_ARG_NONE, &data.raw,
       "Take data as the network reads it, without the recipe's preprocessing", NULL },
-    { "memory", 0, 0, G_OPTION_ARG_STRING, &memory, "Take smaller batches where this would be exceeded", "SIZE" },
+    { "memory", 0, 0, G_OPTION_ARG_STRING, &memory,
+      "Take smaller batches, and keep activations in files, where this would be exceeded", "SIZE" },
+    { "fresh", 0, 0, G_OPTION_ARG_NONE, &fresh, "Take up nothing of a run that was interrupted", NULL },
     { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the report as JSON", NULL },
     { NULL }
@@ -160,13 +162,20 @@ cli_run (int argc, char **argv)
   if (output != NULL)
     ht_run_set_output_folder (run, output);
   ht_run_set_memory_budget (run, budget);
+  ht_run_set_fresh (run, fresh);
   CliProgress *progress = cli_progress_new ();
   ht_run_set_progress (run, cli_progress_update, progress, NULL);
   gboolean done = ht_run_execute (run, cancellable, &error);
   cli_progress_free (progress);
   ht_run_set_progress (run, NULL, NULL, NULL);
   if (!done)
-    return cli_fail (error);
+    {
+      g_autofree char *kept = ht_run_find_kept_work (run);
+      code = cli_fail (error);
+      if (kept != NULL)
+        g_printerr ("halftone: what was finished is kept in '%s'; the same command goes on from there\n", kept);
+      return code;
+    }
   if (json)
     cli_print_json (ht_run_get_report (run));
   else

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "pass/pass-context-private.h"
 
+#include "pass/checkpoint-key.h"
+#include "pass/checkpoints.h"
 #include "pass/pass-private.h"
 #include "quant/quantization-config.h"
+#include "pass/scratch-folder.h"
 
 #include <halftone/error.h>
 
@@ -30,9 +33,24 @@ struct _HtPassContext
   gpointer progress_data;
   gint64 told_time;
   double told_fraction;
+  HtModelState *parent;
+  guint64 memory_budget;
+  HtScratchFolder *scratch;
+  char *checkpoint_folder;
+  HtCheckpoints *checkpoints; /* NULL: not asked for yet */
   JsonArray *notes;
   JsonArray *skipped;
-  JsonObject *tables;
+  JsonObject *tables, *timings;
+  GPtrArray *log; /* of GVariant, what all these were made from */
+};
+
+/* The entries of the log. */
+enum
+{
+  TOLD_NOTE,
+  TOLD_SKIP,
+  TOLD_ROW,
+  TOLD_TIMING,
 };
 
 /**
@@ -49,6 +67,8 @@ ht_pass_context_init (HtPassContext *self)
   self->notes = json_array_new ();
   self->skipped = json_array_new ();
   self->tables = json_object_new ();
+  self->timings = json_object_new ();
+  self->log = g_ptr_array_new_with_free_func ((GDestroyNotify)g_variant_unref);
 }
 
 static void
@@ -65,6 +85,12 @@ ht_pass_context_finalize (GObject *object)
   json_array_unref (self->notes);
   json_array_unref (self->skipped);
   json_object_unref (self->tables);
+  json_object_unref (self->timings);
+  g_ptr_array_unref (self->log);
+  g_clear_object (&self->parent);
+  g_clear_pointer (&self->scratch, ht_scratch_folder_free);
+  g_clear_pointer (&self->checkpoints, ht_checkpoints_free);
+  g_free (self->checkpoint_folder);
   G_OBJECT_CLASS (ht_pass_context_parent_class)->finalize (object);
 }
 
@@ -93,6 +119,10 @@ ht_pass_context_new (const HtPassContextSetup *setup)
   self->cancellable = setup->cancellable != NULL ? g_object_ref (setup->cancellable) : NULL;
   self->progress = setup->progress;
   self->progress_data = setup->progress_data;
+  self->parent = setup->parent != NULL ? g_object_ref (setup->parent) : NULL;
+  self->memory_budget = setup->memory_budget;
+  self->scratch = ht_scratch_folder_new (setup->scratch_folder);
+  self->checkpoint_folder = g_strdup (setup->checkpoint_folder);
   return self;
 }
 
@@ -101,6 +131,7 @@ ht_pass_context_end (HtPassContext *self)
 {
   self->progress = NULL;
   self->progress_data = NULL;
+  g_clear_pointer (&self->scratch, ht_scratch_folder_free);
 }
 
 /**
@@ -336,6 +367,140 @@ ht_pass_context_get_seed (HtPassContext *self, const char *tensor)
   return GUINT64_FROM_LE (seed);
 }
 
+/**
+ * ht_pass_context_get_memory_budget:
+ * @self: a context
+ *
+ * Gets how much memory the user gives the run. A pass that keeps activations or matrices keeps to a part of it and
+ * spills the rest below ht_pass_context_get_scratch_folder().
+ *
+ * Returns: bytes; 0 where the user named no limit
+ */
+guint64
+ht_pass_context_get_memory_budget (HtPassContext *self)
+{
+  g_return_val_if_fail (HT_IS_PASS_CONTEXT (self), 0);
+  return self->memory_budget;
+}
+
+/**
+ * ht_pass_context_get_scratch_folder:
+ * @self: a context of a step that is running
+ * @error: return location for an error
+ *
+ * Gets a folder for temporary files, made when it is asked for first. It is removed with all that is in it when the
+ * step ends.
+ *
+ * Returns: (transfer none) (nullable) (type filename): the folder, or %NULL where it cannot be made
+ */
+const char *
+ht_pass_context_get_scratch_folder (HtPassContext *self, GError **error)
+{
+  g_return_val_if_fail (HT_IS_PASS_CONTEXT (self) && self->scratch != NULL, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+  return ht_scratch_folder_get_path (self->scratch, error);
+}
+
+/* FALSE without an error: none are kept. The key is made when it is needed first: it reads all data. */
+static gboolean
+open_checkpoints (HtPassContext *self, GError **error)
+{
+  if (self->checkpoints != NULL)
+    return TRUE;
+  if (self->checkpoint_folder == NULL || self->parent == NULL)
+    return FALSE;
+  HtPassContextSetup setup = { .step = self->step,
+                               .pass = self->pass,
+                               .config = self->config,
+                               .calibration = self->calibration,
+                               .batch = self->batch,
+                               .seed = self->seed,
+                               .parent = self->parent };
+  g_autofree char *key = ht_checkpoint_key (&setup, error);
+  if (key == NULL)
+    return FALSE;
+  g_autofree char *folder = g_build_filename (self->checkpoint_folder, key, NULL);
+  self->checkpoints = ht_checkpoints_new (folder);
+  return TRUE;
+}
+
+/**
+ * ht_pass_context_keeps_checkpoints:
+ * @self: a context
+ *
+ * Says whether what ht_pass_context_store_checkpoint() is given will be kept, so that a pass need not make it in vain.
+ *
+ * Returns: whether checkpoints are kept
+ */
+gboolean
+ht_pass_context_keeps_checkpoints (HtPassContext *self)
+{
+  g_return_val_if_fail (HT_IS_PASS_CONTEXT (self), FALSE);
+  return self->checkpoint_folder != NULL && self->parent != NULL;
+}
+
+/**
+ * ht_pass_context_store_checkpoint:
+ * @self: a context
+ * @name: what it is, usually a layer: a name within the step
+ * @data: what is needed to take up the work there
+ * @error: return location for an error
+ *
+ * Keeps a piece of finished work, so that a run that is killed or interrupted can be taken up. It is written to a
+ * temporary name and renamed: whatever happens, it is there as a whole or not at all. It is found again by a step of
+ * the same technique (id, version and module), parameters, id, seed, data, batch size and settings, on the same state
+ * and the same class of processors, and by no other. Where no checkpoints are kept nothing is done.
+ *
+ * Returns: %FALSE with @error set where it could not be written; the pass may go on
+ */
+gboolean
+ht_pass_context_store_checkpoint (HtPassContext *self, const char *name, GBytes *data, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+
+  g_return_val_if_fail (HT_IS_PASS_CONTEXT (self) && name != NULL && data != NULL, FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  if (open_checkpoints (self, &local))
+    return ht_checkpoints_store (self->checkpoints, name, data, error);
+  if (local == NULL)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&local));
+  return FALSE;
+}
+
+/**
+ * ht_pass_context_fetch_checkpoint:
+ * @self: a context
+ * @name: what it is
+ *
+ * Gets what a step that does the same work stored under @name, in this run or in an earlier one that did not end. A
+ * file that is damaged is as good as none; the report notes it.
+ *
+ * Returns: (transfer full) (nullable): the data, or %NULL where there are none
+ */
+GBytes *
+ht_pass_context_fetch_checkpoint (HtPassContext *self, const char *name)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_return_val_if_fail (HT_IS_PASS_CONTEXT (self) && name != NULL, NULL);
+
+  GBytes *data = open_checkpoints (self, &error) ? ht_checkpoints_fetch (self->checkpoints, name, &error) : NULL;
+  if (error != NULL)
+    {
+      g_autofree char *text = g_strdup_printf ("%s: computed again", error->message);
+      ht_pass_context_note (self, name, text);
+    }
+  return data;
+}
+
+static void
+remember (HtPassContext *self, guchar kind, const char *first, const char *second, const char *third, double value)
+{
+  g_ptr_array_add (self->log, g_variant_ref_sink (g_variant_new ("(ysssd)", kind, first, second, third, value)));
+}
+
 static void
 add_entry (JsonArray *list, const char *subject, const char *key, const char *text)
 {
@@ -360,6 +525,7 @@ ht_pass_context_skip (HtPassContext *self, const char *subject, const char *reas
   g_return_if_fail (subject != NULL);
   g_return_if_fail (reason != NULL);
   add_entry (self->skipped, subject, "reason", reason);
+  remember (self, TOLD_SKIP, subject, reason, "", 0.0);
 }
 
 /**
@@ -377,6 +543,7 @@ ht_pass_context_note (HtPassContext *self, const char *subject, const char *text
   g_return_if_fail (subject != NULL);
   g_return_if_fail (text != NULL);
   add_entry (self->notes, subject, "text", text);
+  remember (self, TOLD_NOTE, subject, text, "", 0.0);
 }
 
 /* The row of a subject: usually the last one. */
@@ -395,6 +562,18 @@ find_row (JsonArray *rows, const char *subject)
   return row;
 }
 
+static void
+set_cell (JsonObject *tables, const char *table, const char *subject, const char *key, double value)
+{
+  if (!json_object_has_member (tables, table))
+    json_object_set_array_member (tables, table, json_array_new ());
+  JsonObject *row = find_row (json_object_get_array_member (tables, table), subject);
+  if (isfinite (value))
+    json_object_set_double_member (row, key, value);
+  else
+    json_object_set_null_member (row, key);
+}
+
 /**
  * ht_pass_context_add_row:
  * @self: a context
@@ -403,7 +582,7 @@ find_row (JsonArray *rows, const char *subject)
  * @key: the column
  * @value: the number; one that is not finite is reported as null
  *
- * Sets a number in a table of the report.
+ * Sets a number in a table of the report. It must be the same in each run; see ht_pass_context_add_timing().
  */
 void
 ht_pass_context_add_row (HtPassContext *self, const char *table, const char *subject, const char *key, double value)
@@ -413,13 +592,30 @@ ht_pass_context_add_row (HtPassContext *self, const char *table, const char *sub
   g_return_if_fail (subject != NULL);
   g_return_if_fail (key != NULL);
 
-  if (!json_object_has_member (self->tables, table))
-    json_object_set_array_member (self->tables, table, json_array_new ());
-  JsonObject *row = find_row (json_object_get_array_member (self->tables, table), subject);
-  if (isfinite (value))
-    json_object_set_double_member (row, key, value);
-  else
-    json_object_set_null_member (row, key);
+  set_cell (self->tables, table, subject, key, value);
+  remember (self, TOLD_ROW, table, subject, key, value);
+}
+
+/**
+ * ht_pass_context_add_timing:
+ * @self: a context
+ * @table: the name of a table
+ * @subject: the row: usually a layer
+ * @key: the column: `seconds`, `peak-bytes`
+ * @value: the number
+ *
+ * Sets a number in a table of the report's `timings`, which hold what differs between two runs of one recipe.
+ */
+void
+ht_pass_context_add_timing (HtPassContext *self, const char *table, const char *subject, const char *key, double value)
+{
+  g_return_if_fail (HT_IS_PASS_CONTEXT (self));
+  g_return_if_fail (table != NULL);
+  g_return_if_fail (subject != NULL);
+  g_return_if_fail (key != NULL);
+
+  set_cell (self->timings, table, subject, key, value);
+  remember (self, TOLD_TIMING, table, subject, key, value);
 }
 
 void
@@ -428,4 +624,47 @@ ht_pass_context_collect (HtPassContext *self, JsonObject *report)
   json_object_set_array_member (report, "notes", json_array_ref (self->notes));
   json_object_set_array_member (report, "skipped", json_array_ref (self->skipped));
   json_object_set_object_member (report, "tables", json_object_ref (self->tables));
+}
+
+JsonObject *
+ht_pass_context_get_timings (HtPassContext *self)
+{
+  return json_object_get_size (self->timings) > 0 ? json_object_ref (self->timings) : NULL;
+}
+
+guint
+ht_pass_context_get_log_length (HtPassContext *self)
+{
+  return self->log->len;
+}
+
+GVariant *
+ht_pass_context_get_log (HtPassContext *self, guint first)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE (HT_PASS_CONTEXT_LOG_TYPE));
+  for (guint i = first; i < self->log->len; i++)
+    g_variant_builder_add_value (&builder, g_ptr_array_index (self->log, i));
+  return g_variant_builder_end (&builder);
+}
+
+void
+ht_pass_context_tell_again (HtPassContext *self, GVariant *log)
+{
+  GVariantIter iter;
+  guchar kind;
+  const char *first, *second, *third;
+  double value;
+
+  g_variant_iter_init (&iter, log);
+  while (g_variant_iter_next (&iter, "(y&s&s&sd)", &kind, &first, &second, &third, &value))
+    if (kind == TOLD_NOTE)
+      ht_pass_context_note (self, first, second);
+    else if (kind == TOLD_SKIP)
+      ht_pass_context_skip (self, first, second);
+    else if (kind == TOLD_ROW)
+      ht_pass_context_add_row (self, first, second, third, value);
+    else
+      ht_pass_context_add_timing (self, first, second, third, value);
 }

@@ -19,7 +19,10 @@ struct _HtPassManager
   HtProgressFunc progress;
   gpointer progress_data;
   GDestroyNotify progress_destroy;
+  guint64 memory_budget;
+  char *scratch_folder, *checkpoint_folder;
   GPtrArray *reports; /* JsonNode, one for each step that has run */
+  GPtrArray *timings; /* JsonNode, likewise */
   GArray *seconds;
 };
 
@@ -43,6 +46,7 @@ ht_pass_manager_init (HtPassManager *self)
 {
   self->batch = 1;
   self->reports = g_ptr_array_new_with_free_func ((GDestroyNotify)json_node_unref);
+  self->timings = g_ptr_array_new_with_free_func ((GDestroyNotify)json_node_unref);
   self->seconds = g_array_new (FALSE, FALSE, sizeof (double));
 }
 
@@ -65,6 +69,9 @@ ht_pass_manager_finalize (GObject *object)
   g_clear_object (&self->plan);
   g_clear_object (&self->calibration);
   g_ptr_array_unref (self->reports);
+  g_ptr_array_unref (self->timings);
+  g_free (self->scratch_folder);
+  g_free (self->checkpoint_folder);
   g_array_unref (self->seconds);
   G_OBJECT_CLASS (ht_pass_manager_parent_class)->finalize (object);
 }
@@ -123,6 +130,51 @@ ht_pass_manager_set_seed (HtPassManager *self, guint64 seed)
 {
   g_return_if_fail (HT_IS_PASS_MANAGER (self));
   self->seed = seed;
+}
+
+/**
+ * ht_pass_manager_set_memory_budget:
+ * @self: a manager
+ * @bytes: how much memory the run should take, 0 for any amount
+ *
+ * Tells the steps how much they may keep in memory.
+ */
+void
+ht_pass_manager_set_memory_budget (HtPassManager *self, guint64 bytes)
+{
+  g_return_if_fail (HT_IS_PASS_MANAGER (self));
+  self->memory_budget = bytes;
+}
+
+/**
+ * ht_pass_manager_set_scratch_folder:
+ * @self: a manager
+ * @path: (nullable) (type filename): where steps make folders for temporary files; %NULL: where the system does
+ *
+ * Sets where temporary files go. Each step removes its own when it ends.
+ */
+void
+ht_pass_manager_set_scratch_folder (HtPassManager *self, const char *path)
+{
+  g_return_if_fail (HT_IS_PASS_MANAGER (self));
+  g_free (self->scratch_folder);
+  self->scratch_folder = g_strdup (path);
+}
+
+/**
+ * ht_pass_manager_set_checkpoint_folder:
+ * @self: a manager
+ * @path: (nullable) (type filename): where steps keep the work that they have finished; %NULL: nowhere
+ *
+ * Lets a plan that is run again over the same state take up what an earlier run did, with the same result. The folder
+ * is made with the first checkpoint, and stays: whoever has the result may remove it.
+ */
+void
+ht_pass_manager_set_checkpoint_folder (HtPassManager *self, const char *path)
+{
+  g_return_if_fail (HT_IS_PASS_MANAGER (self));
+  g_free (self->checkpoint_folder);
+  self->checkpoint_folder = g_strdup (path);
 }
 
 /**
@@ -198,6 +250,16 @@ make_report (HtPassManager *self, guint step, HtPassContext *context)
   return node;
 }
 
+static JsonNode *
+make_timings (HtPassContext *context)
+{
+  JsonObject *timings = ht_pass_context_get_timings (context);
+  JsonNode *tables = json_node_new (JSON_NODE_OBJECT);
+
+  json_node_take_object (tables, timings != NULL ? timings : json_object_new ());
+  return tables;
+}
+
 /* Given encodings of weights are fixed ones. */
 static void
 learn_from_state (HtPassManager *self, HtModelState *state)
@@ -218,9 +280,16 @@ learn_from_state (HtPassManager *self, HtModelState *state)
   ht_plan_set_initial_fact (self->plan, HT_FACT_WEIGHT_ENCODINGS_FIXED, fixed);
 }
 
+/* What a step says of itself; each may be NULL. */
+typedef struct
+{
+  JsonNode **report, **timings;
+  double *seconds;
+} StepOutcome;
+
 static HtModelState *
-run_step (HtPassManager *self, guint step, HtModelState *parent, JsonNode **report, double *seconds,
-          GCancellable *cancellable, GError **error)
+run_step (HtPassManager *self, guint step, HtModelState *parent, const StepOutcome *outcome, GCancellable *cancellable,
+          GError **error)
 {
   HtPlanStep *plan_step = ht_plan_get_step (self->plan, step);
   StepProgress progress = { self, step };
@@ -231,6 +300,10 @@ run_step (HtPassManager *self, guint step, HtModelState *parent, JsonNode **repo
     .calibration = self->calibration,
     .batch = self->batch,
     .seed = self->seed,
+    .parent = parent,
+    .memory_budget = self->memory_budget,
+    .scratch_folder = self->scratch_folder,
+    .checkpoint_folder = self->checkpoint_folder,
     .cancellable = cancellable,
     .progress = self->progress != NULL ? forward_progress : NULL,
     .progress_data = &progress,
@@ -256,10 +329,12 @@ run_step (HtPassManager *self, guint step, HtModelState *parent, JsonNode **repo
       g_autofree char *message = ht_plan_describe_step (self->plan, step);
       forward_progress (1.0, message, &progress);
     }
-  if (report != NULL)
-    *report = make_report (self, step, context);
-  if (seconds != NULL)
-    *seconds = (double)(g_get_monotonic_time () - start) / G_USEC_PER_SEC;
+  if (outcome->report != NULL)
+    *outcome->report = make_report (self, step, context);
+  if (outcome->timings != NULL)
+    *outcome->timings = make_timings (context);
+  if (outcome->seconds != NULL)
+    *outcome->seconds = (double)(g_get_monotonic_time () - start) / G_USEC_PER_SEC;
   return g_steal_pointer (&state);
 }
 
@@ -270,24 +345,32 @@ ht_pass_manager_check (HtPassManager *self, HtModelState *start, GError **error)
   return ht_plan_check (self->plan, error);
 }
 
-HtModelState *
-ht_pass_manager_run_step (HtPassManager *self, guint step, HtModelState *state, JsonNode **report, double *seconds,
-                          GCancellable *cancellable, GError **error)
+static HtModelState *
+run_named_step (HtPassManager *self, guint step, HtModelState *state, const StepOutcome *outcome,
+                GCancellable *cancellable, GError **error)
 {
   g_autoptr (GError) local = NULL;
-
-  g_return_val_if_fail (HT_IS_PASS_MANAGER (self), NULL);
-  g_return_val_if_fail (step < ht_plan_get_n_steps (self->plan), NULL);
-  g_return_val_if_fail (HT_IS_MODEL_STATE (state) && ht_model_state_is_sealed (state), NULL);
-  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-
-  HtModelState *next = run_step (self, step, state, report, seconds, cancellable, &local);
+  HtModelState *next = run_step (self, step, state, outcome, cancellable, &local);
   if (next == NULL)
     {
       g_autofree char *described = ht_plan_describe_step (self->plan, step);
       g_propagate_prefixed_error (error, g_steal_pointer (&local), "%s: ", described);
     }
   return next;
+}
+
+HtModelState *
+ht_pass_manager_run_step (HtPassManager *self, guint step, HtModelState *state, JsonNode **report, double *seconds,
+                          GCancellable *cancellable, GError **error)
+{
+  const StepOutcome outcome = { .report = report, .seconds = seconds };
+
+  g_return_val_if_fail (HT_IS_PASS_MANAGER (self), NULL);
+  g_return_val_if_fail (step < ht_plan_get_n_steps (self->plan), NULL);
+  g_return_val_if_fail (HT_IS_MODEL_STATE (state) && ht_model_state_is_sealed (state), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return run_named_step (self, step, state, &outcome, cancellable, error);
 }
 
 /**
@@ -312,6 +395,7 @@ ht_pass_manager_run (HtPassManager *self, HtModelState *state, GCancellable *can
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   g_ptr_array_set_size (self->reports, 0);
+  g_ptr_array_set_size (self->timings, 0);
   g_array_set_size (self->seconds, 0);
   if (!ht_pass_manager_check (self, state, error))
     return NULL;
@@ -327,12 +411,14 @@ ht_pass_manager_run (HtPassManager *self, HtModelState *state, GCancellable *can
     }
   for (guint i = 0; i < ht_plan_get_n_steps (self->plan); i++)
     {
-      JsonNode *report = NULL;
+      JsonNode *report = NULL, *timings = NULL;
       double seconds = 0.0;
-      HtModelState *next = ht_pass_manager_run_step (self, i, current, &report, &seconds, cancellable, error);
+      const StepOutcome outcome = { &report, &timings, &seconds };
+      HtModelState *next = run_named_step (self, i, current, &outcome, cancellable, error);
       if (next == NULL)
         return NULL;
       g_ptr_array_add (self->reports, report);
+      g_ptr_array_add (self->timings, timings);
       g_array_append_val (self->seconds, seconds);
       g_set_object (&current, next);
       g_object_unref (next);
@@ -355,6 +441,23 @@ ht_pass_manager_get_step_report (HtPassManager *self, guint step)
 {
   g_return_val_if_fail (HT_IS_PASS_MANAGER (self), NULL);
   return step < self->reports->len ? json_node_copy (g_ptr_array_index (self->reports, step)) : NULL;
+}
+
+/**
+ * ht_pass_manager_get_step_timings:
+ * @self: a manager
+ * @step: which step
+ *
+ * Gets the tables of what differs between two runs, such as the seconds for each layer. Those of layers that were taken
+ * from checkpoints are from the run that computed them.
+ *
+ * Returns: (transfer full) (nullable): a JSON object of tables, or %NULL where the step has not run
+ */
+JsonNode *
+ht_pass_manager_get_step_timings (HtPassManager *self, guint step)
+{
+  g_return_val_if_fail (HT_IS_PASS_MANAGER (self), NULL);
+  return step < self->timings->len ? json_node_copy (g_ptr_array_index (self->timings, step)) : NULL;
 }
 
 /**

@@ -4,28 +4,32 @@
 #include "base/map-file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <halftone/error.h>
 #include <unistd.h>
 
 struct _HtSweepStore
 {
+  HtPassContext *context;
   guint n_batches;
   guint64 budget;
-  GHashTable **batches; /* name -> HtTensor; NULL: not set yet */
-  guint64 *in_memory;   /* bytes of each batch */
-  guint64 used;
+  GHashTable **batches;          /* name -> HtTensor; NULL: not set yet */
+  guint64 *in_memory, *in_files; /* bytes of each batch */
+  guint64 used;                  /* in memory, of all */
 };
 
 HtSweepStore *
-ht_sweep_store_new (guint n_batches, guint64 budget)
+ht_sweep_store_new (HtPassContext *context, guint n_batches, guint64 budget)
 {
   HtSweepStore *self = g_new0 (HtSweepStore, 1);
 
+  self->context = context;
   self->n_batches = n_batches;
   self->budget = budget;
   self->batches = g_new0 (GHashTable *, n_batches);
   self->in_memory = g_new0 (guint64, n_batches);
+  self->in_files = g_new0 (guint64, n_batches);
   return self;
 }
 
@@ -38,7 +42,17 @@ ht_sweep_store_free (HtSweepStore *self)
     g_clear_pointer (&self->batches[i], g_hash_table_unref);
   g_free (self->batches);
   g_free (self->in_memory);
+  g_free (self->in_files);
   g_free (self);
+}
+
+void
+ht_sweep_store_count (HtSweepStore *self, guint64 *in_memory, guint64 *in_files)
+{
+  *in_memory = self->used;
+  *in_files = 0;
+  for (guint i = 0; i < self->n_batches; i++)
+    *in_files += self->in_files[i];
 }
 
 GHashTable *
@@ -49,18 +63,26 @@ ht_sweep_store_get (HtSweepStore *self, guint batch)
 
 /* The file has no name any more when this returns: it goes away with the tensor, however the process ends. */
 static HtTensor *
-spill (HtTensor *tensor, GError **error)
+spill (HtSweepStore *self, HtTensor *tensor, GError **error)
 {
-  g_autofree char *path = NULL;
+  const char *folder = ht_pass_context_get_scratch_folder (self->context, error);
+  g_autofree char *path = folder != NULL ? g_build_filename (folder, "activation-XXXXXX", NULL) : NULL;
   g_autoptr (GBytes) bytes = NULL;
   const char *data = ht_tensor_get_data (tensor);
   gsize size = ht_tensor_get_size (tensor), done = 0;
   guint n_dims;
   const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
 
-  int fd = g_file_open_tmp ("halftone-sweep-XXXXXX", &path, error);
-  if (fd < 0)
+  if (path == NULL)
     return NULL;
+  int fd = g_mkstemp_full (path, O_RDWR | O_CLOEXEC, 0600);
+  if (fd < 0)
+    {
+      int code = errno;
+      g_set_error (error, HT_ERROR, HT_ERROR_FAILED, "keeping activations: cannot make a file in '%s': %s", folder,
+                   g_strerror (code));
+      return NULL;
+    }
   while (done < size)
     {
       gssize written = write (fd, data + done, size - done);
@@ -70,8 +92,8 @@ spill (HtTensor *tensor, GError **error)
     }
   if (!g_close (fd, NULL) || done < size)
     g_set_error (error, HT_ERROR, HT_ERROR_FAILED,
-                 "keeping activations: writing %" G_GSIZE_FORMAT " bytes to '%s' failed; make room there, or name "
-                 "another folder with TMPDIR",
+                 "keeping activations: writing %" G_GSIZE_FORMAT " bytes to '%s' failed; make room there, take fewer "
+                 "samples or more memory",
                  size, path);
   else
     bytes = ht_map_file (path, "activation", error);
@@ -87,7 +109,7 @@ ht_sweep_store_set (HtSweepStore *self, guint batch, GHashTable *tensors, GError
   gpointer name, value;
 
   self->used -= self->in_memory[batch];
-  self->in_memory[batch] = 0;
+  self->in_memory[batch] = self->in_files[batch] = 0;
   g_hash_table_iter_init (&iter, tensors);
   while (g_hash_table_iter_next (&iter, &name, &value))
     {
@@ -101,10 +123,11 @@ ht_sweep_store_set (HtSweepStore *self, guint batch, GHashTable *tensors, GError
           self->in_memory[batch] += size;
           tensor = ht_tensor_ref (tensor);
         }
-      else if (was_there)
-        tensor = ht_tensor_ref (tensor);
       else
-        tensor = spill (tensor, error);
+        {
+          self->in_files[batch] += size;
+          tensor = was_there ? ht_tensor_ref (tensor) : spill (self, tensor, error);
+        }
       if (tensor == NULL)
         {
           g_hash_table_unref (kept);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "exec/exec-plan.h"
+#include "pass/layer-record.h"
 #include "pass/sweep-store.h"
 
 #include <halftone/error.h>
@@ -7,12 +8,17 @@
 #include <halftone/sweep.h>
 
 #include <string.h>
+#include <sys/resource.h>
+
+#define TIMINGS "layers"
 
 /* What is held out of the samples, and into how many batches they are cut at least, so that this is about right. */
-#define HELD_OUT_SHARE   4
-#define MIN_BATCHES      8
-#define SEED_OF_SPLIT    "sweep"
-#define ACTIVATION_BYTES ((guint64)1 << 30) /* of each network that stay in memory */
+#define HELD_OUT_SHARE 4
+#define MIN_BATCHES    8
+#define SEED_OF_SPLIT  "sweep"
+/* Of each network, what activations stay in memory: a share of the budget, or so much where there is none. */
+#define BUDGET_SHARE     4
+#define ACTIVATION_BYTES ((guint64)1 << 30)
 
 /* One network on its way. */
 typedef struct
@@ -34,8 +40,11 @@ struct _HtSweep
   Network quantized, reference;
   GPtrArray *outputs; /* of the layers, in order */
   guint next;
-  HtLayer *layer;    /* that the caller is at */
-  gboolean is_there; /* whether the activations are, too */
+  HtLayer *layer;        /* that the caller is at */
+  gboolean is_there;     /* whether the activations are, too */
+  gint64 since;          /* when the caller came there */
+  HtLayerRecord *record; /* NULL: nobody will want it */
+  GPtrArray *cuts; /* outputs of layers that were taken from checkpoints, where the way has to stop all the same */
   guint n_batches;
   guint *first, *n_samples; /* of each batch */
   gboolean *held_out;
@@ -49,9 +58,9 @@ struct _HtSweep
  * of the calibration data. What the caller does to a layer in the state, to its weights, bias and encodings, all later
  * layers see.
  *
- * Both networks run once, from layer to layer: what stands between two layers is kept, in files where it is too much
- * for memory. A quarter of the samples, chosen by the seed, is held out for judging. A layer that is not asked about
- * costs nothing.
+ * Both networks run once, from layer to layer: what stands between two layers is kept, in files where it is more than
+ * half of the memory budget (or 1 GiB for each network). A quarter of the samples, chosen by the seed, is held out for
+ * judging. A layer that is not asked about costs nothing.
  */
 G_DEFINE_FINAL_TYPE (HtSweep, ht_sweep, G_TYPE_OBJECT)
 
@@ -72,6 +81,8 @@ ht_sweep_finalize (GObject *object)
       g_clear_object (&network->executor);
     }
   g_clear_pointer (&self->outputs, g_ptr_array_unref);
+  g_clear_pointer (&self->cuts, g_ptr_array_unref);
+  g_clear_pointer (&self->record, ht_layer_record_free);
   g_clear_pointer (&self->layer, ht_layer_unref);
   g_free (self->first);
   g_free (self->n_samples);
@@ -89,6 +100,7 @@ static void
 ht_sweep_init (HtSweep *self)
 {
   self->outputs = g_ptr_array_new_with_free_func (g_free);
+  self->cuts = g_ptr_array_new_with_free_func (g_free);
 }
 
 static void
@@ -192,8 +204,10 @@ ht_sweep_new (HtPassContext *context, HtModelState *state, HtSweepInput input, g
   self->reference.executor = ht_executor_new (self->reference_graph, error);
   if (self->reference.executor == NULL)
     return NULL;
-  self->reference.store = ht_sweep_store_new (self->n_batches, ACTIVATION_BYTES);
-  self->quantized.store = ht_sweep_store_new (self->n_batches, ACTIVATION_BYTES);
+  guint64 budget = ht_pass_context_get_memory_budget (context);
+  guint64 bytes = budget > 0 ? budget / BUDGET_SHARE : ACTIVATION_BYTES;
+  self->reference.store = ht_sweep_store_new (context, self->n_batches, bytes);
+  self->quantized.store = ht_sweep_store_new (context, self->n_batches, bytes);
   g_autoptr (GPtrArray) layers = ht_graph_list_layers (ht_model_state_get_graph (state));
   for (guint i = 0; i < layers->len; i++)
     g_ptr_array_add (self->outputs, g_strdup (ht_layer_get_output (g_ptr_array_index (layers, i))));
@@ -246,11 +260,52 @@ ht_sweep_get_n_samples (HtSweep *self, gboolean held_out)
   return n;
 }
 
+/* The peak is that of the process until now. */
+static void
+tell_timings (HtSweep *self)
+{
+  g_autofree char *subject = ht_node_describe (ht_layer_get_node (self->layer));
+  guint64 in_memory = 0, in_files = 0;
+  struct rusage usage;
+
+  for (guint i = 0; i < 2; i++)
+    {
+      guint64 here, there;
+      ht_sweep_store_count (i == 0 ? self->quantized.store : self->reference.store, &here, &there);
+      in_memory += here;
+      in_files += there;
+    }
+  ht_pass_context_add_timing (self->context, TIMINGS, subject, "seconds",
+                              (double)(g_get_monotonic_time () - self->since) / G_USEC_PER_SEC);
+  ht_pass_context_add_timing (self->context, TIMINGS, subject, "activation-bytes", (double)in_memory);
+  ht_pass_context_add_timing (self->context, TIMINGS, subject, "activation-bytes-in-files", (double)in_files);
+  if (getrusage (RUSAGE_SELF, &usage) == 0)
+    ht_pass_context_add_timing (self->context, TIMINGS, subject, "peak-bytes", (double)usage.ru_maxrss * 1024.0);
+}
+
+static void
+leave_layer (HtSweep *self)
+{
+  if (self->layer != NULL && self->is_there)
+    tell_timings (self);
+}
+
+static void
+enter_next (HtSweep *self)
+{
+  g_clear_pointer (&self->layer, ht_layer_unref);
+  self->is_there = FALSE;
+  self->since = g_get_monotonic_time ();
+  while (self->layer == NULL && self->next < self->outputs->len)
+    self->layer
+        = ht_graph_find_layer (ht_model_state_get_graph (self->state), g_ptr_array_index (self->outputs, self->next++));
+}
+
 /**
  * ht_sweep_next:
  * @self: a sweep
  *
- * Goes to the next layer.
+ * Goes to the next layer. What a technique does is not kept for a run that is started again, see ht_sweep_go_on().
  *
  * Returns: (transfer none) (nullable): a layer of the state's graph, to be read and changed; %NULL behind the last one
  */
@@ -259,12 +314,89 @@ ht_sweep_next (HtSweep *self)
 {
   g_return_val_if_fail (HT_IS_SWEEP (self), NULL);
 
-  g_clear_pointer (&self->layer, ht_layer_unref);
-  self->is_there = FALSE;
-  while (self->layer == NULL && self->next < self->outputs->len)
-    self->layer
-        = ht_graph_find_layer (ht_model_state_get_graph (self->state), g_ptr_array_index (self->outputs, self->next++));
+  leave_layer (self);
+  g_clear_pointer (&self->record, ht_layer_record_free);
+  enter_next (self);
   return self->layer;
+}
+
+/* A checkpoint that cannot be written is no reason to stop. */
+static void
+keep_layer (HtSweep *self)
+{
+  const char *output = ht_layer_get_output (self->layer);
+  g_autoptr (GBytes) record = ht_layer_record_finish (self->record, self->layer, self->is_there);
+  g_autoptr (GError) error = NULL;
+
+  if (record != NULL && !ht_pass_context_store_checkpoint (self->context, output, record, &error))
+    ht_pass_context_note (self->context, output, error->message);
+}
+
+/* Does to the layer what an earlier run did. */
+static gboolean
+take_up_layer (HtSweep *self, gboolean *taken, GError **error)
+{
+  const char *output = ht_layer_get_output (self->layer);
+  g_autoptr (GBytes) record = ht_pass_context_fetch_checkpoint (self->context, output);
+  gboolean asked;
+
+  *taken = FALSE;
+  if (record == NULL)
+    return TRUE;
+  if (!ht_layer_record_replay (record, self->context, self->state, self->layer, &asked, error))
+    {
+      g_prefix_error (error, "taking up layer '%s' from its checkpoint: ", output);
+      return FALSE;
+    }
+  if (asked)
+    g_ptr_array_add (self->cuts, g_strdup (output));
+  *taken = TRUE;
+  return TRUE;
+}
+
+/**
+ * ht_sweep_go_on:
+ * @self: a sweep
+ * @layer: (out) (transfer none) (nullable): a layer of the state's graph, to be read and changed; %NULL behind the last
+ *   one
+ * @error: return location for a #GError
+ *
+ * Ends the work at the layer that the sweep is at, and goes to the next one whose work is not done yet. For techniques
+ * that keep nothing from layer to layer: what they did to a layer's weight and bias, to encodings, and what they said
+ * in the report is a checkpoint, and a run that was killed and is started again takes it up instead of doing the work.
+ * A layer at which more was changed is worked on again.
+ *
+ * Returns: %FALSE with @error set on failure, %G_IO_ERROR_CANCELLED when the run was cancelled
+ */
+gboolean
+ht_sweep_go_on (HtSweep *self, HtLayer **layer, GError **error)
+{
+  g_return_val_if_fail (HT_IS_SWEEP (self) && layer != NULL, FALSE);
+
+  *layer = NULL;
+  leave_layer (self);
+  if (self->layer != NULL && self->record != NULL)
+    keep_layer (self);
+  g_clear_pointer (&self->record, ht_layer_record_free);
+  for (;;)
+    {
+      gboolean taken = FALSE;
+      if (g_cancellable_set_error_if_cancelled (ht_pass_context_get_cancellable (self->context), error))
+        return FALSE;
+      enter_next (self);
+      if (self->layer == NULL)
+        return TRUE;
+      if (!ht_pass_context_keeps_checkpoints (self->context))
+        break;
+      if (!take_up_layer (self, &taken, error))
+        return FALSE;
+      if (taken)
+        continue;
+      self->record = ht_layer_record_begin (self->context, self->state, self->layer);
+      break;
+    }
+  *layer = self->layer;
+  return TRUE;
 }
 
 /**
@@ -444,9 +576,9 @@ make_quantized (HtSweep *self, GError **error)
 }
 
 static HtLayer *
-find_reference_layer (HtSweep *self, GError **error)
+find_reference_layer (HtSweep *self, HtLayer *own, GError **error)
 {
-  const char *output = ht_layer_get_output (self->layer);
+  const char *output = ht_layer_get_output (own);
   HtLayer *layer = ht_graph_find_layer (self->reference_graph, output);
 
   if (layer == NULL)
@@ -456,10 +588,10 @@ find_reference_layer (HtSweep *self, GError **error)
 }
 
 static gboolean
-advance (HtSweep *self, GError **error)
+advance_to (HtSweep *self, HtLayer *layer, GError **error)
 {
   HtGraph *graph = ht_model_state_get_graph (self->state);
-  g_autoptr (HtLayer) twin = find_reference_layer (self, error);
+  g_autoptr (HtLayer) twin = find_reference_layer (self, layer, error);
   if (twin == NULL)
     return FALSE;
   HtNode *producer = ht_graph_get_producer (self->reference_graph, ht_layer_get_output (twin));
@@ -473,7 +605,7 @@ advance (HtSweep *self, GError **error)
     }
   else
     {
-      live = find_live (graph, find_node (graph, ht_layer_get_node (self->layer)));
+      live = find_live (graph, find_node (graph, ht_layer_get_node (layer)));
       g_clear_object (&self->quantized.executor);
       self->quantized.executor = make_quantized (self, error);
       if (self->quantized.executor == NULL)
@@ -486,8 +618,23 @@ advance (HtSweep *self, GError **error)
           || (live != NULL && !advance_batch (self, &self->quantized, batch, live, error)))
         return FALSE;
     }
-  self->is_there = TRUE;
   return TRUE;
+}
+
+/* Where a network is cut shows in the last bits of what comes behind, so that layers from checkpoints are stops too. */
+static gboolean
+advance (HtSweep *self, GError **error)
+{
+  while (self->cuts->len > 0)
+    {
+      g_autoptr (HtLayer) layer
+          = ht_graph_find_layer (ht_model_state_get_graph (self->state), g_ptr_array_index (self->cuts, 0));
+      if (layer != NULL && !advance_to (self, layer, error))
+        return FALSE;
+      g_ptr_array_remove_index (self->cuts, 0);
+    }
+  self->is_there = advance_to (self, self->layer, error);
+  return self->is_there;
 }
 
 /**
@@ -521,7 +668,7 @@ ht_sweep_is_held_out (HtSweep *self, guint batch)
 static HtTensor *
 get_input (HtSweep *self, GHashTable *tensors, GError **error)
 {
-  g_autoptr (HtLayer) twin = find_reference_layer (self, error);
+  g_autoptr (HtLayer) twin = find_reference_layer (self, self->layer, error);
   if (twin == NULL)
     return NULL;
   gboolean is_float = self->input == HT_SWEEP_INPUT_FLOAT;

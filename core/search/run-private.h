@@ -11,6 +11,8 @@ struct _HtRun
   HtRecipe *recipe;
   char *model_path, *output_folder;
   guint64 memory_budget;             /* bytes; 0: any amount */
+  gboolean is_fresh;                 /* takes up nothing of an earlier run */
+  gboolean had_folder;               /* the output folder was there before */
   guint batch[HT_DATA_TRAINING + 1]; /* by HtDataRole */
   HtProgressFunc progress;
   gpointer progress_data;
@@ -31,6 +33,10 @@ struct _HtRun
   JsonNode *report;
 };
 
+/* What a run keeps in its output folder while it works: finished work of steps, and temporary files. It goes when the
+ * run is done; of a run that is not, the finished work stays. */
+void ht_run_begin_work (HtRun *self);
+void ht_run_end_work (HtRun *self, gboolean done);
 /* Before the work: whether the output folder is one that can be written to or made. */
 gboolean ht_run_check_folder (HtRun *self, GError **error);
 /* Before the pipeline: whether the settings of a simulation can be written in the formats that are asked for. */

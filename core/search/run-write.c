@@ -170,15 +170,21 @@ describe_steps (HtRun *self)
   JsonArray *steps = json_array_new ();
   JsonObject *seconds = json_object_new ();
   HtPlan *plan = ht_recipe_get_plan (self->recipe);
-  JsonObject *both = json_object_new ();
+  JsonObject *both = json_object_new (), *tables = json_object_new ();
   for (guint i = 0; i < ht_plan_get_n_steps (plan); i++)
     {
       json_array_add_element (steps, ht_pass_manager_get_step_report (self->manager, i));
       json_object_set_double_member (seconds, ht_plan_get_step_id (plan, i),
                                      ht_pass_manager_get_step_seconds (self->manager, i));
+      JsonNode *own = ht_pass_manager_get_step_timings (self->manager, i);
+      if (json_object_get_size (json_node_get_object (own)) > 0)
+        json_object_set_member (tables, ht_plan_get_step_id (plan, i), own);
+      else
+        json_node_unref (own);
     }
   json_object_set_array_member (both, "steps", steps);
   json_object_set_object_member (both, "seconds", seconds);
+  json_object_set_object_member (both, "tables", tables);
   return both;
 }
 
@@ -236,6 +242,7 @@ add_results (HtRun *self, JsonObject *report, const char *folder, GError **error
   g_autoptr (JsonObject) steps = describe_steps (self);
   json_object_set_member (results, "steps", json_object_dup_member (steps, "steps"));
   json_object_set_member (self->timings, "steps", json_object_dup_member (steps, "seconds"));
+  json_object_set_member (self->timings, "tables", json_object_dup_member (steps, "tables"));
   json_object_set_array_member (results, "quantizers", describe_quantizers (self->simulation));
   g_auto (GStrv) skipped = ht_simulation_list_skipped (self->simulation);
   json_object_set_member (results, "unquantized", ht_report_strings ((const char *const *)skipped));

@@ -100,7 +100,8 @@ ht_run_set_output_folder (HtRun *self, const char *path)
  * @bytes: what a forward pass may take, 0 for any amount
  *
  * Makes the batches of calibration and evaluation smaller than the recipe says where that is necessary. When even a
- * batch of 1 takes more, ht_run_execute() fails with %HT_ERROR_LIMIT_EXCEEDED.
+ * batch of 1 takes more, ht_run_execute() fails with %HT_ERROR_LIMIT_EXCEEDED. Steps keep about as much in memory and
+ * the rest in files, see ht_pass_context_get_memory_budget().
  */
 void
 ht_run_set_memory_budget (HtRun *self, guint64 bytes)
@@ -367,6 +368,7 @@ run_pipeline (HtRun *self, GCancellable *cancellable, GError **error)
   self->manager = ht_pass_manager_new (plan);
   ht_pass_manager_set_seed (self->manager, ht_recipe_get_seed (self->recipe));
   ht_pass_manager_set_progress (self->manager, report_progress, self, NULL);
+  ht_run_begin_work (self);
   if (self->calibration != NULL)
     ht_pass_manager_set_calibration (self->manager, self->calibration,
                                      self->batch[HT_DATA_CALIBRATION]);
@@ -408,22 +410,9 @@ seal_result (HtRun *self, GError **error)
   return TRUE;
 }
 
-/**
- * ht_run_execute:
- * @self: a run that has not begun
- * @cancellable: (nullable): stops the work
- * @error: return location for an error
- *
- * Loads and prepares the model, evaluates it, evaluates its quantization without any technique, runs the pipeline,
- * calibrates and evaluates the result, and writes the output files and the report. A failed or cancelled run writes
- * nothing.
- *
- * Returns: whether the result was written
- */
-gboolean
-ht_run_execute (HtRun *self, GCancellable *cancellable, GError **error)
+static gboolean
+execute (HtRun *self, GCancellable *cancellable, GError **error)
 {
-  g_return_val_if_fail (HT_IS_RUN (self) && self->given == NULL, FALSE);
   begin (self, 0.02, "loading");
   if (!ht_run_check_folder (self, error) || !open_model (self, error) || !make_start (self, error)
       || !open_data (self, error))
@@ -458,6 +447,29 @@ ht_run_execute (HtRun *self, GCancellable *cancellable, GError **error)
     return FALSE;
   report_progress (1, "done", self);
   return TRUE;
+}
+
+/**
+ * ht_run_execute:
+ * @self: a run that has not begun
+ * @cancellable: (nullable): stops the work
+ * @error: return location for an error
+ *
+ * Loads and prepares the model, evaluates it, evaluates its quantization without any technique, runs the pipeline,
+ * calibrates and evaluates the result, and writes the output files and the report. A failed or cancelled run writes
+ * none of these; what its steps have finished stays in the folder `.halftone` of the output folder, however it ended,
+ * and the next run of the same recipe takes it up, see ht_run_set_fresh().
+ *
+ * Returns: whether the result was written
+ */
+gboolean
+ht_run_execute (HtRun *self, GCancellable *cancellable, GError **error)
+{
+  g_return_val_if_fail (HT_IS_RUN (self) && self->given == NULL, FALSE);
+  gboolean done = execute (self, cancellable, error);
+  if (self->manager != NULL)
+    ht_run_end_work (self, done);
+  return done;
 }
 
 /**

@@ -21,11 +21,20 @@ HT_API HtQuantizationConfig *ht_pass_context_get_quantization (HtPassContext *se
 HT_API HtSimulation *ht_pass_context_create_simulation (HtPassContext *self, HtModelState *state, GError **error);
 HT_API HtGraph *ht_pass_context_get_reference (HtPassContext *self, HtModelState *state, GError **error);
 HT_API guint64 ht_pass_context_get_seed (HtPassContext *self, const char *tensor);
+HT_API guint64 ht_pass_context_get_memory_budget (HtPassContext *self);
+HT_API const char *ht_pass_context_get_scratch_folder (HtPassContext *self, GError **error);
+
+/* Finished work, to be taken up by the same step of a run that is started again */
+HT_API gboolean ht_pass_context_keeps_checkpoints (HtPassContext *self);
+HT_API gboolean ht_pass_context_store_checkpoint (HtPassContext *self, const char *name, GBytes *data, GError **error);
+HT_API GBytes *ht_pass_context_fetch_checkpoint (HtPassContext *self, const char *name);
 
 /* The report of the step */
 HT_API void ht_pass_context_skip (HtPassContext *self, const char *subject, const char *reason);
 HT_API void ht_pass_context_note (HtPassContext *self, const char *subject, const char *text);
 HT_API void ht_pass_context_add_row (HtPassContext *self, const char *table, const char *subject, const char *key,
                                      double value);
+HT_API void ht_pass_context_add_timing (HtPassContext *self, const char *table, const char *subject, const char *key,
+                                        double value);
 
 G_END_DECLS

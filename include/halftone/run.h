@@ -23,6 +23,7 @@ HT_API HtRun *ht_run_new (HtRecipe *recipe);
 HT_API void ht_run_set_model_path (HtRun *self, const char *path);
 HT_API void ht_run_set_output_folder (HtRun *self, const char *path);
 HT_API void ht_run_set_memory_budget (HtRun *self, guint64 bytes);
+HT_API void ht_run_set_fresh (HtRun *self, gboolean fresh);
 HT_API void ht_run_set_progress (HtRun *self, HtProgressFunc func, gpointer user_data, GDestroyNotify destroy);
 HT_API gboolean ht_run_execute (HtRun *self, GCancellable *cancellable, GError **error);
 
@@ -33,5 +34,8 @@ HT_API HtModelState *ht_run_get_state (HtRun *self);
 HT_API HtSimulation *ht_run_get_simulation (HtRun *self);
 HT_API JsonNode *ht_run_get_report (HtRun *self);
 HT_API char **ht_run_list_files (HtRun *self);
+
+/* After a run that was interrupted */
+HT_API char *ht_run_find_kept_work (HtRun *self);
 
 G_END_DECLS

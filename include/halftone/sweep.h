@@ -45,6 +45,7 @@ HT_API HtSimulation *ht_sweep_get_simulation (HtSweep *self);
 HT_API guint ht_sweep_get_n_layers (HtSweep *self);
 HT_API guint ht_sweep_get_n_samples (HtSweep *self, gboolean held_out);
 HT_API HtLayer *ht_sweep_next (HtSweep *self);
+HT_API gboolean ht_sweep_go_on (HtSweep *self, HtLayer **layer, GError **error);
 HT_API gboolean ht_sweep_skip_failed (HtSweep *self, GError **failure, GError **error);
 HT_API gboolean ht_sweep_report_progress (HtSweep *self, double fraction, GError **error);
 HT_API guint ht_sweep_get_n_batches (HtSweep *self);

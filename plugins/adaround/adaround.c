@@ -211,9 +211,16 @@ ht_adaround_run (HtPass *pass, HtModelState *state, HtPassContext *context, GErr
       ht_pass_context_note (context, "calibration data", text);
     }
   list_others (context, sweep);
-  for (HtLayer *layer = ht_sweep_next (sweep); layer != NULL; layer = ht_sweep_next (sweep))
-    if (!round_layer (self, state, context, sweep, layer, error))
-      return FALSE;
+  for (;;)
+    {
+      HtLayer *layer;
+      if (!ht_sweep_go_on (sweep, &layer, error))
+        return FALSE;
+      if (layer == NULL)
+        break;
+      if (!round_layer (self, state, context, sweep, layer, error))
+        return FALSE;
+    }
   return ht_pass_context_progress (context, 1, 1, error);
 }
 

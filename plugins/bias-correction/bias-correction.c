@@ -270,9 +270,14 @@ ht_bias_correction_run (HtPass *pass, HtModelState *state, HtPassContext *contex
   g_autoptr (HtSweep) sweep = ht_sweep_new (context, state, self->input, self->samples, error);
   if (sweep == NULL)
     return FALSE;
-  for (HtLayer *layer = ht_sweep_next (sweep); layer != NULL; layer = ht_sweep_next (sweep))
+  for (;;)
     {
       g_autoptr (GError) local = NULL;
+      HtLayer *layer;
+      if (!ht_sweep_go_on (sweep, &layer, error))
+        return FALSE;
+      if (layer == NULL)
+        break;
       if (correct_layer (self, state, context, sweep, ht_sweep_get_simulation (sweep), layer, &local))
         continue;
       if (!ht_sweep_skip_failed (sweep, &local, error))

@@ -214,9 +214,14 @@ ht_seqmse_run (HtPass *pass, HtModelState *state, HtPassContext *context, GError
   g_autoptr (HtSweep) sweep = ht_sweep_new (context, state, self->input, self->samples, error);
   if (sweep == NULL)
     return FALSE;
-  for (HtLayer *layer = ht_sweep_next (sweep); layer != NULL; layer = ht_sweep_next (sweep))
+  for (;;)
     {
       g_autoptr (GError) local = NULL;
+      HtLayer *layer;
+      if (!ht_sweep_go_on (sweep, &layer, error))
+        return FALSE;
+      if (layer == NULL)
+        break;
       if (search_layer (self, state, context, sweep, layer, &local))
         continue;
       if (!ht_sweep_skip_failed (sweep, &local, error))
