@@ -5,7 +5,6 @@
 
 #include <dlfcn.h>
 #include <halftone/plugin.h>
-#include <halftone/version.h>
 #include <string.h>
 
 static void
@@ -35,7 +34,7 @@ ht_checkpoint_key (const HtPassContextSetup *setup, GError **error)
 
   g_checksum_update (checksum, (const guchar *)step, (gssize)strlen (step));
   /* Code that was built anew under an old version number may compute something else. */
-  if (dladdr ((gpointer)&ht_get_version, &library) != 0)
+  if (dladdr ((gpointer)&ht_step_key_new, &library) != 0)
     digest_file (checksum, library.dli_fname);
   if (HT_IS_PLUGIN (plugin))
     digest_file (checksum, ht_plugin_get_path (HT_PLUGIN (plugin)));

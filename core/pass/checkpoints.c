@@ -2,9 +2,11 @@
 #include "pass/checkpoints.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <halftone/error.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A file is this, the digest of what follows, the name with its terminator, the data. */
 #define MAGIC       "halftone checkpoint 1\n"
@@ -53,6 +55,35 @@ digest_of (const guint8 *data, gsize size, guint8 *digest)
   g_checksum_get_digest (checksum, digest, &length);
 }
 
+/* Written to a temporary name and renamed. It need not outlive the system: what a failing disk tears, the digest finds,
+ * and waiting for the disk takes longer than many a layer. */
+static gboolean
+write_file (const char *path, GByteArray *content, GError **error)
+{
+  g_autofree char *temporary = g_strdup_printf ("%s.XXXXXX", path);
+  int fd = g_mkstemp_full (temporary, O_WRONLY | O_CLOEXEC, 0644);
+  gsize done = 0;
+
+  while (fd >= 0 && done < content->len)
+    {
+      gssize written = write (fd, content->data + done, content->len - done);
+      if (written < 0 && errno != EINTR)
+        break;
+      done += (gsize)MAX (written, 0);
+    }
+  int code = errno;
+  gboolean closed = fd >= 0 && g_close (fd, NULL);
+  if (closed && done == content->len && g_rename (temporary, path) == 0)
+    return TRUE;
+  if (closed && done == content->len)
+    code = errno;
+  if (fd >= 0)
+    g_unlink (temporary);
+  g_set_error (error, HT_ERROR, HT_ERROR_FAILED, "keeping checkpoint '%s': %s; what it holds is lost when the run ends",
+               path, g_strerror (code));
+  return FALSE;
+}
+
 gboolean
 ht_checkpoints_store (HtCheckpoints *self, const char *name, GBytes *data, GError **error)
 {
@@ -80,9 +111,7 @@ ht_checkpoints_store (HtCheckpoints *self, const char *name, GBytes *data, GErro
   if (size > 0)
     g_byte_array_append (file, bytes, (guint)size);
   digest_of (file->data + HEAD_SIZE, file->len - HEAD_SIZE, file->data + sizeof MAGIC - 1);
-  /* Written to a temporary name, to the disk, and renamed. */
-  return g_file_set_contents_full (path, (const char *)file->data, file->len,
-                                   G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0644, error);
+  return write_file (path, file, error);
 }
 
 GBytes *

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "exec/exec-plan.h"
+#include "graph/graph-private.h"
 #include "pass/layer-record.h"
+#include "pass/network-cut.h"
+#include "pass/sample-split.h"
 #include "pass/sweep-store.h"
 
 #include <halftone/error.h>
@@ -12,10 +14,7 @@
 
 #define TIMINGS "layers"
 
-/* What is held out of the samples, and into how many batches they are cut at least, so that this is about right. */
-#define HELD_OUT_SHARE 4
-#define MIN_BATCHES    8
-#define SEED_OF_SPLIT  "sweep"
+#define SEED_OF_SPLIT "sweep"
 /* Of each network, what activations stay in memory: a share of the budget, or so much where there is none. */
 #define BUDGET_SHARE     4
 #define ACTIVATION_BYTES ((guint64)1 << 30)
@@ -45,9 +44,7 @@ struct _HtSweep
   gint64 since;          /* when the caller came there */
   HtLayerRecord *record; /* NULL: nobody will want it */
   GPtrArray *cuts; /* outputs of layers that were taken from checkpoints, where the way has to stop all the same */
-  guint n_batches;
-  guint *first, *n_samples; /* of each batch */
-  gboolean *held_out;
+  HtSampleSplit split;
 };
 
 /**
@@ -84,9 +81,7 @@ ht_sweep_finalize (GObject *object)
   g_clear_pointer (&self->cuts, g_ptr_array_unref);
   g_clear_pointer (&self->record, ht_layer_record_free);
   g_clear_pointer (&self->layer, ht_layer_unref);
-  g_free (self->first);
-  g_free (self->n_samples);
-  g_free (self->held_out);
+  ht_sample_split_clear (&self->split);
   G_OBJECT_CLASS (ht_sweep_parent_class)->finalize (object);
 }
 
@@ -101,56 +96,6 @@ ht_sweep_init (HtSweep *self)
 {
   self->outputs = g_ptr_array_new_with_free_func (g_free);
   self->cuts = g_ptr_array_new_with_free_func (g_free);
-}
-
-static void
-shuffle (guint *values, guint n, GRand *random)
-{
-  for (guint i = n; i > 1; i--)
-    {
-      guint j = (guint)g_rand_int_range (random, 0, (gint32)i), kept = values[i - 1];
-      values[i - 1] = values[j];
-      values[j] = kept;
-    }
-}
-
-/* Batches are taken or left, and held out, as wholes; chance chooses, since data may come in some order. */
-static void
-choose_batches (HtSweep *self, guint n_samples)
-{
-  guint available = ht_dataset_get_n_samples (self->dataset);
-  guint wanted = n_samples == 0 ? available : MIN (n_samples, available);
-  guint batch = MIN (ht_pass_context_get_batch (self->context), MAX (wanted / MIN_BATCHES, 1));
-  batch = ht_dataset_get_batch_size (self->dataset, MAX (batch, 1));
-  gboolean is_free = ht_dataset_get_batch_size (self->dataset, batch + 1) == batch + 1;
-  guint n_all = is_free ? (available + batch - 1) / batch : available / batch;
-  guint n = MIN (is_free ? (wanted + batch - 1) / batch : wanted / batch, n_all);
-  guint64 seed = ht_pass_context_get_seed (self->context, SEED_OF_SPLIT);
-  guint32 words[] = { (guint32)seed, (guint32)(seed >> 32) };
-  g_autoptr (GRand) random = g_rand_new_with_seed_array (words, G_N_ELEMENTS (words));
-  g_autofree guint *order = g_new (guint, MAX (n_all, 1));
-  g_autofree gboolean *taken = g_new0 (gboolean, MAX (n_all, 1));
-
-  for (guint i = 0; i < n_all; i++)
-    order[i] = i;
-  shuffle (order, n_all, random);
-  for (guint i = 0; i < n; i++)
-    taken[order[i]] = TRUE;
-  self->n_batches = n;
-  self->first = g_new0 (guint, MAX (n, 1));
-  self->n_samples = g_new0 (guint, MAX (n, 1));
-  self->held_out = g_new0 (gboolean, MAX (n, 1));
-  for (guint i = 0, at = 0; i < n_all; i++)
-    if (taken[i])
-      {
-        self->first[at] = i * batch;
-        self->n_samples[at++] = MIN (batch, available - i * batch);
-      }
-  for (guint i = 0; i < n; i++)
-    order[i] = i;
-  shuffle (order, n, random);
-  for (guint i = 0; i < n / HELD_OUT_SHARE; i++)
-    self->held_out[order[i]] = TRUE;
 }
 
 /**
@@ -183,8 +128,9 @@ ht_sweep_new (HtPassContext *context, HtModelState *state, HtSweepInput input, g
   self->simulation = ht_pass_context_create_simulation (context, state, error);
   if (self->simulation == NULL)
     return NULL;
-  choose_batches (self, n_samples);
-  if (self->n_batches == 0)
+  ht_sample_split_init (&self->split, dataset, n_samples, ht_pass_context_get_batch (context),
+                        ht_pass_context_get_seed (context, SEED_OF_SPLIT));
+  if (self->split.n_batches == 0)
     {
       g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
                    "the calibration data hold %u samples, fewer than the batch that the network fixes",
@@ -206,8 +152,8 @@ ht_sweep_new (HtPassContext *context, HtModelState *state, HtSweepInput input, g
     return NULL;
   guint64 budget = ht_pass_context_get_memory_budget (context);
   guint64 bytes = budget > 0 ? budget / BUDGET_SHARE : ACTIVATION_BYTES;
-  self->reference.store = ht_sweep_store_new (context, self->n_batches, bytes);
-  self->quantized.store = ht_sweep_store_new (context, self->n_batches, bytes);
+  self->reference.store = ht_sweep_store_new (context, self->split.n_batches, bytes);
+  self->quantized.store = ht_sweep_store_new (context, self->split.n_batches, bytes);
   g_autoptr (GPtrArray) layers = ht_graph_list_layers (ht_model_state_get_graph (state));
   for (guint i = 0; i < layers->len; i++)
     g_ptr_array_add (self->outputs, g_strdup (ht_layer_get_output (g_ptr_array_index (layers, i))));
@@ -254,9 +200,9 @@ ht_sweep_get_n_samples (HtSweep *self, gboolean held_out)
   guint n = 0;
 
   g_return_val_if_fail (HT_IS_SWEEP (self), 0);
-  for (guint i = 0; i < self->n_batches; i++)
-    if (self->held_out[i] == !!held_out)
-      n += self->n_samples[i];
+  for (guint i = 0; i < self->split.n_batches; i++)
+    if (self->split.held_out[i] == !!held_out)
+      n += self->split.n_samples[i];
   return n;
 }
 
@@ -455,59 +401,6 @@ ht_sweep_report_progress (HtSweep *self, double fraction, GError **error)
   return report_progress (self, 0.1 + 0.9 * CLAMP (fraction, 0.0, 1.0), error);
 }
 
-static guint
-find_node (HtGraph *graph, HtNode *node)
-{
-  guint i = 0;
-
-  while (i < ht_graph_get_n_nodes (graph) && ht_graph_get_node (graph, i) != node)
-    i++;
-  return i;
-}
-
-static void
-want (HtGraph *graph, const char *name, GHashTable *before, GHashTable *wanted)
-{
-  if (*name != '\0' && !ht_graph_is_constant (graph, name)
-      && (g_hash_table_contains (before, name) || ht_graph_is_input (graph, name)))
-    g_hash_table_add (wanted, (gpointer)name);
-}
-
-/* What nodes from `cut` on read of what comes before. Optional outputs nobody computes are none of it. */
-static GHashTable *
-find_live (HtGraph *graph, guint cut)
-{
-  GHashTable *wanted = g_hash_table_new (g_str_hash, g_str_equal);
-  g_autoptr (GHashTable) before = g_hash_table_new (g_str_hash, g_str_equal);
-
-  for (guint i = 0; i < cut; i++)
-    {
-      HtNode *node = ht_graph_get_node (graph, i);
-      for (guint k = 0; k < ht_node_get_n_outputs (node); k++)
-        g_hash_table_add (before, (gpointer)ht_node_get_output (node, k));
-    }
-  for (guint i = cut; i < ht_graph_get_n_nodes (graph); i++)
-    {
-      HtNode *node = ht_graph_get_node (graph, i);
-      g_auto (GStrv) attributes = ht_node_list_attributes (node);
-      for (guint k = 0; k < ht_node_get_n_inputs (node); k++)
-        want (graph, ht_node_get_input (node, k), before, wanted);
-      for (gsize k = 0; attributes != NULL && attributes[k] != NULL; k++)
-        {
-          if (ht_node_get_attribute_type (node, attributes[k]) != HT_ATTRIBUTE_GRAPH)
-            continue;
-          g_autoptr (GHashTable) captures = ht_exec_find_captures (ht_node_get_subgraph (node, attributes[k]));
-          GHashTableIter iter;
-          gpointer name;
-          g_hash_table_iter_init (&iter, captures);
-          while (g_hash_table_iter_next (&iter, &name, NULL))
-            /* The set of captures goes; the names stay. */
-            want (graph, g_intern_string (name), before, wanted);
-        }
-    }
-  return wanted;
-}
-
 static int
 compare_names (gconstpointer a, gconstpointer b)
 {
@@ -519,9 +412,9 @@ static gboolean
 advance_batch (HtSweep *self, Network *network, guint batch, GHashTable *live, GError **error)
 {
   GHashTable *have = ht_sweep_store_get (network->store, batch);
-  g_autoptr (GHashTable) given
-      = have != NULL ? g_hash_table_ref (have)
-                     : ht_dataset_get_batch (self->dataset, self->first[batch], self->n_samples[batch], error);
+  g_autoptr (GHashTable) given = have != NULL ? g_hash_table_ref (have)
+                                              : ht_dataset_get_batch (self->dataset, self->split.first[batch],
+                                                                      self->split.n_samples[batch], error);
   g_autoptr (GPtrArray) outputs = g_ptr_array_new ();
   g_autoptr (GHashTable) next = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)ht_tensor_unref);
   GHashTableIter iter;
@@ -596,7 +489,7 @@ advance_to (HtSweep *self, HtLayer *layer, GError **error)
     return FALSE;
   HtNode *producer = ht_graph_get_producer (self->reference_graph, ht_layer_get_output (twin));
   g_autoptr (GHashTable) reference_live
-      = find_live (self->reference_graph, find_node (self->reference_graph, producer) + 1);
+      = ht_graph_find_live (self->reference_graph, ht_graph_find_position (self->reference_graph, producer) + 1);
   g_hash_table_add (reference_live, (gpointer)ht_layer_get_output (twin));
   g_autoptr (GHashTable) live = NULL;
   if (self->input == HT_SWEEP_INPUT_FLOAT)
@@ -605,15 +498,15 @@ advance_to (HtSweep *self, HtLayer *layer, GError **error)
     }
   else
     {
-      live = find_live (graph, find_node (graph, ht_layer_get_node (layer)));
+      live = ht_graph_find_live (graph, ht_graph_find_position (graph, ht_layer_get_node (layer)));
       g_clear_object (&self->quantized.executor);
       self->quantized.executor = make_quantized (self, error);
       if (self->quantized.executor == NULL)
         return FALSE;
     }
-  for (guint batch = 0; batch < self->n_batches; batch++)
+  for (guint batch = 0; batch < self->split.n_batches; batch++)
     {
-      if (!report_progress (self, 0.1 * batch / self->n_batches, error)
+      if (!report_progress (self, 0.1 * batch / self->split.n_batches, error)
           || !advance_batch (self, &self->reference, batch, reference_live, error)
           || (live != NULL && !advance_batch (self, &self->quantized, batch, live, error)))
         return FALSE;
@@ -647,7 +540,7 @@ guint
 ht_sweep_get_n_batches (HtSweep *self)
 {
   g_return_val_if_fail (HT_IS_SWEEP (self), 0);
-  return self->n_batches;
+  return self->split.n_batches;
 }
 
 /**
@@ -660,8 +553,8 @@ ht_sweep_get_n_batches (HtSweep *self)
 gboolean
 ht_sweep_is_held_out (HtSweep *self, guint batch)
 {
-  g_return_val_if_fail (HT_IS_SWEEP (self) && batch < self->n_batches, FALSE);
-  return self->held_out[batch];
+  g_return_val_if_fail (HT_IS_SWEEP (self) && batch < self->split.n_batches, FALSE);
+  return self->split.held_out[batch];
 }
 
 /* A network input is quantized where it is read; all other tensors were where they were made. */
@@ -700,7 +593,7 @@ get_input (HtSweep *self, GHashTable *tensors, GError **error)
 gboolean
 ht_sweep_get_batch (HtSweep *self, guint batch, HtTensor **input, HtTensor **target, GError **error)
 {
-  g_return_val_if_fail (HT_IS_SWEEP (self) && self->layer != NULL && batch < self->n_batches, FALSE);
+  g_return_val_if_fail (HT_IS_SWEEP (self) && self->layer != NULL && batch < self->split.n_batches, FALSE);
   g_return_val_if_fail (input != NULL && target != NULL, FALSE);
 
   if (!self->is_there && !advance (self, error))
@@ -759,10 +652,10 @@ ht_sweep_collect_moments (HtSweep *self, HtSweepTarget target, guint64 max_posit
   if (target == HT_SWEEP_TARGET_LAYER
       && (own = ht_executor_new (ht_model_state_get_graph (self->state), error)) == NULL)
     return FALSE;
-  for (guint batch = 0; batch < self->n_batches; batch++)
+  for (guint batch = 0; batch < self->split.n_batches; batch++)
     {
       g_autoptr (HtTensor) input = NULL, reference = NULL, output = NULL;
-      HtMoments **sum = self->held_out[batch] ? &judge : &fit;
+      HtMoments **sum = self->split.held_out[batch] ? &judge : &fit;
       if (!ht_sweep_get_batch (self, batch, &input, &reference, error))
         return FALSE;
       output = own != NULL ? run_layer (self, own, input, error) : ht_tensor_ref (reference);
@@ -770,8 +663,8 @@ ht_sweep_collect_moments (HtSweep *self, HtSweepTarget target, guint64 max_posit
         return FALSE;
       if (*sum == NULL && (*sum = ht_layer_create_moments (self->layer, error)) == NULL)
         return FALSE;
-      double positions
-          = (double)ht_layer_count_positions (self->layer, output) / (double)self->n_samples[batch] * (double)n_fitting;
+      double positions = (double)ht_layer_count_positions (self->layer, output) / (double)self->split.n_samples[batch]
+                         * (double)n_fitting;
       double share = max_positions > 0 && positions > (double)max_positions ? (double)max_positions / positions : 1.0;
       if (g_cancellable_set_error_if_cancelled (ht_pass_context_get_cancellable (self->context), error)
           || !ht_layer_add_moments (self->layer, *sum, input, output, bias, share, seed + batch, error))
