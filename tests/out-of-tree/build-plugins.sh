@@ -38,3 +38,5 @@ sed 's|^  - high-bias-folding.*|  - weight-clipping: {deviations: 5}|; s|: \([a-
   "$source/recipes/demo/demo.yaml" >"$stage/tutorial.yaml"
 HALFTONE_PLUGIN_PATH="$stage/tutorial/build" "$prefix/bin/halftone" run "$stage/tutorial.yaml" --output "$stage/result"
 [ -s "$stage/result/report.json" ] || { echo "the run with the tutorial's plugin left no report"; exit 1; }
+
+sh "$source/tests/out-of-tree/refuse-rounding.sh" "$prefix/bin/halftone" "$source" "$stage"
