@@ -76,4 +76,6 @@ int cli_check_arithmetic (const char *verb, const char *arithmetic);
 #define CLI_ARITHMETIC_HELP "What the simulation computes with: device or aimet; default: who wrote the encodings"
 /* Rows of cells in aligned columns; the first row is the head. */
 void cli_print_table (GPtrArray *rows);
+/* Tables, skips and notes of the steps that made a table. */
+void cli_print_steps (JsonNode *report);
 void cli_print_metrics (const char *const *stages, HtMetrics *const *metrics);

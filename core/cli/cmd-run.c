@@ -9,6 +9,7 @@ print_result (HtRun *run)
   HtMetrics *metrics[8] = { NULL };
   for (guint i = 0; stages[i] != NULL && i < G_N_ELEMENTS (metrics); i++)
     metrics[i] = ht_run_get_metrics (run, stages[i]);
+  cli_print_steps (ht_run_get_report (run));
   if (stages[0] != NULL)
     cli_print_metrics ((const char *const *)stages, metrics);
   else

@@ -98,12 +98,23 @@ ht_sweep_init (HtSweep *self)
   self->cuts = g_ptr_array_new_with_free_func (g_free);
 }
 
+static void
+note_fewer_samples (HtSweep *self, guint wanted)
+{
+  guint n = ht_sweep_get_n_samples (self, FALSE) + ht_sweep_get_n_samples (self, TRUE);
+  g_autofree char *text = g_strdup_printf ("there are %u samples, not the %u asked for", n, wanted);
+
+  if (n < wanted)
+    ht_pass_context_note (self->context, "calibration data", text);
+}
+
 /**
  * ht_sweep_new:
  * @context: of a pass that reads calibration data, the reference network and settings
  * @state: its state
  * @input: what layers are to read
- * @n_samples: of the calibration data to take; 0: all. Fewer when there are not as many
+ * @n_samples: of the calibration data to take; 0: all. Where there are not as many all are taken, and the report notes
+ *   it
  * @error: return location for a #GError
  *
  * Prepares a sweep. Encodings that the state does not fix are computed first, for the sweep alone.
@@ -137,6 +148,7 @@ ht_sweep_new (HtPassContext *context, HtModelState *state, HtSweepInput input, g
                    ht_dataset_get_n_samples (dataset));
       return NULL;
     }
+  note_fewer_samples (self, n_samples);
   gboolean calibrated = input == HT_SWEEP_INPUT_QUANTIZED
                             ? ht_simulation_calibrate (self->simulation, dataset, ht_pass_context_get_batch (context),
                                                        NULL, NULL, cancellable, error)
@@ -596,7 +608,8 @@ ht_sweep_get_batch (HtSweep *self, guint batch, HtTensor **input, HtTensor **tar
   g_return_val_if_fail (HT_IS_SWEEP (self) && self->layer != NULL && batch < self->split.n_batches, FALSE);
   g_return_val_if_fail (input != NULL && target != NULL, FALSE);
 
-  if (!self->is_there && !advance (self, error))
+  if (g_cancellable_set_error_if_cancelled (ht_pass_context_get_cancellable (self->context), error)
+      || (!self->is_there && !advance (self, error)))
     return FALSE;
   GHashTable *reference = ht_sweep_store_get (self->reference.store, batch);
   GHashTable *tensors

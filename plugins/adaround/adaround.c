@@ -203,13 +203,6 @@ ht_adaround_run (HtPass *pass, HtModelState *state, HtPassContext *context, GErr
   g_autoptr (HtSweep) sweep = ht_sweep_new (context, state, self->input, self->samples, error);
   if (sweep == NULL)
     return FALSE;
-  if (ht_sweep_get_n_samples (sweep, FALSE) + ht_sweep_get_n_samples (sweep, TRUE) < self->samples)
-    {
-      g_autofree char *text = g_strdup_printf (
-          "there are %u samples, not the %u asked for",
-          ht_sweep_get_n_samples (sweep, FALSE) + ht_sweep_get_n_samples (sweep, TRUE), self->samples);
-      ht_pass_context_note (context, "calibration data", text);
-    }
   list_others (context, sweep);
   for (;;)
     {
