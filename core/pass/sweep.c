@@ -236,7 +236,7 @@ tell_timings (HtSweep *self)
   ht_pass_context_add_timing (self->context, TIMINGS, subject, "seconds",
                               (double)(g_get_monotonic_time () - self->since) / G_USEC_PER_SEC);
   ht_pass_context_add_timing (self->context, TIMINGS, subject, "activation-bytes", (double)in_memory);
-  ht_pass_context_add_timing (self->context, TIMINGS, subject, "activation-bytes-in-files", (double)in_files);
+  ht_pass_context_add_timing (self->context, TIMINGS, subject, "activation-file-bytes", (double)in_files);
   if (getrusage (RUSAGE_SELF, &usage) == 0)
     ht_pass_context_add_timing (self->context, TIMINGS, subject, "peak-bytes", (double)usage.ru_maxrss * 1024.0);
 }

@@ -194,7 +194,7 @@ TEST (Resume, ASmallBudgetKeepsActivationsInFiles)
     {
       JsonObject *row = json_array_get_object_element (rows, i);
       most = std::max (most, json_object_get_double_member (row, "activation-bytes"));
-      in_files = std::max (in_files, json_object_get_double_member (row, "activation-bytes-in-files"));
+      in_files = std::max (in_files, json_object_get_double_member (row, "activation-file-bytes"));
     }
   EXPECT_LE (most, 2 << 20);
   EXPECT_GT (in_files, 0);
