@@ -375,7 +375,7 @@ solve (Task *task, HtMoments *fitting, HtMoments *held_out, GError **error)
     }
   HtSolution *solution = make_solution (task, better ? found : NULL, damping);
   solution->nearest_error = nearest_error;
-  solution->error = found_error;
+  solution->error = better ? found_error : nearest_error;
   return solution;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <halftone/batchnorm-statistics.h>
+#include <halftone/blockwise.h>
 #include <halftone/calibrator.h>
 #include <halftone/dataset.h>
 #include <halftone/diagnostic.h>

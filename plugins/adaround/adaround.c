@@ -112,12 +112,22 @@ round_exactly (HtAdaround *self, gboolean given, HtPassContext *context, HtSweep
       settings.scale = HT_SOLVER_FREEDOM_FIXED;
       ht_pass_context_note (context, subject, "the scales of its blocks are integers: they stay");
     }
+  gsize n_blocks = exact_count_blocks (layer);
+  if (n_blocks > 1)
+    {
+      g_autofree char *text
+          = g_strdup_printf ("its inputs are too many for second moments of all: they were taken in %" G_GSIZE_FORMAT
+                             " blocks, with the scale as it is and nothing refined",
+                             n_blocks);
+      ht_pass_context_note (context, subject, text);
+    }
   HtRefinement refinement;
   g_autoptr (HtSolution) solution = exact_round (&settings, sweep, layer, encoding, seed, &refinement,
                                                  ht_pass_context_get_cancellable (context), error);
   if (solution == NULL)
     return FALSE;
   report (self, context, sweep, subject, solution, &refinement);
+  ht_pass_context_add_row (context, TABLE, subject, "blocks", (double)n_blocks);
   return TRUE;
 }
 

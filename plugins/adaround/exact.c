@@ -12,14 +12,24 @@
 #define REFINED_POSITIONS ((gsize)16384)
 #define LEAST_POSITIONS   ((gsize)1024)
 #define REFINED_FLOATS    ((gsize)24 * 1024 * 1024)
-/* Unknowns of a row whose matrices are still of a size to work with. */
-#define MAX_UNKNOWNS 8192
+/* Unknowns of a row whose matrices are still of a size to work with, those of a block where there are more, and what is
+ * kept of the samples then. */
+#define MAX_UNKNOWNS     ((gsize)8192)
+#define BLOCK_UNKNOWNS   ((gsize)2048)
+#define BLOCKWISE_FLOATS ((gsize)64 * 1024 * 1024)
 
 static gsize
 count_columns (HtLayer *layer)
 {
   g_autoptr (HtTensor) matrix = ht_layer_get_matrix (layer, NULL);
   return matrix != NULL ? (gsize)ht_tensor_get_dim (matrix, 1) : 0;
+}
+
+gsize
+exact_count_blocks (HtLayer *layer)
+{
+  gsize n_columns = count_columns (layer);
+  return n_columns > MAX_UNKNOWNS ? (n_columns + BLOCK_UNKNOWNS - 1) / BLOCK_UNKNOWNS : 1;
 }
 
 char *
@@ -32,10 +42,6 @@ exact_check (HtLayer *layer, HtEncoding *encoding)
     return g_strdup ("its numbers are in floating point, not in equal steps");
   if (n_columns == 0)
     return g_strdup ("its weight cannot be read as a matrix");
-  if (n_columns > MAX_UNKNOWNS)
-    return g_strdup_printf ("each output reads %" G_GSIZE_FORMAT " inputs, and the second moments of more than %d do "
-                            "not fit in memory",
-                            n_columns, MAX_UNKNOWNS);
   if (n_grids > 1 && n_channels > 1 && ht_encoding_get_axis (encoding) != ht_layer_get_channel_axis (layer))
     return g_strdup ("its grids run along another axis than its output channels");
   if (n_grids > 1
@@ -132,13 +138,18 @@ extend_range (Positions *self, HtTensor *target)
     }
 }
 
+/* Positions of a layer that fit into as many floats. */
+static gsize
+positions_in (HtLayer *layer, gsize n_columns, gsize floats)
+{
+  return MAX (floats / (ht_layer_get_n_groups (layer) * n_columns + ht_layer_get_n_output_channels (layer)), 1);
+}
+
 static gboolean
-collect_positions (Positions *self, HtSweep *sweep, HtLayer *layer, const double *bias, gsize n_columns, guint64 seed,
+collect_positions (Positions *self, HtSweep *sweep, HtLayer *layer, const double *bias, gsize most, guint64 seed,
                    GError **error)
 {
-  gsize n_rows = ht_layer_get_n_output_channels (layer), counts[2] = { 0, 0 };
-  gsize fit = REFINED_FLOATS / (ht_layer_get_n_groups (layer) * n_columns + n_rows);
-  gsize most = CLAMP (fit, LEAST_POSITIONS, REFINED_POSITIONS);
+  gsize counts[2] = { 0, 0 };
   guint n_batches = ht_sweep_get_n_batches (sweep);
 
   self->low = INFINITY;
@@ -178,7 +189,8 @@ refine (HtSolution *solution, HtSweep *sweep, HtLayer *layer, HtMoments *moments
   g_autofree double *bias = ht_layer_get_bias_values (layer, &n_bias, error);
   g_autoptr (GError) local = NULL;
 
-  if (bias == NULL || !collect_positions (&positions, sweep, layer, bias, n_columns, seed, error))
+  gsize most = CLAMP (positions_in (layer, n_columns, REFINED_FLOATS), LEAST_POSITIONS, REFINED_POSITIONS);
+  if (bias == NULL || !collect_positions (&positions, sweep, layer, bias, most, seed, error))
     return NULL;
   g_autoptr (Activation) activation = activation_new (layer, positions.target, positions.low, positions.high, &local);
   if (activation == NULL)
@@ -190,13 +202,46 @@ refine (HtSolution *solution, HtSweep *sweep, HtLayer *layer, HtMoments *moments
                              activation, refinement, cancellable, error);
 }
 
+static HtSolution *
+solve_blockwise (HtSolver *solver, HtSweep *sweep, HtLayer *layer, const double *weights, gsize n_columns,
+                 HtRoundingGrid *grid, guint64 seed, GCancellable *cancellable, GError **error)
+{
+  g_auto (Positions) positions = { 0 };
+  gsize n_bias;
+  g_autofree double *bias = ht_layer_get_bias_values (layer, &n_bias, error);
+
+  if (bias == NULL
+      || !collect_positions (&positions, sweep, layer, bias, positions_in (layer, n_columns, BLOCKWISE_FLOATS), seed,
+                             error))
+    return NULL;
+  return ht_solver_solve_blockwise (solver, positions.fitting, positions.held_out, weights, n_bias, grid,
+                                    BLOCK_UNKNOWNS, cancellable, error);
+}
+
+/* The solution from second moments, refined if that is asked for. */
+static HtSolution *
+solve_at_once (const ExactSettings *settings, HtSolver *solver, HtSweep *sweep, HtLayer *layer, const double *weights,
+               gsize n_rows, gsize n_columns, HtRoundingGrid *grid, guint64 seed, HtRefinement *refinement,
+               GCancellable *cancellable, GError **error)
+{
+  g_autoptr (HtMoments) fitting = NULL, held_out = NULL;
+
+  if (!ht_sweep_collect_moments (sweep, HT_SWEEP_TARGET_REFERENCE,
+                                 MAX (MIN_POSITIONS, POSITIONS_PER_UNKNOWN * n_columns), &fitting, &held_out, error))
+    return NULL;
+  g_autoptr (HtSolution) solution
+      = ht_solver_solve (solver, fitting, held_out, weights, n_rows, grid, cancellable, error);
+  if (solution == NULL || !settings->activation_aware || !activation_exists (layer))
+    return g_steal_pointer (&solution);
+  return refine (solution, sweep, layer, fitting, weights, n_columns, seed, refinement, cancellable, error);
+}
+
 HtSolution *
 exact_round (const ExactSettings *settings, HtSweep *sweep, HtLayer *layer, HtEncoding **encoding, guint64 seed,
              HtRefinement *refinement, GCancellable *cancellable, GError **error)
 {
   g_autoptr (HtTensor) matrix = ht_layer_get_matrix (layer, error);
   g_autoptr (HtRoundingGrid) grid = matrix != NULL ? make_grid (*encoding, error) : NULL;
-  g_autoptr (HtMoments) fitting = NULL, held_out = NULL;
   g_autoptr (HtSolver) solver = ht_solver_new ();
   if (grid == NULL)
     return NULL;
@@ -205,26 +250,17 @@ exact_round (const ExactSettings *settings, HtSweep *sweep, HtLayer *layer, HtEn
   const float *values = ht_tensor_get_data (matrix);
   for (gsize i = 0; i < n; i++)
     weights[i] = (double)values[i];
-  if (!ht_sweep_collect_moments (sweep, HT_SWEEP_TARGET_REFERENCE,
-                                 MAX (MIN_POSITIONS, POSITIONS_PER_UNKNOWN * n_columns), &fitting, &held_out, error))
-    return NULL;
-  g_object_set (solver, "scale", settings->scale, "bias", settings->bias, "candidates", settings->candidates, "seed",
-                seed, NULL);
-  g_autoptr (HtSolution) solution
-      = ht_solver_solve (solver, fitting, held_out, weights, n / n_columns, grid, cancellable, error);
+  gsize n_blocks = exact_count_blocks (layer);
+  g_object_set (solver, "scale", n_blocks > 1 ? HT_SOLVER_FREEDOM_FIXED : settings->scale, "bias", settings->bias,
+                "candidates", settings->candidates, "seed", seed, NULL);
   *refinement = (HtRefinement){ -1.0, -1.0, 0.0 };
-  if (solution != NULL && settings->activation_aware && activation_exists (layer))
-    {
-      HtSolution *refined
-          = refine (solution, sweep, layer, fitting, weights, n_columns, seed, refinement, cancellable, error);
-      if (refined == NULL)
-        return NULL;
-      ht_solution_unref (solution);
-      solution = refined;
-    }
+  g_autoptr (HtSolution) solution
+      = n_blocks > 1 ? solve_blockwise (solver, sweep, layer, weights, n_columns, grid, seed, cancellable, error)
+                     : solve_at_once (settings, solver, sweep, layer, weights, n / n_columns, n_columns, grid, seed,
+                                      refinement, cancellable, error);
   if (solution == NULL || !store_weights (layer, matrix, solution, error) || !store_bias (layer, solution, error))
     return NULL;
-  if (settings->scale == HT_SOLVER_FREEDOM_JOINT && !store_grid (solution, encoding, error))
+  if (n_blocks == 1 && settings->scale == HT_SOLVER_FREEDOM_JOINT && !store_grid (solution, encoding, error))
     return NULL;
   return g_steal_pointer (&solution);
 }

@@ -15,5 +15,8 @@ typedef struct
  * (transfer full). `refinement` has an `error_before` below 0 where none was made. NULL with @error set. */
 HtSolution *exact_round (const ExactSettings *settings, HtSweep *sweep, HtLayer *layer, HtEncoding **encoding,
                          guint64 seed, HtRefinement *refinement, GCancellable *cancellable, GError **error);
+/* How many blocks the inputs of a layer are taken in; 1: all at once. Scales stay where they are several, and nothing
+ * is refined. */
+gsize exact_count_blocks (HtLayer *layer);
 /* Why the solver has nothing for a weight on this grid; NULL when it has. */
 char *exact_check (HtLayer *layer, HtEncoding *encoding);

@@ -180,6 +180,109 @@ TEST (Adaround, ListsLayersWhoseSamplesOverflow)
       EXPECT_TRUE (std::isfinite (value));
 }
 
+void
+expect_not_worse (JsonNode *report)
+{
+  JsonObject *tables = json_object_get_object_member (json_node_get_object (report), "tables");
+  JsonArray *rows = json_object_get_array_member (tables, "layers");
+  for (guint i = 0; i < json_array_get_length (rows); i++)
+    {
+      JsonObject *row = json_array_get_object_element (rows, i);
+      EXPECT_LE (json_object_get_double_member (row, "error"), json_object_get_double_member (row, "nearest-error"));
+    }
+}
+
+// Dead, constant and few inputs, channels of zeros and layers of one weight: not worse than nearest rounding, finite.
+TEST (Adaround, BearsDegenerateLayersAndData)
+{
+  for (const char *kind : { "zero", "constant", "few", "usual" })
+    for (const Parameters &parameters : { Parameters{}, Parameters{ { "scale", "joint" }, { "bias", "joint" } },
+                                          Parameters{ { "activation-aware", "true" } },
+                                          Parameters{ { "solver", "relaxation" }, { "iterations", "30" } } })
+      {
+        SCOPED_TRACE (std::string (kind) + (parameters.empty () ? "" : parameters.begin ()->first));
+        Builder b;
+        b.input ({ -1, 1, 5, 5 });
+        b.constant ("one", { 1, 1, 1, 1 }, { 0.7f });
+        std::vector<float> weights = b.values (4 * 9, -1, 1);
+        std::fill (weights.begin () + 9, weights.begin () + 18, 0.0f);
+        b.constant ("w", { 4, 1, 3, 3 }, weights);
+        b.weights ("last", { 16, 3 });
+        b.node ("Conv", "c0", { "x", "one" });
+        b.node ("Conv", "c1", { "c0", "w" });
+        b.node ("Relu", "r", { "c1" });
+        b.node ("MaxPool", "p", { "r" }, { { "kernel_shape", { 2, 2 } } });
+        b.node ("Flatten", "f", { "p" });
+        b.node ("MatMul", "m", { "f", "last" });
+        b.output ("m");
+        Graph graph = b.finish ();
+        gint64 n = std::string (kind) == "few" ? 1 : 60;
+        std::vector<float> values = b.values ((size_t)n * 25, -1, 1);
+        if (std::string (kind) == "zero" || std::string (kind) == "constant")
+          std::fill (values.begin (), values.end (), std::string (kind) == "zero" ? 0.0f : 0.3f);
+        g_autoptr (GError) error = nullptr;
+        g_autoptr (HtDataset) data = ht_dataset_new ();
+        Tensor samples = tensor ({ n, 1, 5, 5 }, values);
+        ASSERT_TRUE (ht_dataset_add_array (data, "x", samples.get (), &error)
+                     && ht_dataset_bind (data, graph.get (), &error));
+        g_autoptr (HtQuantizationConfig) config = make_config (3);
+        g_autoptr (JsonNode) report = nullptr;
+        State state = run_technique ("adaround", graph.get (), config, data, parameters, &error, &report);
+        ASSERT_NO_GERROR (error);
+        expect_not_worse (report);
+        EXPECT_TRUE (report_says (report, "notes", "samples, not the 1024 asked for"));
+        for (const char *weight : { "one", "w", "last" })
+          for (float value : constant_values (graph_of (state), weight))
+            EXPECT_TRUE (std::isfinite (value)) << weight;
+      }
+}
+
+TEST (Adaround, ListsSharedWeights)
+{
+  Builder b;
+  b.input ({ -1, 6 });
+  b.weights ("w", { 6, 6 });
+  b.weights ("own", { 6, 4 });
+  b.node ("MatMul", "a", { "x", "w" });
+  b.node ("Relu", "r", { "a" });
+  b.node ("MatMul", "c", { "r", "w" });
+  b.node ("MatMul", "m", { "c", "own" });
+  b.output ("m");
+  Graph graph = b.finish ();
+  g_autoptr (HtDataset) data = make_data (graph.get (), 5, 64);
+  g_autoptr (HtQuantizationConfig) config = make_config (4);
+  g_autoptr (GError) error = nullptr;
+  g_autoptr (JsonNode) report = nullptr;
+  State state = run_technique ("adaround", graph.get (), config, data, {}, &error, &report);
+  ASSERT_NO_GERROR (error);
+  EXPECT_TRUE (report_says (report, "skipped", "shared"));
+  EXPECT_EQ (constant_values (graph_of (state), "w"), constant_values (graph.get (), "w"));
+  EXPECT_NE (constant_values (graph_of (state), "own"), constant_values (graph.get (), "own"));
+}
+
+// More inputs than second moments are kept of: in blocks, said so, with a gain.
+TEST (Adaround, TakesManyInputsInBlocks)
+{
+  Builder b;
+  b.input ({ -1, 8200 });
+  b.weights ("w", { 8200, 2 });
+  b.node ("MatMul", "m", { "x", "w" });
+  b.output ("m");
+  Graph graph = b.finish ();
+  g_autoptr (HtDataset) data = make_data (graph.get (), 5, 200);
+  g_autoptr (HtQuantizationConfig) config = make_config (4);
+  g_autoptr (GError) error = nullptr;
+  g_autoptr (JsonNode) report = nullptr;
+  State state = run_technique ("adaround", graph.get (), config, data, { { "scale", "joint" } }, &error, &report);
+  ASSERT_NO_GERROR (error);
+  EXPECT_TRUE (report_says (report, "notes", "taken in 5 blocks"));
+  expect_not_worse (report);
+  HtEncoding *encoding = ht_model_state_get_encoding (state.get (), "w", nullptr);
+  g_autoptr (HtTensor) constant = ht_graph_get_constant (graph_of (state), "w");
+  g_autoptr (HtTensor) again = ht_encoding_fake_quantize (encoding, constant, &error);
+  EXPECT_TRUE (ht_tensor_equal (constant, again));
+}
+
 TEST (Adaround, NeedsCalibrationData)
 {
   Graph graph = small_network ();
