@@ -275,7 +275,7 @@ TEST (Adaround, TakesManyInputsInBlocks)
   g_autoptr (JsonNode) report = nullptr;
   State state = run_technique ("adaround", graph.get (), config, data, { { "scale", "joint" } }, &error, &report);
   ASSERT_NO_GERROR (error);
-  EXPECT_TRUE (report_says (report, "notes", "taken in 5 blocks"));
+  EXPECT_TRUE (report_says (report, "notes", "taken in 9 blocks"));
   expect_not_worse (report);
   HtEncoding *encoding = ht_model_state_get_encoding (state.get (), "w", nullptr);
   g_autoptr (HtTensor) constant = ht_graph_get_constant (graph_of (state), "w");
