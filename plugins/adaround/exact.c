@@ -15,7 +15,7 @@
 /* Unknowns of a row whose matrices are still of a size to work with, those of a block where there are more, and what is
  * kept of the samples then. */
 #define MAX_UNKNOWNS     ((gsize)8192)
-#define BLOCK_UNKNOWNS   ((gsize)2048)
+#define BLOCK_UNKNOWNS   ((gsize)1024)
 #define BLOCKWISE_FLOATS ((gsize)64 * 1024 * 1024)
 
 static gsize
