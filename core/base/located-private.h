@@ -12,6 +12,7 @@ struct _HtLocatedNode
   HtLocatedNode *key; /* where the parent is a mapping */
   GPtrArray *children;
   GHashTable *by_key; /* key text to value, where there are many */
+  GPtrArray *member_keys; /* of a mapping that was made for a copy, whose children have another parent */
   const char *text;
   gsize offset;
   gsize length;
@@ -28,7 +29,10 @@ struct _HtLocatedDocument
   GStringChunk *strings;
   GPtrArray *nodes; /* all of them, keys too */
   HtLocatedNode *root;
+  HtLocatedDocument *original; /* of a copy: whose source and texts it shares */
 };
+
+void ht_located_node_free (gpointer node);
 
 /* What plain text means. NULL, or why it may not stand there unquoted: a number that JSON does not have. */
 const char *ht_located_classify (const char *text, HtLocatedKind *kind, gint *code);

@@ -58,6 +58,12 @@ ht_located_node_get_key (HtLocatedNode *self, guint index)
 }
 
 HtLocatedNode *
+ht_located_node_get_own_key (HtLocatedNode *self)
+{
+  return self->parent != NULL && self->parent->kind == HT_LOCATED_MAPPING ? self->key : NULL;
+}
+
+HtLocatedNode *
 ht_located_node_lookup (HtLocatedNode *self, const char *key, HtLocatedNode **key_node)
 {
   HtLocatedNode *value = NULL;

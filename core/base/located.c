@@ -25,13 +25,14 @@ typedef struct
   guint n_documents;
 } Builder;
 
-static void
-node_free (gpointer data)
+void
+ht_located_node_free (gpointer data)
 {
   HtLocatedNode *self = data;
 
   g_clear_pointer (&self->children, g_ptr_array_unref);
   g_clear_pointer (&self->by_key, g_hash_table_unref);
+  g_clear_pointer (&self->member_keys, g_ptr_array_unref);
   g_free (self);
 }
 
@@ -43,7 +44,7 @@ document_new (HtSourceText *source)
   g_atomic_ref_count_init (&self->ref_count);
   self->source = source;
   self->strings = g_string_chunk_new (4096);
-  self->nodes = g_ptr_array_new_with_free_func (node_free);
+  self->nodes = g_ptr_array_new_with_free_func (ht_located_node_free);
   return self;
 }
 
@@ -61,7 +62,10 @@ ht_located_document_unref (HtLocatedDocument *self)
     return;
   g_ptr_array_unref (self->nodes);
   g_string_chunk_free (self->strings);
-  ht_source_text_free (self->source);
+  if (self->original != NULL)
+    ht_located_document_unref (self->original);
+  else
+    ht_source_text_free (self->source);
   g_free (self);
 }
 

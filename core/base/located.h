@@ -52,6 +52,8 @@ guint ht_located_node_get_n_children (HtLocatedNode *self);
 HtLocatedNode *ht_located_node_get_child (HtLocatedNode *self, guint index);
 const char *ht_located_node_get_key (HtLocatedNode *self, guint index);
 HtLocatedNode *ht_located_node_get_key_node (HtLocatedNode *self, guint index);
+/* The key that a value of a mapping stands under; NULL elsewhere. */
+HtLocatedNode *ht_located_node_get_own_key (HtLocatedNode *self);
 /* Value of a mapping, or NULL. Linear in the number of keys. */
 HtLocatedNode *ht_located_node_lookup (HtLocatedNode *self, const char *key, HtLocatedNode **key_node);
 /* The text of a scalar, quotes and escapes resolved; NULL for lists and mappings. */

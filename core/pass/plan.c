@@ -180,6 +180,27 @@ ht_plan_set_initial_fact (HtPlan *self, const char *fact, HtFactValue value)
   self->checked = FALSE;
 }
 
+/**
+ * ht_plan_get_initial_fact:
+ * @self: a plan
+ * @fact: a fact
+ *
+ * Gets what a fact is before the first step.
+ *
+ * Returns: its value
+ */
+HtFactValue
+ht_plan_get_initial_fact (HtPlan *self, const char *fact)
+{
+  gpointer value;
+
+  g_return_val_if_fail (HT_IS_PLAN (self), HT_FACT_UNKNOWN);
+  g_return_val_if_fail (fact != NULL, HT_FACT_UNKNOWN);
+  if (g_hash_table_lookup_extended (self->initial, fact, NULL, &value))
+    return (HtFactValue)GPOINTER_TO_INT (value);
+  return ht_fact_get_info (fact)->initial;
+}
+
 static gboolean
 has_batchnorm (HtGraph *graph)
 {

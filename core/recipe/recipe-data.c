@@ -87,6 +87,69 @@ read_batch (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
   ht_recipe_read_count (reader, value, HT_RECIPE_MAX_BATCH, &((HtRecipeSource *) section)->batch);
 }
 
+/* A path of the program that is not absolute is the recipe's, where such a file is there; else the shell's. */
+static void
+read_command (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  HtRecipeSource *source = section;
+  g_autoptr (GPtrArray) words = g_ptr_array_new_with_free_func (g_free);
+  gboolean has_model = FALSE;
+  GError *error = NULL;
+
+  if (ht_recipe_refuse_search (reader, value))
+    return;
+  if (!ht_located_node_check_kind (value, HT_LOCATED_SEQUENCE, &error))
+    {
+      ht_located_node_report_error (value, reader->problems, HT_RECIPE_ERROR_WRONG_TYPE, error);
+      return;
+    }
+  for (guint i = 0; i < ht_located_node_get_n_children (value); i++)
+    {
+      const char *word = ht_recipe_read_text (reader, ht_located_node_get_child (value, i));
+
+      if (word == NULL)
+        return;
+      has_model |= strstr (word, "{model}") != NULL;
+      g_ptr_array_add (words, g_strdup (word));
+    }
+  if (words->len == 0 || !has_model)
+    {
+      ht_located_node_report (value, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_UNKNOWN_VALUE,
+                              words->len == 0
+                                  ? "'command' is empty: give a program and its arguments, as in [./judge, \"{model}\"]"
+                                  : "'command' never says \"{model}\": the program must be told which file to judge");
+      return;
+    }
+  g_ptr_array_add (words, NULL);
+  source->command = (char **)g_ptr_array_steal (words, NULL);
+}
+
+static void
+read_timeout (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+  ht_recipe_read_duration (reader, value, &((HtRecipeSource *)section)->timeout);
+}
+
+/* A program has its own data. */
+static void
+check_command (HtRecipeReader *reader, HtLocatedNode *node)
+{
+  static const char *const others[] = { "path", "labels", "samples", "batch" };
+  HtLocatedNode *key = NULL;
+
+  if (ht_located_node_lookup (node, "command", NULL) == NULL)
+    {
+      if (ht_located_node_lookup (node, "timeout", &key) != NULL)
+        ht_located_node_report (key, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_CONFLICT,
+                                "'timeout' is for a 'command', and there is none: leave it out");
+      return;
+    }
+  for (gsize i = 0; i < G_N_ELEMENTS (others); i++)
+    if (ht_located_node_lookup (node, others[i], &key) != NULL)
+      ht_located_node_report (key, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_CONFLICT,
+                              "'%s' and 'command' exclude each other: the program has its own data", others[i]);
+}
+
 static void
 read_source (HtRecipeReader *reader, HtLocatedNode *node, HtDataRole role, const HtRecipeKey *keys, const char *what)
 {
@@ -122,12 +185,13 @@ read_evaluation (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
     { "labels", read_labels },
     { "samples", read_samples },
     { "batch", read_batch },
-    { "command", NULL },
-    { "timeout", NULL },
+    { "command", read_command },
+    { "timeout", read_timeout },
     { NULL, NULL },
   };
 
   read_source (reader, value, HT_DATA_EVALUATION, keys, "'evaluation'");
+  check_command (reader, value);
 }
 
 static void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The effective recipe: everything that was given and everything that was not, in one canonical form, which is itself a
  * recipe. */
+#include "base/param-private.h"
 #include "recipe/recipe-private.h"
 
 #include <halftone/enums.h>
@@ -38,6 +39,14 @@ source_to_json (const HtRecipeSource *source)
 {
   JsonObject *object = json_object_new ();
 
+  if (source->command != NULL)
+    {
+      g_autofree char *seconds = ht_param_format_double (source->timeout), *text = g_strconcat (seconds, "s", NULL);
+
+      json_object_set_member (object, "command", words_to_json (source->command));
+      json_object_set_string_member (object, "timeout", text);
+      return take_object (object);
+    }
   if (source->paths->len == 1 && *(const char *)g_ptr_array_index (source->inputs, 0) == '\0')
     json_object_set_string_member (object, "path", g_ptr_array_index (source->paths, 0));
   else

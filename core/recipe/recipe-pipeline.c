@@ -16,8 +16,8 @@ ht_recipe_step_free (gpointer data)
   g_free (self);
 }
 
-static gboolean
-is_name (const char *text)
+gboolean
+ht_recipe_is_step_id (const char *text)
 {
   return g_ascii_isalpha (text[0])
          && text[strspn (text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] == '\0';
@@ -31,7 +31,7 @@ read_id (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 
   if (id == NULL)
     return;
-  if (!is_name (id))
+  if (!ht_recipe_is_step_id (id))
     {
       ht_located_node_report (value, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_UNKNOWN_VALUE,
                               "the step id '%s' must be a letter followed by letters, digits, '-' and '_'", id);
@@ -64,8 +64,8 @@ read_long_step (HtRecipeReader *reader, HtLocatedNode *node, HtRecipeStep *step)
     { "id", read_id },
     { "use", read_use },
     { "with", read_with },
-    { "optional", NULL },
-    { "one-of", NULL },
+    { "optional", ht_recipe_key_for_search },
+    { "one-of", ht_recipe_key_for_search },
     { NULL, NULL },
   };
 
@@ -75,8 +75,8 @@ read_long_step (HtRecipeReader *reader, HtLocatedNode *node, HtRecipeStep *step)
                             "this step has no 'use': name its technique");
 }
 
-static gboolean
-is_long_step (HtLocatedNode *node)
+gboolean
+ht_recipe_is_long_step (HtLocatedNode *node)
 {
   static const char *const words[] = { "id", "use", "with", "optional", "one-of" };
 
@@ -103,7 +103,7 @@ read_step (HtRecipeReader *reader, HtLocatedNode *node)
       ht_located_node_report (node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_WRONG_TYPE,
                               "this step is %s, must be the name of a technique or a mapping", found);
     }
-  else if (is_long_step (node))
+  else if (ht_recipe_is_long_step (node))
     read_long_step (reader, node, step);
   else if (ht_located_node_get_n_children (node) != 1)
     {
@@ -142,7 +142,8 @@ check_given_id (HtRecipeReader *reader, HtRecipeStep *step)
 {
   HtRecipeStep *other = step->id != NULL ? find_step (reader->recipe->steps, step->id) : NULL;
 
-  if (other == NULL)
+  /* A space looks at all of its steps. */
+  if (other == NULL || reader->in_space)
     return;
   ht_located_node_report (step->id_node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_DUPLICATE_KEY,
                           "the step id '%s' is given twice, first in line %u: rename one", step->id,
@@ -177,7 +178,7 @@ make_pass (HtRecipeReader *reader, HtRecipeStep *step)
   gboolean has_params = step->with != NULL && ht_located_node_get_kind (step->with) != HT_LOCATED_NULL;
   GError *error = NULL;
 
-  if (reader->registry == NULL && !is_name (step->use))
+  if (reader->registry == NULL && !ht_recipe_is_step_id (step->use))
     ht_located_node_report (step->node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_UNKNOWN_PASS,
                             "'%s' is no name of a technique", step->use);
   if (reader->registry == NULL)
@@ -236,7 +237,7 @@ ht_recipe_check_plan (HtRecipeReader *reader)
   gboolean legal;
   gint code;
 
-  if (reader->registry == NULL || reader->plan_unclear)
+  if (reader->registry == NULL || reader->plan_unclear || reader->in_space)
     return;
   for (guint i = 0; i < recipe->steps->len; i++)
     {
@@ -252,6 +253,21 @@ ht_recipe_check_plan (HtRecipeReader *reader)
     ht_located_node_report_error (((HtRecipeStep *) g_ptr_array_index (recipe->steps, 0))->node, reader->problems,
                                   HT_RECIPE_ERROR_CONFLICT, g_steal_pointer (&error));
   g_clear_error (&error);
+}
+
+HtRecipeStep *
+ht_recipe_read_step (HtRecipeReader *reader, HtLocatedNode *node)
+{
+  HtRecipeStep *step = read_step (reader, node);
+
+  if (step == NULL)
+    return NULL;
+  name_step (reader->recipe->steps, step);
+  make_pass (reader, step);
+  if (step->pass != NULL)
+    return step;
+  ht_recipe_step_free (step);
+  return NULL;
 }
 
 static void

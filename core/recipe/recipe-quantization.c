@@ -30,13 +30,25 @@ read_target (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
   const char *word = ht_recipe_read_text (reader, value);
   g_autoptr (HtTarget) target = NULL;
+  HtTarget *known = NULL;
   GError *error = NULL;
 
   if (word == NULL)
     return;
+  if (reader->targets != NULL)
+    known = g_hash_table_lookup (reader->targets, word);
+  if (known != NULL)
+    {
+      ht_quantization_config_take_target (reader->recipe->quantization, word, known);
+      return;
+    }
   target = ht_target_open (word, reader->recipe->folder, reader->problems, &error);
   if (target != NULL)
-    ht_quantization_config_take_target (reader->recipe->quantization, word, target);
+    {
+      ht_quantization_config_take_target (reader->recipe->quantization, word, target);
+      if (reader->targets != NULL)
+        g_hash_table_insert (reader->targets, g_strdup (word), g_object_ref (target));
+    }
   else if (error != NULL)
     ht_located_node_report_error (value, reader->problems, HT_RECIPE_ERROR_UNKNOWN_VALUE, error);
 }
@@ -69,7 +81,7 @@ read_settings (HtRecipeReader *reader, HtLocatedNode *node, const char *prefix, 
   GError *error = NULL;
 
   ht_recipe_read_params (reader, node, prefix, G_OBJECT_GET_CLASS (settings), ht_recipe_set_object_param, settings);
-  if (reader->problems->len > n_before || ht_quantizer_settings_verify (settings, &error))
+  if (reader->in_space || reader->problems->len > n_before || ht_quantizer_settings_verify (settings, &error))
     return;
   ht_located_node_report_error (node, reader->problems, HT_RECIPE_ERROR_NOT_SUPPORTED, error);
 }

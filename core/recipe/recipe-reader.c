@@ -30,7 +30,9 @@ ht_recipe_refuse_search (HtRecipeReader *reader, HtLocatedNode *node)
   if (g_strv_contains (known, key))
     ht_located_node_report (ht_located_node_get_key_node (node, 0), reader->problems, HT_SEVERITY_ERROR,
                             HT_RECIPE_ERROR_NOT_SUPPORTED,
-                            "values for a search ('%s') are not yet supported here: write one value", key);
+                            "values for a search ('%s') stand in 'quantization' and in the parameters of steps of a "
+                            "recipe for 'halftone search'; here, write one value",
+                            key);
   else
     ht_recipe_report_unknown (reader, ht_located_node_get_key_node (node, 0), HT_RECIPE_ERROR_UNKNOWN_KEY,
                               "unknown key", key, known);
@@ -61,6 +63,12 @@ report_unknown_key (HtRecipeReader *reader, HtLocatedNode *key_node, const char 
                             (const char *const *) names->pdata);
 }
 
+/* Never called: a mark that ht_recipe_read_mapping() knows, as the key is what is reported. */
+void
+ht_recipe_key_for_search (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
+{
+}
+
 gboolean
 ht_recipe_read_mapping (HtRecipeReader *reader, HtLocatedNode *node, const char *what, const HtRecipeKey *keys,
                         gpointer section)
@@ -85,6 +93,10 @@ ht_recipe_read_mapping (HtRecipeReader *reader, HtLocatedNode *node, const char 
       else if (key->read == NULL)
         ht_located_node_report (key_node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_NOT_SUPPORTED,
                                 "'%s' is not yet supported here: leave it out", key->name);
+      else if (key->read == ht_recipe_key_for_search)
+        ht_located_node_report (key_node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_NOT_SUPPORTED,
+                                "'%s' makes several recipes of this one: give it to 'halftone search', or leave it out",
+                                key->name);
       /* Of a key that is given twice, which is reported already, the first value counts. */
       else if (ht_located_node_lookup (node, key->name, NULL) == value)
         key->read (reader, value, section);

@@ -194,9 +194,9 @@ ht_recipe_read_root (HtRecipeReader *reader, HtLocatedNode *root)
     { "quantization", ht_recipe_read_quantization },
     { "pipeline", ht_recipe_read_pipeline },
     { "output", ht_recipe_read_output },
-    { "forbid", NULL },
-    { "objective", NULL },
-    { "search", NULL },
+    { "forbid", ht_recipe_read_forbid },
+    { "objective", ht_recipe_read_objective },
+    { "search", ht_recipe_read_search },
     { NULL, NULL },
   };
 
@@ -214,4 +214,7 @@ ht_recipe_read_root (HtRecipeReader *reader, HtLocatedNode *root)
                             "the key 'recipe' is missing: begin with recipe: \"%s\"", HT_RECIPE_VERSION);
   ht_recipe_read_mapping (reader, root, "the recipe", keys, NULL);
   ht_recipe_check_plan (reader);
+  ht_recipe_check_objective (reader);
+  if (!reader->in_space)
+    ht_recipe_check_forbid (reader, reader->recipe->steps);
 }

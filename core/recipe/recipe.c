@@ -26,6 +26,7 @@ ht_recipe_finalize (GObject *object)
       g_ptr_array_unref (self->sources[i].inputs);
       g_ptr_array_unref (self->sources[i].paths);
       g_free (self->sources[i].labels);
+      g_strfreev (self->sources[i].command);
     }
   g_clear_object (&self->plan);
   g_clear_object (&self->quantization);
@@ -37,6 +38,9 @@ ht_recipe_finalize (GObject *object)
   g_free (self->output_folder);
   g_strfreev (self->formats);
   g_strfreev (self->reports);
+  g_ptr_array_unref (self->forbidden);
+  g_clear_object (&self->objective);
+  g_clear_object (&self->search);
   G_OBJECT_CLASS (ht_recipe_parent_class)->finalize (object);
 }
 
@@ -59,6 +63,7 @@ ht_recipe_init (HtRecipe *self)
       self->sources[i].inputs = g_ptr_array_new_with_free_func (g_free);
       self->sources[i].paths = g_ptr_array_new_with_free_func (g_free);
       self->sources[i].batch = HT_RECIPE_BATCH;
+      self->sources[i].timeout = HT_RECIPE_TIMEOUT;
     }
   self->quantization = ht_quantization_config_new ();
   self->plan = ht_plan_new (self->quantization);
@@ -66,10 +71,11 @@ ht_recipe_init (HtRecipe *self)
   self->output = g_strdup ("out");
   self->formats = g_strdupv ((char **) formats);
   self->reports = g_strdupv ((char **) reports);
+  self->forbidden = g_ptr_array_new_with_free_func (ht_forbid_rule_free);
 }
 
-static HtRecipe *
-recipe_new (const char *file)
+HtRecipe *
+ht_recipe_new_for_file (const char *file)
 {
   HtRecipe *self = g_object_new (HT_TYPE_RECIPE, NULL);
   g_autofree char *base = g_path_get_basename (file);
@@ -83,23 +89,34 @@ recipe_new (const char *file)
   return self;
 }
 
+void
+ht_recipe_read_tree (HtRecipeReader *reader, HtLocatedNode *root)
+{
+  HtRecipe *self = reader->recipe;
+
+  ht_recipe_read_root (reader, root);
+  self->output_folder = ht_recipe_resolve (self, self->output);
+  /* The nodes end with the document. */
+  for (guint i = 0; i < self->steps->len; i++)
+    {
+      HtRecipeStep *step = g_ptr_array_index (self->steps, i);
+
+      step->node = step->id_node = step->with = NULL;
+    }
+  for (guint i = 0; i < self->forbidden->len; i++)
+    ((HtForbidRule *)g_ptr_array_index (self->forbidden, i))->node = NULL;
+}
+
 /* Fills a recipe from its tree and settles all problems. */
 static HtRecipe *
 read_document (HtLocatedDocument *document, const char *file, HtPassRegistry *registry, GPtrArray *problems,
                GPtrArray *diagnostics, GError **error)
 {
-  g_autoptr (HtRecipe) self = recipe_new (file);
+  g_autoptr (HtRecipe) self = ht_recipe_new_for_file (file);
   HtRecipeReader reader = { .recipe = self, .registry = registry, .problems = problems };
 
   if (document != NULL)
-    ht_recipe_read_root (&reader, ht_located_document_get_root (document));
-  self->output_folder = ht_recipe_resolve (self, self->output);
-  for (guint i = 0; i < self->steps->len; i++)
-    {
-      HtRecipeStep *step = g_ptr_array_index (self->steps, i);
-
-      step->node = step->id_node = step->with = NULL; /* they end with the document */
-    }
+    ht_recipe_read_tree (&reader, ht_located_document_get_root (document));
   if (!ht_diagnostic_list_finish (problems, diagnostics, 0, 0, error))
     return NULL;
   return g_steal_pointer (&self);
@@ -287,6 +304,26 @@ ht_recipe_get_plan (HtRecipe *self)
 {
   g_return_val_if_fail (HT_IS_RECIPE (self), NULL);
   return self->plan;
+}
+
+/**
+ * ht_recipe_get_evaluation_command:
+ * @self: a recipe
+ * @timeout: (out) (optional): how long it may take, in seconds
+ *
+ * Gets the program that judges the result, from `data.evaluation.command`. A word "{model}" in it stands for the path of
+ * the exported model.
+ *
+ * Returns: (transfer none) (nullable) (array zero-terminated=1): program and arguments, or %NULL where there is none
+ */
+const char *const *
+ht_recipe_get_evaluation_command (HtRecipe *self, double *timeout)
+{
+  g_return_val_if_fail (HT_IS_RECIPE (self), NULL);
+
+  if (timeout != NULL)
+    *timeout = self->sources[HT_DATA_EVALUATION].timeout;
+  return (const char *const *)self->sources[HT_DATA_EVALUATION].command;
 }
 
 /**

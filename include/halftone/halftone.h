@@ -21,6 +21,7 @@
 #include <halftone/macros.h>
 #include <halftone/model-state.h>
 #include <halftone/moments.h>
+#include <halftone/objective.h>
 #include <halftone/optimizer.h>
 #include <halftone/param.h>
 #include <halftone/pass-context.h>
@@ -30,6 +31,7 @@
 #include <halftone/plan.h>
 #include <halftone/plugin.h>
 #include <halftone/quantization.h>
+#include <halftone/recipe-space.h>
 #include <halftone/recipe.h>
 #include <halftone/refinement.h>
 #include <halftone/rounding-grid.h>
@@ -37,6 +39,7 @@
 #include <halftone/run.h>
 #include <halftone/samples.h>
 #include <halftone/schedule.h>
+#include <halftone/search-settings.h>
 #include <halftone/simulation-parts.h>
 #include <halftone/simulation.h>
 #include <halftone/solver.h>

@@ -24,6 +24,7 @@ HT_API guint ht_plan_get_n_steps (HtPlan *self);
 HT_API const char *ht_plan_get_step_id (HtPlan *self, guint step);
 HT_API HtPass *ht_plan_get_step_pass (HtPlan *self, guint step);
 HT_API void ht_plan_set_initial_fact (HtPlan *self, const char *fact, HtFactValue value);
+HT_API HtFactValue ht_plan_get_initial_fact (HtPlan *self, const char *fact);
 HT_API void ht_plan_learn_from_graph (HtPlan *self, HtGraph *graph);
 HT_API gboolean ht_plan_check (HtPlan *self, GError **error);
 

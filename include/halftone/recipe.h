@@ -59,6 +59,7 @@ HT_API HtDataset *ht_recipe_open_data (HtRecipe *self, HtDataRole role, GError *
 HT_API void ht_recipe_override_data (HtRecipe *self, HtDataRole role, const char *path, const char *labels);
 HT_API void ht_recipe_drop_preprocessing (HtRecipe *self);
 HT_API guint ht_recipe_get_batch (HtRecipe *self, HtDataRole role);
+HT_API const char *const *ht_recipe_get_evaluation_command (HtRecipe *self, double *timeout);
 HT_API const char *ht_recipe_get_output_folder (HtRecipe *self);
 HT_API const char *const *ht_recipe_get_output_formats (HtRecipe *self);
 HT_API HtQdqWeights ht_recipe_get_qdq_weights (HtRecipe *self);
