@@ -5,6 +5,9 @@
 
 #include "recipe/recipe-space-private.h"
 
+/* Trees over the steps are walked by recursion. */
+#define MAX_STEPS 1000u
+
 /* Where the walk is. */
 typedef struct
 {
@@ -605,6 +608,12 @@ walk_pipeline (Walk *self, HtLocatedNode *node)
 {
   if (ht_located_node_get_kind (node) != HT_LOCATED_SEQUENCE)
     return;
+  if (ht_located_node_get_n_children (node) > MAX_STEPS)
+    {
+      refuse (self, node, HT_RECIPE_ERROR_OUT_OF_RANGE, "the pipeline has %u steps, at most %u are searched over",
+              ht_located_node_get_n_children (node), MAX_STEPS);
+      return;
+    }
   for (guint i = 0; i < ht_located_node_get_n_children (node); i++)
     read_slot (self, ht_located_node_get_child (node, i));
   for (guint i = 0; i < self->space->slots->len; i++)

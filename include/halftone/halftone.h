@@ -39,6 +39,7 @@
 #include <halftone/run.h>
 #include <halftone/samples.h>
 #include <halftone/schedule.h>
+#include <halftone/search-plan.h>
 #include <halftone/search-settings.h>
 #include <halftone/simulation-parts.h>
 #include <halftone/simulation.h>

@@ -55,6 +55,7 @@ HT_API HtCombination *ht_recipe_space_random (HtRecipeSpace *self, GRand *random
 HT_API HtCombination *ht_recipe_space_vary (HtRecipeSpace *self, HtCombination *combination, guint axis, guint index);
 HT_API HtCombination *ht_recipe_space_vary_number (HtRecipeSpace *self, HtCombination *combination, guint axis,
                                                    double number);
+HT_API char *ht_recipe_space_format_value (HtRecipeSpace *self, HtCombination *combination, guint axis);
 HT_API char *ht_recipe_space_describe (HtRecipeSpace *self, HtCombination *combination);
 HT_API JsonNode *ht_recipe_space_combination_to_json (HtRecipeSpace *self, HtCombination *combination);
 HT_API HtCombination *ht_recipe_space_combination_from_json (HtRecipeSpace *self, JsonNode *node, GError **error);
