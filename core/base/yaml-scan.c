@@ -82,7 +82,10 @@ scan_plain (Scan *self)
       if (*self->p == ':' && (is_blank_or_end (self, next) || (self->depth > 0 && is_flow_indicator (*next))))
         break;
       if (*self->p == '#' && self->p > start && (self->p[-1] == ' ' || self->p[-1] == '\t'))
-        break;
+        {
+          self->p--; /* the blank is what makes it a comment */
+          break;
+        }
       if (self->depth > 0 && is_flow_indicator (*self->p))
         break;
       if (*self->p == '\t')

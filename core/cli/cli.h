@@ -32,6 +32,7 @@ int cli_infer (int argc, char **argv);
 int cli_export (int argc, char **argv);
 int cli_validate (int argc, char **argv);
 int cli_verify (int argc, char **argv);
+int cli_recipe (int argc, char **argv);
 int cli_plugins (int argc, char **argv);
 
 /* Parses a verb's options; `n_arguments` others must stay. Returns the exit code to leave with, or -1 to go on. */

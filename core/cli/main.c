@@ -7,7 +7,7 @@
 static const CliVerb verbs[] = {
   { "run", "RECIPE", "quantize a network as a recipe says", cli_run },
   { "check", "RECIPE", "find every problem of a recipe; no model is touched", cli_check },
-  { "plan", "RECIPE", "explain the steps of a recipe and their order", cli_plan },
+  { "plan", "RECIPE", "explain the steps of a recipe, or what a search over it would do", cli_plan },
   { "explain", "RECIPE", "say who decides how a tensor is quantized", cli_explain },
   { "inspect", "PASS|CALIBRATOR|MODEL", "describe a technique, a calibrator or a model", cli_inspect },
   { "eval", "MODEL", "measure a network or its simulation on data", cli_eval },
@@ -15,6 +15,7 @@ static const CliVerb verbs[] = {
   { "export", "MODEL", "write a network in another format", cli_export },
   { "verify", "OUT", "run an exported file and compare it with the simulation, layer by layer", cli_verify },
   { "validate", "MODEL", "say whether a model is fit for quantization, and repair it", cli_validate },
+  { "recipe", "schema|fmt", "write the schema of recipes; tidy a recipe", cli_recipe },
   { "plugins", "list", "list the plugins and what they provide", cli_plugins },
 };
 

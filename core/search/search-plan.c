@@ -7,7 +7,7 @@
 
 /* Larger spaces are looked at in a sample. */
 #define MAX_COMPLETE 100000
-#define SAMPLE       10000
+#define SAMPLE       2000
 
 typedef struct
 {
@@ -262,7 +262,7 @@ compare_laws (gconstpointer a, gconstpointer b)
  * ht_search_plan_new:
  * @space: a space
  *
- * Looks at all combinations of a space; of one that is continuous or has more than 100,000, at 10,000 drawn at random.
+ * Looks at all combinations of a space; of one that is continuous or has more than 100,000, at 2,000 drawn at random.
  *
  * Returns: (transfer full): what was found
  */

@@ -67,4 +67,8 @@ HT_API const char *const *ht_recipe_get_report_formats (HtRecipe *self);
 HT_API guint64 ht_recipe_get_seed (HtRecipe *self);
 HT_API JsonNode *ht_recipe_to_json (HtRecipe *self);
 
+/* For editors */
+HT_API JsonNode *ht_recipe_schema (HtPassRegistry *registry);
+HT_API char *ht_recipe_format (const char *text, const char *file, GPtrArray *diagnostics, GError **error);
+
 G_END_DECLS

@@ -65,6 +65,7 @@ TEST (Located, ReadsYaml)
                "{\"a\":\"60s\",\"b\":\"1.0.0\",\"c\":\"2021-01-01\",\"d\":\"yes\",\"e\":\"0.5pp\",\"f\":\"http://x:80/y#z\",\"g\":\"a,b]c\"}");
   expect_json ("- - 1\n  - 2\n-\n  - 3\n", "[[1,2],[3]]");
   expect_json ("a: ~\nb:\nc: 'null'\n", "{\"a\":null,\"b\":null,\"c\":\"null\"}");
+  expect_json ("a: x # comment\nb:\n  - y z   # comment\n  # comment\n  - c#d #\n", "{\"a\":\"x\",\"b\":[\"y z\",\"c#d\"]}");
   expect_json ("a: 'x # y' # comment\nb: \"[{\"\n", "{\"a\":\"x # y\",\"b\":\"[{\"}");
   expect_json ("\xef\xbb\xbf" "a: 1\r\nb: 2\r\n", "{\"a\":1,\"b\":2}");
   expect_json ("x: -0\ny: 0\nz: 9223372036854775807\n", "{\"x\":0,\"y\":0,\"z\":9223372036854775807}");
