@@ -50,7 +50,8 @@ print_worst (HtSimulation *simulation)
   for (guint i = 0; i < quantizers->len; i++)
     {
       Loss loss = { .quantizer = g_ptr_array_index (quantizers, i) };
-      if (ht_simulation_measure_loss (simulation, ht_quantizer_get_tensor (loss.quantizer), &loss.clip_ratio, &loss.sqnr))
+      if (ht_simulation_measure_loss (simulation, ht_quantizer_get_tensor (loss.quantizer), &loss.clip_ratio,
+                                      &loss.sqnr))
         g_array_append_val (losses, loss);
     }
   if (losses->len == 0)
@@ -157,6 +158,13 @@ cli_run (int argc, char **argv)
   if (recipe == NULL)
     return cli_fail_recipe (registry, diagnostics, error);
   override_data (recipe, &data);
+  if (ht_recipe_get_evaluation_command (recipe, NULL) != NULL)
+    {
+      g_printerr (
+          "halftone: error: the evaluation of this recipe is a program, which 'halftone search' runs: here, give "
+          "data to measure on with --evaluation\n");
+      return CLI_INVALID;
+    }
   g_autoptr (HtRun) run = ht_run_new (recipe);
   if (model != NULL)
     ht_run_set_model_path (run, model);

@@ -129,6 +129,7 @@ ht_recipe_override_data (HtRecipe *self, HtDataRole role, const char *path, cons
   g_ptr_array_set_size (source->inputs, 0);
   g_ptr_array_add (source->paths, g_canonicalize_filename (path, NULL));
   g_ptr_array_add (source->inputs, g_strdup (""));
+  g_clear_pointer (&source->command, g_strfreev);
   g_free (source->labels);
   source->labels = labels != NULL ? g_canonicalize_filename (labels, NULL) : NULL;
   source->given = TRUE;

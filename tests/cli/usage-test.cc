@@ -8,7 +8,7 @@ namespace
 {
 
 const char *const verbs[]
-    = { "run", "check", "plan", "inspect", "eval", "infer", "export", "validate", "plugins", "explain" };
+    = { "run", "check", "plan", "inspect", "eval", "infer", "export", "validate", "plugins", "explain", "recipe" };
 
 }
 
@@ -162,6 +162,76 @@ TEST (Plan, ExplainsTheOrder)
   auto wrong = run ({ "plan", folder / "order.yaml" });
   EXPECT_EQ (wrong.code, 3);
   EXPECT_HAS (wrong.out + wrong.err, "equalized");
+}
+
+TEST (Plan, CountsWhatASearchWouldDo)
+{
+  support::TemporaryFolder folder;
+  command::write_all (folder / "s.yaml", "recipe: \"1.0\"\n"
+                                         "quantization:\n"
+                                         "  weights: {bits: 4}\n"
+                                         "  activations: {bits: {$choice: [6, 8, 16]}, calibrator: {$choice: [min-max, "
+                                         "tf-enhanced, percentile, mse]}}\n"
+                                         "pipeline:\n"
+                                         "  - batchnorm-folding\n"
+                                         "  - {id: equalize, use: cross-layer-equalization, optional: true}\n"
+                                         "  - {id: round, use: adaround, with: {input: weights-only}}\n");
+  auto result = run ({ "plan", folder / "s.yaml", "--model", command::demo ("model.onnx") });
+  EXPECT_EQ (result.code, 0) << result.err;
+  EXPECT_HAS (result.out, "combinations: 24\nlegal: 24\n");
+  // Rounding does not look at activation settings: it runs twice, not 24 times.
+  EXPECT_HAS (result.out, "executions: 4 steps, in place of 60 one by one; 24 calibrations and evaluations");
+  EXPECT_HAS (result.out, "memory of states: ");
+  auto json = run ({ "plan", "--json", folder / "s.yaml" });
+  g_autoptr (JsonNode) node = command::parse (json.out);
+  ASSERT_TRUE (node && JSON_NODE_HOLDS_OBJECT (node));
+  EXPECT_EQ (json_object_get_int_member (json_node_get_object (node), "executions"), 4);
+  auto checked = run ({ "check", folder / "s.yaml" });
+  EXPECT_EQ (checked.code, 0);
+  EXPECT_HAS (checked.out, "a search over 24 combinations");
+  auto single = run ({ "run", folder / "s.yaml" });
+  EXPECT_EQ (single.code, 3);
+  EXPECT_HAS (single.err, "halftone search");
+
+  command::write_all (folder / "dead.yaml",
+                      "recipe: \"1.0\"\npipeline:\n  - {id: a, one-of: [high-bias-folding, none]}\n");
+  auto dead = run ({ "plan", folder / "dead.yaml" });
+  EXPECT_EQ (dead.code, 0);
+  EXPECT_HAS (dead.err, "no legal combination has a: high-bias-folding");
+  command::write_all (
+      folder / "empty.yaml",
+      "recipe: \"1.0\"\nquantization: {weights: {bits: {$choice: [4, 8]}}}\npipeline: [high-bias-folding]\n");
+  for (const char *verb : { "plan", "check" })
+    {
+      auto empty = run ({ verb, folder / "empty.yaml" });
+      EXPECT_EQ (empty.code, 3);
+      EXPECT_HAS (empty.out + empty.err, "empty.yaml:3:12: error: none of the 2 combinations is legal, 2 by: step");
+    }
+}
+
+TEST (Recipe, TheCommittedSchemaIsThatOfTheBuiltInPlugins)
+{
+  auto result = run ({ "recipe", "schema" });
+  EXPECT_EQ (result.code, 0) << result.err;
+  EXPECT_EQ (result.out, command::read_all (std::string (g_getenv ("HALFTONE_SOURCE")) + "/recipes/recipe.schema.json"))
+      << "write it anew: halftone recipe schema -o recipes/recipe.schema.json";
+}
+
+TEST (Recipe, TidiesAFileInPlace)
+{
+  support::TemporaryFolder folder;
+  command::write_all (folder / "r.yaml", "recipe: \"1.0\" # version\n\n\npipeline:\n- batchnorm-folding\n");
+  auto untidy = run ({ "recipe", "fmt", "--check", folder / "r.yaml" });
+  EXPECT_EQ (untidy.code, 1);
+  EXPECT_HAS (untidy.err, "not tidy");
+  EXPECT_EQ (run ({ "recipe", "fmt", folder / "r.yaml" }).code, 0);
+  EXPECT_EQ (command::read_all (folder / "r.yaml"), "recipe: \"1.0\" # version\n\npipeline:\n  - batchnorm-folding\n");
+  EXPECT_EQ (run ({ "recipe", "fmt", "--check", folder / "r.yaml" }).code, 0);
+  command::write_all (folder / "b.yaml", "recipe: [\n");
+  EXPECT_EQ (run ({ "recipe", "fmt", folder / "b.yaml" }).code, 3);
+  EXPECT_EQ (run ({ "recipe", "fmt", folder / "none.yaml" }).code, 3);
+  EXPECT_EQ (run ({ "recipe" }).code, 2);
+  EXPECT_EQ (run ({ "recipe", "grow" }).code, 2);
 }
 
 TEST (Explain, SaysWhoDecides)
