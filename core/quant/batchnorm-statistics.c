@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <halftone/batchnorm-statistics.h>
 
+#include <halftone/error.h>
 #include <math.h>
 #include <string.h>
 
@@ -95,11 +96,66 @@ digest_artifact (HtArtifact *artifact, GChecksum *checksum)
     }
 }
 
+static GVariant *
+serialize_artifact (HtArtifact *artifact)
+{
+  HtBatchnormStatistics *self = HT_BATCHNORM_STATISTICS (artifact);
+  g_auto (GStrv) tensors = ht_batchnorm_statistics_list (self);
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(sadad)"));
+  for (gsize i = 0; tensors[i] != NULL; i++)
+    {
+      Entry *entry = g_hash_table_lookup (self->entries, tensors[i]);
+      g_variant_builder_add (
+          &builder, "(s@ad@ad)", tensors[i],
+          g_variant_new_fixed_array (G_VARIANT_TYPE_DOUBLE, entry->means, entry->n_channels, sizeof (double)),
+          g_variant_new_fixed_array (G_VARIANT_TYPE_DOUBLE, entry->deviations, entry->n_channels, sizeof (double)));
+    }
+  return g_variant_builder_end (&builder);
+}
+
+static gboolean
+deserialize_artifact (HtArtifact *artifact, GVariant *content, GError **error)
+{
+  HtBatchnormStatistics *self = HT_BATCHNORM_STATISTICS (artifact);
+
+  if (!g_variant_is_of_type (content, G_VARIANT_TYPE ("a(sadad)")))
+    {
+      g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
+                   "reading batch-norm statistics: found a value of type '%s'; expected 'a(sadad)'",
+                   g_variant_get_type_string (content));
+      return FALSE;
+    }
+  for (gsize i = 0; i < g_variant_n_children (content); i++)
+    {
+      g_autoptr (GVariant) means = NULL, deviations = NULL;
+      g_autoptr (GVariant) entry = g_variant_get_child_value (content, i);
+      const char *tensor;
+      gsize n_channels, n_deviations;
+      g_variant_get (entry, "(&s@ad@ad)", &tensor, &means, &deviations);
+      const double *mean_values = g_variant_get_fixed_array (means, &n_channels, sizeof (double));
+      const double *deviation_values = g_variant_get_fixed_array (deviations, &n_deviations, sizeof (double));
+      if (n_channels != n_deviations)
+        {
+          g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
+                       "reading batch-norm statistics of '%s': found %" G_GSIZE_FORMAT " means and %" G_GSIZE_FORMAT
+                       " deviations; expected as many of both",
+                       tensor, n_channels, n_deviations);
+          return FALSE;
+        }
+      ht_batchnorm_statistics_set (self, tensor, mean_values, deviation_values, n_channels);
+    }
+  return TRUE;
+}
+
 static void
 ht_batchnorm_statistics_artifact_init (HtArtifactInterface *iface)
 {
   iface->copy = copy_artifact;
   iface->digest = digest_artifact;
+  iface->serialize = serialize_artifact;
+  iface->deserialize = deserialize_artifact;
 }
 
 /**

@@ -102,9 +102,15 @@ ht_model_state_new (HtGraph *graph)
 {
   g_return_val_if_fail (HT_IS_GRAPH (graph), NULL);
 
+  return ht_model_state_new_with_reference (graph, graph);
+}
+
+HtModelState *
+ht_model_state_new_with_reference (HtGraph *graph, HtGraph *reference)
+{
   HtModelState *self = g_object_new (HT_TYPE_MODEL_STATE, NULL);
   self->graph = g_object_ref (graph);
-  self->reference = g_object_ref (graph);
+  self->reference = g_object_ref (reference);
   return self;
 }
 

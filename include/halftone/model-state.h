@@ -23,8 +23,11 @@ typedef enum
  * HtArtifactInterface:
  * @copy: makes an independent copy
  * @digest: feeds everything that the artifact says into @checksum, in a fixed order and byte order
+ * @serialize: (nullable): puts everything that the artifact says into a new value
+ * @deserialize: (nullable): fills an object that was just made from such a value; it may come from a damaged file
  *
- * What an object needs to travel in a model state under a name.
+ * What an object needs to travel in a model state under a name. Without @serialize and @deserialize a search cannot
+ * keep the states that have it on disk: it computes them again when it is resumed.
  */
 #define HT_TYPE_ARTIFACT (ht_artifact_get_type ())
 HT_API
@@ -36,13 +39,17 @@ struct _HtArtifactInterface
 
   HtArtifact *(*copy) (HtArtifact *self);
   void (*digest) (HtArtifact *self, GChecksum *checksum);
+  GVariant *(*serialize) (HtArtifact *self);
+  gboolean (*deserialize) (HtArtifact *self, GVariant *content, GError **error);
 
   /*< private >*/
-  gpointer reserved[4];
+  gpointer reserved[2];
 };
 
 HT_API HtArtifact *ht_artifact_copy (HtArtifact *self);
 HT_API void ht_artifact_digest (HtArtifact *self, GChecksum *checksum);
+HT_API GVariant *ht_artifact_serialize (HtArtifact *self);
+HT_API gboolean ht_artifact_deserialize (HtArtifact *self, GVariant *content, GError **error);
 
 /* What a pass takes and returns: graph, reference network, encodings, artifacts. A sealed state is immutable. */
 #define HT_TYPE_MODEL_STATE (ht_model_state_get_type ())
