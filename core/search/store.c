@@ -8,6 +8,7 @@
 #include "search/store.h"
 
 #include "base/lock.h"
+#include "pass/scratch-folder.h"
 #include "quant/model-state-file.h"
 #include "search/sealed-file.h"
 #include "search/state-cache.h"
@@ -33,20 +34,6 @@ struct _HtStore
   HtStoreRepairFunc repair;
   gpointer repair_data;
 };
-
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir = g_file_test (path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *child = g_build_filename (path, name, NULL);
-      remove_tree (child);
-    }
-  g_remove (path);
-}
 
 static gboolean
 make_folder (const char *path, GError **error)
@@ -113,7 +100,7 @@ ht_store_open (const char *folder, guint64 memory_budget, GError **error)
   self->temporary = g_build_filename (folder, "temporary", NULL);
   if (!make_folder (folder, error) || !take_lock (self, error))
     return NULL;
-  remove_tree (self->temporary);
+  ht_remove_folder (self->temporary);
   if (!make_folder (self->states, error) || !make_folder (self->outcomes, error)
       || !make_folder (self->temporary, error))
     return NULL;
@@ -188,7 +175,8 @@ withdraw (HtStore *self, const char *key, const char *path, GError **error)
       g_prefix_error (error, "removing a damaged entry of the store: ");
       return FALSE;
     }
-  remove_tree (temporary);
+  if (g_unlink (temporary) != 0)
+    ht_remove_folder (temporary);
   return TRUE;
 }
 
@@ -230,7 +218,7 @@ write_entry (HtStore *self, const char *key, HtModelState *state, JsonNode *repo
   gboolean done = make_folder (temporary, error) && ht_model_state_write (state, temporary, error)
                   && write_record (temporary, report, seconds, error)
                   && publish (self, temporary, self->states, path, error);
-  remove_tree (temporary);
+  ht_remove_folder (temporary);
   return done;
 }
 
