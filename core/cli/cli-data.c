@@ -39,3 +39,35 @@ cli_add_data (HtDataset *dataset, char **files, GError **error)
     }
   return TRUE;
 }
+
+GOptionGroup *
+cli_data_options_group (CliDataOptions *data)
+{
+  GOptionEntry entries[] = {
+    { "calibration", 0, 0, G_OPTION_ARG_FILENAME, &data->calibration, "Take this data instead of the recipe's", "FILE" },
+    { "evaluation", 0, 0, G_OPTION_ARG_FILENAME, &data->evaluation, "Take this data instead of the recipe's", "FILE" },
+    { "labels", 0, 0, G_OPTION_ARG_FILENAME, &data->labels, "The labels of --evaluation", "FILE" },
+    { "raw", 0, 0, G_OPTION_ARG_NONE, &data->raw,
+      "Take data as the network reads it, without the recipe's preprocessing", NULL },
+    { NULL }
+  };
+  GOptionGroup *group = g_option_group_new ("data", "Data:", "Data", data, NULL);
+  g_option_group_add_entries (group, entries);
+  return group;
+}
+
+void
+cli_data_options_clear (CliDataOptions *self)
+{
+  g_free (self->calibration);
+  g_free (self->evaluation);
+  g_free (self->labels);
+}
+
+int
+cli_data_options_check (const CliDataOptions *self, const char *verb)
+{
+  if (self->labels == NULL || self->evaluation != NULL)
+    return -1;
+  return cli_usage (verb, "--labels belong to the data of --evaluation, which is missing");
+}

@@ -10,6 +10,7 @@ typedef enum
   CLI_FAILED = 1,
   CLI_USAGE = 2,
   CLI_INVALID = 3,
+  CLI_MISSED = 4, /* the target of a search; its best is saved */
   CLI_PLUGIN = 5,
   CLI_INTERRUPTED = 130,
 } CliExit;
@@ -23,6 +24,8 @@ typedef struct
 } CliVerb;
 
 int cli_run (int argc, char **argv);
+int cli_search (int argc, char **argv);
+int cli_resume (int argc, char **argv);
 int cli_check (int argc, char **argv);
 int cli_plan (int argc, char **argv);
 int cli_explain (int argc, char **argv);
@@ -53,6 +56,18 @@ guint cli_choose_batch (HtExecutor *executor, GHashTable *sample, guint wanted, 
 GOptionGroup *cli_preprocess_group (HtPreprocess *preprocess);
 /* Adds the files of --data: FILE or INPUT=FILE. */
 gboolean cli_add_data (HtDataset *dataset, char **files, GError **error);
+/* The data that the command line gives instead of the recipe's. */
+typedef struct
+{
+  char *calibration, *evaluation, *labels;
+  gboolean raw;
+} CliDataOptions;
+
+GOptionGroup *cli_data_options_group (CliDataOptions *data);
+void cli_data_options_clear (CliDataOptions *self);
+/* Returns the exit code to leave with, or -1 to go on. */
+int cli_data_options_check (const CliDataOptions *self, const char *verb);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (CliDataOptions, cli_data_options_clear)
 /* Cancelled when the user interrupts the command. */
 GCancellable *cli_watch_interrupts (void);
 HtPassRegistry *cli_load_registry (void);

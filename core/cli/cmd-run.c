@@ -80,34 +80,8 @@ print_unreached (HtSimulation *simulation)
     g_print ("warning: calibration never reached tensor '%s', so it stays in floating point\n", *name);
 }
 
-/* The data that the command line gives instead of the recipe's. */
-typedef struct
-{
-  char *calibration, *evaluation, *labels;
-  gboolean raw;
-} Data;
-
 static void
-data_clear (Data *self)
-{
-  g_free (self->calibration);
-  g_free (self->evaluation);
-  g_free (self->labels);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Data, data_clear)
-
-static int
-check_data (const Data *data)
-{
-  if (data->labels == NULL || data->evaluation != NULL)
-    return -1;
-  g_printerr ("halftone run: --labels belong to the data of --evaluation, which is missing\n");
-  return CLI_USAGE;
-}
-
-static void
-override_data (HtRecipe *recipe, const Data *data)
+override_data (HtRecipe *recipe, const CliDataOptions *data)
 {
   if (data->calibration != NULL)
     ht_recipe_override_data (recipe, HT_DATA_CALIBRATION, data->calibration, NULL);
@@ -121,18 +95,13 @@ int
 cli_run (int argc, char **argv)
 {
   g_autofree char *model = NULL, *output = NULL, *memory = NULL;
-  g_auto (Data) data = { NULL };
+  g_auto (CliDataOptions) data = { NULL };
   guint64 budget;
   gboolean json = FALSE, fresh = FALSE;
   int threads = 0;
   GOptionEntry entries[] = {
     { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model, "Take this model instead of the recipe's", "FILE" },
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write to this folder instead of the recipe's", "FOLDER" },
-    { "calibration", 0, 0, G_OPTION_ARG_FILENAME, &data.calibration, "Take this data instead of the recipe's", "FILE" },
-    { "evaluation", 0, 0, G_OPTION_ARG_FILENAME, &data.evaluation, "Take this data instead of the recipe's", "FILE" },
-    { "labels", 0, 0, G_OPTION_ARG_FILENAME, &data.labels, "The labels of --evaluation", "FILE" },
-    { "raw", 0, 0, G_OPTION_ARG_NONE, &data.raw,
-      "Take data as the network reads it, without the recipe's preprocessing", NULL },
     { "memory", 0, 0, G_OPTION_ARG_STRING, &memory,
       "Take smaller batches, and keep activations in files, where this would be exceeded", "SIZE" },
     { "fresh", 0, 0, G_OPTION_ARG_NONE, &fresh, "Take up nothing of a run that was interrupted", NULL },
@@ -140,11 +109,12 @@ cli_run (int argc, char **argv)
     { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the report as JSON", NULL },
     { NULL }
   };
-  int code = cli_parse (&argc, &argv, "run", "RECIPE", "quantize a network as a recipe says", entries, NULL, 1);
+  int code = cli_parse (&argc, &argv, "run", "RECIPE", "quantize a network as a recipe says", entries,
+                        cli_data_options_group (&data), 1);
   if (code < 0)
     code = cli_set_threads ("run", threads);
   if (code < 0)
-    code = check_data (&data);
+    code = cli_data_options_check (&data, "run");
   if (code < 0)
     code = cli_read_memory ("run", memory, &budget);
   if (code >= 0)

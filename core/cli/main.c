@@ -6,6 +6,8 @@
 
 static const CliVerb verbs[] = {
   { "run", "RECIPE", "quantize a network as a recipe says", cli_run },
+  { "search", "RECIPE", "search the legal combinations of a recipe with choices", cli_search },
+  { "resume", "FOLDER", "go on with a search that was interrupted", cli_resume },
   { "check", "RECIPE", "find every problem of a recipe; no model is touched", cli_check },
   { "plan", "RECIPE", "explain the steps of a recipe, or what a search over it would do", cli_plan },
   { "explain", "RECIPE", "say who decides how a tensor is quantized", cli_explain },
@@ -30,7 +32,7 @@ print_help (void)
     }
   g_print (
       "\n  halftone VERB --help   options of a verb\n  halftone --version     version, processor, BLAS kernels\n\n"
-      "Exit codes: 0 done, 1 failed, 2 usage, 3 recipe or input invalid, 5 a plugin is at fault, 130 interrupted\n");
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 recipe or input invalid, 4 target missed, 5 a plugin is at fault, 130 interrupted\n");
 }
 
 /* OpenBLAS picks its kernels by the processor, unless the environment pins them: slower kernels are worth a word. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Some samples of a data set as a data set of their own. */
+/* Copies of a data set: all of its samples, or some of them. */
 #include "data/dataset-private.h"
 
 #include <halftone/error.h>
@@ -34,6 +34,36 @@ select_rows (HtTensor *array, const guint *rows, guint n_rows, GError **error)
 }
 
 /**
+ * ht_dataset_copy:
+ * @self: a data set
+ *
+ * Makes a data set of the same samples, which are shared. It is not bound to a network yet, so that another thread may
+ * bind it, and read it, while @self is in use.
+ *
+ * Returns: (transfer full): the copy
+ */
+HtDataset *
+ht_dataset_copy (HtDataset *self)
+{
+  g_return_val_if_fail (HT_IS_DATASET (self), NULL);
+  HtDataset *result = ht_dataset_new ();
+  for (guint i = 0; i < self->sources->len; i++)
+    {
+      const HtDataSource *source = g_ptr_array_index (self->sources, i);
+      HtDataSource *copy = g_new0 (HtDataSource, 1);
+      copy->name = g_strdup (source->name);
+      copy->origin = g_strdup (source->origin);
+      copy->array = ht_tensor_ref (source->array);
+      g_ptr_array_add (result->sources, copy);
+    }
+  result->labels = self->labels != NULL ? ht_tensor_ref (self->labels) : NULL;
+  result->labels_origin = g_strdup (self->labels_origin);
+  g_set_object (&result->preprocess, self->preprocess);
+  result->limit = self->limit;
+  return result;
+}
+
+/**
  * ht_dataset_select:
  * @self: a data set
  * @rows: (array length=n_rows): numbers of samples, in the order that is wanted
@@ -59,26 +89,24 @@ ht_dataset_select (HtDataset *self, const guint *rows, guint n_rows, GError **er
                      n_samples);
         return NULL;
       }
-  g_autoptr (HtDataset) result = ht_dataset_new ();
-  for (guint i = 0; i < self->sources->len; i++)
+  g_autoptr (HtDataset) result = ht_dataset_copy (self);
+  for (guint i = 0; i < result->sources->len; i++)
     {
-      const HtDataSource *source = g_ptr_array_index (self->sources, i);
+      HtDataSource *source = g_ptr_array_index (result->sources, i);
       HtTensor *array = select_rows (source->array, rows, n_rows, error);
       if (array == NULL)
         return NULL;
-      HtDataSource *copy = g_new0 (HtDataSource, 1);
-      copy->name = g_strdup (source->name);
-      copy->origin = g_strdup (source->origin);
-      copy->array = array;
-      g_ptr_array_add (result->sources, copy);
+      ht_tensor_unref (source->array);
+      source->array = array;
     }
   if (self->labels != NULL)
     {
-      result->labels = select_rows (self->labels, rows, n_rows, error);
-      if (result->labels == NULL)
+      HtTensor *labels = select_rows (self->labels, rows, n_rows, error);
+      if (labels == NULL)
         return NULL;
-      result->labels_origin = g_strdup (self->labels_origin);
+      ht_tensor_unref (result->labels);
+      result->labels = labels;
     }
-  g_set_object (&result->preprocess, self->preprocess);
+  result->limit = 0;
   return g_steal_pointer (&result);
 }

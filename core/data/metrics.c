@@ -19,11 +19,12 @@ typedef enum
   METRIC_SQNR,
   METRIC_COSINE,
   METRIC_MAX_DIFFERENCE,
+  METRIC_SCORE,
   N_METRICS,
 } Metric;
 
 static const char *const names[N_METRICS]
-    = { "top1", "top1-low", "top1-high", "top5", "agreement", "kl", "sqnr", "cosine", "max-difference" };
+    = { "top1", "top1-low", "top1-high", "top5", "agreement", "kl", "sqnr", "cosine", "max-difference", "external" };
 
 /**
  * HtMetrics:
@@ -156,6 +157,7 @@ void
 ht_metrics_finish (HtMetrics *self)
 {
   double n_choices = sum_column (self, HT_COLUMN_CHOICES);
+  self->values[METRIC_SCORE] = sum_column (self, HT_COLUMN_SCORE) / self->n_samples;
   set_accuracy (self);
   if (n_choices > 0)
     {
@@ -183,6 +185,15 @@ ht_metrics_join (HtMetrics *const *parts, guint n_parts)
               parts[i]->n_samples * count_columns (self) * sizeof (double));
       first += parts[i]->n_samples;
     }
+  ht_metrics_finish (self);
+  return self;
+}
+
+HtMetrics *
+ht_metrics_new_score (double score)
+{
+  HtMetrics *self = ht_metrics_new (1, 0);
+  ht_metrics_get_row (self, 0)[HT_COLUMN_SCORE] = score;
   ht_metrics_finish (self);
   return self;
 }
@@ -245,7 +256,7 @@ ht_metrics_list (HtMetrics *self)
  * @self: metrics
  * @name: a metric: top1, top5 (fractions of 1), top1-low, top1-high (95 % interval, Wilson 1927), agreement (share of
  *   choices that are the reference's), kl (mean Kullback-Leibler divergence of a choice's distribution from the
- *   reference's, nats), sqnr (dB, the lowest of all outputs), cosine, max-difference
+ *   reference's, nats), sqnr (dB, the lowest of all outputs), cosine, max-difference, external (what a program printed)
  *
  * Returns: its value, NaN where it was not measured or there is no such metric
  */
@@ -318,6 +329,9 @@ get_influences (HtMetrics *self, Metric metric, double *influence)
         case METRIC_TOP5:
           influence[i] = row[HT_COLUMN_TOP5];
           break;
+        case METRIC_SCORE:
+          influence[i] = row[HT_COLUMN_SCORE];
+          break;
         case METRIC_AGREEMENT:
           influence[i] = (row[HT_COLUMN_AGREED] - self->values[metric] * row[HT_COLUMN_CHOICES]) / scale;
           break;
@@ -364,14 +378,15 @@ compare_shares (HtMetrics *a, HtMetrics *b, gsize column, double confidence, dou
  * ht_metrics_compare:
  * @a: metrics
  * @b: metrics of the same samples
- * @name: top1, top5, agreement, kl, sqnr or cosine
+ * @name: top1, top5, agreement, kl, sqnr, cosine or external
  * @confidence: of the interval, as 0.95
  * @difference: (out): the metric of @b less that of @a
  * @low: (out): the lower end of the interval of the difference
  * @high: (out): its upper end
  *
  * Compares two evaluations sample by sample. For top1 and top5 the interval is that of Agresti and Min (2005) for
- * paired shares; else it is Student's, from the differences of the samples' influences (Hampel 1974). It is as wide as
+ * paired shares; else it is Student's, from the differences of the samples' influences (Hampel 1974); a program's number has
+ * none, its ends are the difference. It is as wide as
  * everything where less than two samples or an infinite value say nothing.
  *
  * Returns: whether both have measured @name, on the same number of samples
@@ -393,6 +408,11 @@ ht_metrics_compare (HtMetrics *a, HtMetrics *b, const char *name, double confide
   if (metric == METRIC_TOP1 || metric == METRIC_TOP5)
     {
       compare_shares (a, b, metric == METRIC_TOP1 ? HT_COLUMN_TOP1 : HT_COLUMN_TOP5, confidence, low, high);
+      return TRUE;
+    }
+  if (metric == METRIC_SCORE)
+    {
+      *low = *high = *difference;
       return TRUE;
     }
   double mean = 0, square = 0;

@@ -12,6 +12,7 @@ typedef enum
   HT_COLUMN_AGREED, /* choices that are the reference's ... */
   HT_COLUMN_CHOICES, /* ... of so many */
   HT_COLUMN_KL, /* sum over the choices */
+  HT_COLUMN_SCORE, /* what a program printed; of a single row */
   HT_COLUMN_OUTPUTS, /* then five for each output: */
 } HtMetricColumn;
 
@@ -31,6 +32,8 @@ HtMetrics *ht_metrics_new (guint n_samples, guint n_outputs);
 double *ht_metrics_get_row (HtMetrics *self, guint sample);
 /* After the last row was filled. */
 void ht_metrics_finish (HtMetrics *self);
+/* What a program printed. */
+HtMetrics *ht_metrics_new_score (double score);
 /* The metrics of the samples of all parts together, which come from networks of the same outputs. */
 HtMetrics *ht_metrics_join (HtMetrics *const *parts, guint n_parts);
 

@@ -35,6 +35,12 @@ HtEncoding *ht_simulation_find_grid (HtSimulation *self, const HtSimulationParts
 /* The same, but only where it was kept: one grid for the whole tensor, and not the tensor's own quantizer. */
 HtEncoding *ht_simulation_find_kept_grid (HtSimulation *self, const HtSimulationParts *parts, const char *tensor);
 HtEncodingOrigin ht_simulation_get_origin (HtSimulation *self, const char *tensor);
+/* Takes over all encodings of a state that ht_simulation_store() filled: those that calibration computed too. */
+gboolean ht_simulation_restore (HtSimulation *self, HtModelState *state, GError **error);
+/* Bytes of the constants, and multiply-accumulates of one sample times the bits of both operands. */
+void ht_simulation_measure_costs (HtSimulation *self, double *size, double *bit_operations);
+/* The same of the network in floating point; shapes must have been inferred. */
+void ht_graph_measure_costs (HtGraph *graph, double *size, double *bit_operations);
 /* Checks that an encoding fits the tensor of a quantizer: rank and channels. */
 gboolean ht_simulation_check_encoding (HtSimulation *self, HtQuantizer *quantizer, HtEncoding *encoding,
                                        GError **error);

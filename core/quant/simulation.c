@@ -513,3 +513,25 @@ ht_simulation_load_state (HtSimulation *self, HtModelState *state, GError **erro
       }
   return TRUE;
 }
+
+gboolean
+ht_simulation_restore (HtSimulation *self, HtModelState *state, GError **error)
+{
+  g_auto (GStrv) stored = ht_model_state_list_encodings (state);
+
+  if (!ht_simulation_load_state (self, state, error))
+    return FALSE;
+  for (guint i = 0; stored[i]; i++)
+    {
+      HtEncodingStatus status;
+      HtEncoding *encoding = ht_model_state_get_encoding (state, stored[i], &status);
+      HtQuantizer *quantizer = g_hash_table_lookup (self->by_name, stored[i]);
+
+      if (status != HT_ENCODING_OPEN || !encoding || !quantizer)
+        continue;
+      if (!ht_simulation_check_encoding (self, quantizer, encoding, error))
+        return FALSE;
+      ht_simulation_take_encoding (self, stored[i], encoding, HT_ORIGIN_COMPUTED);
+    }
+  return TRUE;
+}

@@ -15,17 +15,18 @@ find_checkpoints (HtRun *self)
 }
 
 void
-ht_run_begin_work (HtRun *self)
+ht_run_begin_work (HtRun *self, HtPassManager *manager)
 {
   g_autofree char *work = g_build_filename (self->output_folder, WORK_FOLDER, NULL);
   g_autofree char *checkpoints = find_checkpoints (self);
 
+  self->has_begun = TRUE;
   self->had_folder = g_file_test (self->output_folder, G_FILE_TEST_EXISTS);
   if (self->is_fresh)
     ht_remove_folder (checkpoints);
-  ht_pass_manager_set_memory_budget (self->manager, self->memory_budget);
-  ht_pass_manager_set_scratch_folder (self->manager, work);
-  ht_pass_manager_set_checkpoint_folder (self->manager, checkpoints);
+  ht_pass_manager_set_memory_budget (manager, self->inputs.memory_budget);
+  ht_pass_manager_set_scratch_folder (manager, work);
+  ht_pass_manager_set_checkpoint_folder (manager, checkpoints);
 }
 
 void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The output files of a run. They are written to a hidden folder beside their place and moved at the end, so that a run
  * that fails leaves nothing half-written. */
+#include "pass/scratch-folder.h"
 #include "report/report-json.h"
 #include "search/run-private.h"
 
@@ -38,7 +39,7 @@ ht_run_check_folder (HtRun *self, GError **error)
 gboolean
 ht_run_check_formats (HtRun *self, HtSimulation *simulation, GError **error)
 {
-  const char *const *formats = ht_recipe_get_output_formats (self->recipe);
+  const char *const *formats = ht_recipe_get_output_formats (self->inputs.recipe);
   for (const char *const *format = formats; *format != NULL; format++)
     if (g_str_has_prefix (*format, "encodings-")
         && !ht_simulation_check_encodings_version (simulation, *format + strlen ("encodings-"), error))
@@ -48,7 +49,7 @@ ht_run_check_formats (HtRun *self, HtSimulation *simulation, GError **error)
       }
   if (!g_strv_contains (formats, "onnx-qdq"))
     return TRUE;
-  g_autoptr (HtGraph) qdq = ht_simulation_to_qdq_full (simulation, ht_recipe_get_qdq_weights (self->recipe), error);
+  g_autoptr (HtGraph) qdq = ht_simulation_to_qdq_full (simulation, ht_recipe_get_qdq_weights (self->inputs.recipe), error);
   if (qdq == NULL)
     g_prefix_error (error, "the output format 'onnx-qdq' cannot hold these settings: ");
   return qdq != NULL;
@@ -71,13 +72,13 @@ ht_run_name_file (HtRecipe *recipe, const char *folder, const char *format)
 static gboolean
 write_format (HtRun *self, const char *format, const char *folder, GError **error)
 {
-  g_autofree char *path = ht_run_name_file (self->recipe, folder, format);
+  g_autofree char *path = ht_run_name_file (self->inputs.recipe, folder, format);
   if (g_str_equal (format, "onnx"))
     return ht_graph_save (ht_model_state_get_graph (self->state), path, error);
   if (g_str_equal (format, "onnx-qdq"))
     {
       g_autoptr (HtGraph) qdq
-          = ht_simulation_to_qdq_full (self->simulation, ht_recipe_get_qdq_weights (self->recipe), error);
+          = ht_simulation_to_qdq_full (self->simulation, ht_recipe_get_qdq_weights (self->inputs.recipe), error);
       return qdq != NULL && ht_graph_save (qdq, path, error);
     }
   if (g_str_has_prefix (format, "encodings-"))
@@ -142,17 +143,17 @@ add_inputs (HtRun *self, JsonObject *report, GError **error)
 {
   JsonObject *model = json_object_new ();
   JsonObject *data = json_object_new ();
-  g_autofree char *hash = ht_graph_hash (self->given);
+  g_autofree char *hash = ht_graph_hash (self->inputs.given);
   json_object_set_object_member (report, "model", model);
   json_object_set_object_member (report, "data", data);
-  json_object_set_string_member (model, "path", self->model_path);
+  json_object_set_string_member (model, "path", self->inputs.model_path);
   json_object_set_string_member (model, "prepared-sha256", hash);
-  json_object_set_member (model, "preparation", ht_report_strings ((const char *const *)self->preparation));
+  json_object_set_member (model, "preparation", ht_report_strings ((const char *const *)self->inputs.preparation));
   struct
   {
     const char *key;
     HtDataset *dataset;
-  } roles[] = { { "calibration", self->calibration }, { "evaluation", self->evaluation } };
+  } roles[] = { { "calibration", self->inputs.calibration }, { "evaluation", self->inputs.evaluation } };
   for (guint i = 0; i < G_N_ELEMENTS (roles); i++)
     {
       JsonObject *role = roles[i].dataset != NULL ? describe_data (roles[i].dataset, error) : NULL;
@@ -169,18 +170,15 @@ describe_steps (HtRun *self)
 {
   JsonArray *steps = json_array_new ();
   JsonObject *seconds = json_object_new ();
-  HtPlan *plan = ht_recipe_get_plan (self->recipe);
+  HtPlan *plan = ht_recipe_get_plan (self->inputs.recipe);
   JsonObject *both = json_object_new (), *tables = json_object_new ();
   for (guint i = 0; i < ht_plan_get_n_steps (plan); i++)
     {
-      json_array_add_element (steps, ht_pass_manager_get_step_report (self->manager, i));
-      json_object_set_double_member (seconds, ht_plan_get_step_id (plan, i),
-                                     ht_pass_manager_get_step_seconds (self->manager, i));
-      JsonNode *own = ht_pass_manager_get_step_timings (self->manager, i);
-      if (json_object_get_size (json_node_get_object (own)) > 0)
-        json_object_set_member (tables, ht_plan_get_step_id (plan, i), own);
-      else
-        json_node_unref (own);
+      const HtRunStep *step = g_ptr_array_index (self->steps, i);
+      json_array_add_element (steps, json_node_copy (step->report));
+      json_object_set_double_member (seconds, ht_plan_get_step_id (plan, i), step->seconds);
+      if (step->timings != NULL && json_object_get_size (json_node_get_object (step->timings)) > 0)
+        json_object_set_member (tables, ht_plan_get_step_id (plan, i), json_node_copy (step->timings));
     }
   json_object_set_array_member (both, "steps", steps);
   json_object_set_object_member (both, "seconds", seconds);
@@ -261,7 +259,7 @@ add_results (HtRun *self, JsonObject *report, const char *folder, GError **error
 static void
 add_recipe_folder (HtRun *self, JsonObject *report)
 {
-  const char *path = ht_recipe_get_path (self->recipe);
+  const char *path = ht_recipe_get_path (self->inputs.recipe);
   g_autofree char *absolute = path != NULL ? g_canonicalize_filename (path, NULL) : NULL;
   g_autofree char *folder = absolute != NULL ? g_path_get_dirname (absolute) : g_get_current_dir ();
   json_object_set_string_member (report, "recipe-folder", folder);
@@ -273,7 +271,7 @@ build_report (HtRun *self, const char *folder, GError **error)
   g_autoptr (JsonObject) report = json_object_new ();
   json_object_set_string_member (report, "report", "1.0");
   json_object_set_member (report, "environment", ht_report_environment ());
-  json_object_set_member (report, "recipe", ht_recipe_to_json (self->recipe));
+  json_object_set_member (report, "recipe", ht_recipe_to_json (self->inputs.recipe));
   add_recipe_folder (self, report);
   if (!add_inputs (self, report, error) || !add_results (self, report, folder, error))
     return NULL;
@@ -281,18 +279,6 @@ build_report (HtRun *self, const char *folder, GError **error)
   JsonNode *node = json_node_new (JSON_NODE_OBJECT);
   json_node_take_object (node, g_steal_pointer (&report));
   return node;
-}
-
-static void
-remove_folder (const char *folder)
-{
-  g_autoptr (GPtrArray) names = list_folder (folder, NULL);
-  for (guint i = 0; names != NULL && i < names->len; i++)
-    {
-      g_autofree char *path = g_build_filename (folder, g_ptr_array_index (names, i), NULL);
-      g_unlink (path);
-    }
-  g_rmdir (folder);
 }
 
 /* What stands in the way of a rename is found before the first file is moved. */
@@ -332,7 +318,7 @@ move_files (HtRun *self, const char *from, GError **error)
 static gboolean
 fill_folder (HtRun *self, const char *folder, GError **error)
 {
-  for (const char *const *format = ht_recipe_get_output_formats (self->recipe); *format != NULL; format++)
+  for (const char *const *format = ht_recipe_get_output_formats (self->inputs.recipe); *format != NULL; format++)
     if (!write_format (self, *format, folder, error))
       {
         g_prefix_error (error, "writing '%s': ", *format);
@@ -341,7 +327,7 @@ fill_folder (HtRun *self, const char *folder, GError **error)
   self->report = build_report (self, folder, error);
   if (self->report == NULL)
     return FALSE;
-  for (const char *const *format = ht_recipe_get_report_formats (self->recipe); *format != NULL; format++)
+  for (const char *const *format = ht_recipe_get_report_formats (self->inputs.recipe); *format != NULL; format++)
     {
       g_autofree char *path = g_build_filename (folder, "report.json", NULL);
       if (!ht_report_save (self->report, path, error))
@@ -360,7 +346,7 @@ ht_run_write (HtRun *self, GError **error)
   if (g_mkdtemp_full (hidden, 0755) == NULL)
     return fail_errno (error, "write to the output folder", self->output_folder);
   gboolean done = fill_folder (self, hidden, error) && move_files (self, hidden, error);
-  remove_folder (hidden);
+  ht_remove_folder (hidden);
   if (!done && fresh)
     g_rmdir (self->output_folder);
   return done;

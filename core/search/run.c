@@ -14,25 +14,29 @@
 G_DEFINE_FINAL_TYPE (HtRun, ht_run, G_TYPE_OBJECT)
 
 static void
+free_step (gpointer data)
+{
+  HtRunStep *self = data;
+  g_clear_pointer (&self->report, json_node_unref);
+  g_clear_pointer (&self->timings, json_node_unref);
+  g_free (self);
+}
+
+static void
 ht_run_finalize (GObject *object)
 {
   HtRun *self = HT_RUN (object);
   if (self->progress_destroy != NULL)
     self->progress_destroy (self->progress_data);
-  g_clear_object (&self->recipe);
-  g_clear_object (&self->given);
-  g_clear_object (&self->calibration);
-  g_clear_object (&self->evaluation);
+  ht_run_inputs_clear (&self->inputs);
   g_clear_object (&self->start);
-  g_clear_object (&self->manager);
+  g_ptr_array_unref (self->steps);
   g_clear_object (&self->state);
   g_clear_object (&self->simulation);
   g_clear_pointer (&self->metrics, g_hash_table_unref);
   g_clear_pointer (&self->files, g_ptr_array_unref);
   g_clear_pointer (&self->timings, json_object_unref);
   g_clear_pointer (&self->report, json_node_unref);
-  g_strfreev (self->preparation);
-  g_free (self->model_path);
   g_free (self->output_folder);
   G_OBJECT_CLASS (ht_run_parent_class)->finalize (object);
 }
@@ -48,6 +52,7 @@ ht_run_init (HtRun *self)
 {
   self->metrics = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
   self->files = g_ptr_array_new_with_free_func (g_free);
+  self->steps = g_ptr_array_new_with_free_func (free_step);
   self->timings = json_object_new ();
 }
 
@@ -62,8 +67,7 @@ ht_run_new (HtRecipe *recipe)
 {
   g_return_val_if_fail (HT_IS_RECIPE (recipe), NULL);
   HtRun *self = g_object_new (HT_TYPE_RUN, NULL);
-  self->recipe = g_object_ref (recipe);
-  self->model_path = g_strdup (ht_recipe_get_model_path (recipe));
+  ht_run_inputs_init (&self->inputs, recipe);
   self->output_folder = g_strdup (ht_recipe_get_output_folder (recipe));
   return self;
 }
@@ -77,8 +81,8 @@ void
 ht_run_set_model_path (HtRun *self, const char *path)
 {
   g_return_if_fail (HT_IS_RUN (self) && path != NULL);
-  g_free (self->model_path);
-  self->model_path = g_strdup (path);
+  g_free (self->inputs.model_path);
+  self->inputs.model_path = g_strdup (path);
 }
 
 /**
@@ -107,7 +111,7 @@ void
 ht_run_set_memory_budget (HtRun *self, guint64 bytes)
 {
   g_return_if_fail (HT_IS_RUN (self));
-  self->memory_budget = bytes;
+  self->inputs.memory_budget = bytes;
 }
 
 /**
@@ -152,103 +156,17 @@ end (HtRun *self, const char *what, gint64 since)
   json_object_set_double_member (self->timings, what, (double) (g_get_monotonic_time () - since) / G_USEC_PER_SEC);
 }
 
-static gboolean
-open_model (HtRun *self, GError **error)
-{
-  if (self->model_path == NULL)
-    {
-      g_set_error_literal (error, HT_ERROR, HT_ERROR_NOT_FOUND,
-                           "the recipe names no model: add 'model: FILE.onnx' or give one with --model");
-      return FALSE;
-    }
-  gint64 since = g_get_monotonic_time ();
-  self->given = ht_graph_load (self->model_path, error);
-  if (self->given == NULL)
-    return FALSE;
-  self->preparation = ht_graph_prepare (self->given, error);
-  if (self->preparation == NULL)
-    {
-      g_prefix_error (error, "cannot prepare '%s': ", self->model_path);
-      return FALSE;
-    }
-  ht_graph_seal (self->given);
-  end (self, "load-and-prepare", since);
-  return TRUE;
-}
-
-static gboolean
-open_role (HtRun *self, HtDataRole role, HtDataset **dataset, GError **error)
-{
-  if (!ht_recipe_has_data (self->recipe, role))
-    return TRUE;
-  *dataset = ht_recipe_open_data (self->recipe, role, error);
-  return *dataset != NULL && ht_dataset_bind (*dataset, self->given, error);
-}
-
-/* Calibration looks at any tensor, so that all of them are there at some time. */
-static char **
-list_tensors (HtGraph *graph)
-{
-  g_autoptr (GStrvBuilder) names = g_strv_builder_new ();
-  for (guint i = 0; i < ht_graph_get_n_nodes (graph); i++)
-    {
-      HtNode *node = ht_graph_get_node (graph, i);
-      for (guint k = 0; k < ht_node_get_n_outputs (node); k++)
-        if (ht_node_get_output (node, k)[0] != '\0')
-          g_strv_builder_add (names, ht_node_get_output (node, k));
-    }
-  return g_strv_builder_end (names);
-}
-
-static gboolean
-choose_batch (HtRun *self, HtDataRole role, HtDataset *dataset, GError **error)
-{
-  self->batch[role] = ht_recipe_get_batch (self->recipe, role);
-  if (self->memory_budget == 0 || dataset == NULL)
-    return TRUE;
-  g_autoptr (HtExecutor) executor = ht_executor_new (self->given, error);
-  g_autoptr (GHashTable) sample = executor ? ht_dataset_get_batch (dataset, 0, 1, error) : NULL;
-  if (sample == NULL)
-    return FALSE;
-  g_autoptr (GHashTable) shapes
-      = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) ht_shape_unref);
-  g_auto (GStrv) taps = role == HT_DATA_CALIBRATION ? list_tensors (self->given) : NULL;
-  GHashTableIter iter;
-  gpointer name, tensor;
-  g_hash_table_iter_init (&iter, sample);
-  while (g_hash_table_iter_next (&iter, &name, &tensor))
-    {
-      guint n_dims;
-      const gint64 *dims = ht_tensor_get_dims (tensor, &n_dims);
-      g_hash_table_insert (shapes, name, ht_shape_new (dims, NULL, n_dims));
-    }
-  self->batch[role]
-      = ht_executor_choose_batch (executor, ht_dataset_get_batch_size (dataset, self->batch[role]),
-                                  self->memory_budget, shapes, (const char *const *) taps, error);
-  return self->batch[role] != 0;
-}
-
-static gboolean
-open_data (HtRun *self, GError **error)
-{
-  return open_role (self, HT_DATA_CALIBRATION, &self->calibration, error)
-         && open_role (self, HT_DATA_EVALUATION, &self->evaluation, error)
-         && choose_batch (self, HT_DATA_CALIBRATION, self->calibration, error)
-         && choose_batch (self, HT_DATA_EVALUATION, self->evaluation, error);
-}
-
 /* Evaluates a stage: with labels where the evaluation set has them, and by distance to the given network. Without an
  * evaluation set the calibration set serves for the distances; without any data nothing is measured. */
 static gboolean
 evaluate (HtRun *self, const char *stage, HtExecutor *executor, HtExecutor *reference, GCancellable *cancellable,
           GError **error)
 {
-  HtDataset *dataset = self->evaluation != NULL ? self->evaluation : self->calibration;
-  HtDataRole role = self->evaluation != NULL ? HT_DATA_EVALUATION : HT_DATA_CALIBRATION;
+  HtDataset *dataset = self->inputs.evaluation != NULL ? self->inputs.evaluation : self->inputs.calibration;
   gint64 since = g_get_monotonic_time ();
   if (dataset == NULL)
     return TRUE;
-  HtMetrics *metrics = ht_evaluate (executor, reference, dataset, self->batch[role],
+  HtMetrics *metrics = ht_evaluate (executor, reference, dataset, ht_run_inputs_get_batch (&self->inputs, dataset),
                                     report_progress, self, cancellable, error);
   if (metrics == NULL)
     {
@@ -261,80 +179,6 @@ evaluate (HtRun *self, const char *stage, HtExecutor *executor, HtExecutor *refe
   return TRUE;
 }
 
-static HtEncodingStatus
-get_status (HtFreeze freeze, HtQuantizer *quantizer)
-{
-  gboolean pinned = freeze == HT_FREEZE_ALL || (freeze == HT_FREEZE_PARAMETERS && ht_quantizer_is_weight (quantizer));
-  return pinned ? HT_ENCODING_PINNED : HT_ENCODING_FIXED;
-}
-
-/* A simulation holds the file against the network and the settings; the state takes the encodings over. */
-static gboolean
-take_encodings (HtRun *self, HtModelState *state, GError **error)
-{
-  g_autoptr (HtSimulation) simulation
-      = ht_simulation_new (self->given, ht_recipe_get_quantization (self->recipe), error);
-  if (simulation == NULL
-      || !ht_simulation_load_encodings (simulation, ht_recipe_get_encodings_path (self->recipe),
-                                        ht_recipe_get_encodings_partial (self->recipe), error))
-    return FALSE;
-  g_autoptr (GPtrArray) quantizers = ht_simulation_list_quantizers (simulation);
-  for (guint i = 0; i < quantizers->len; i++)
-    {
-      HtQuantizer *quantizer = g_ptr_array_index (quantizers, i);
-      const char *tensor = ht_quantizer_get_tensor (quantizer);
-      HtEncoding *encoding = ht_simulation_get_encoding (simulation, tensor);
-      if (ht_simulation_get_origin (simulation, tensor) == HT_ORIGIN_GIVEN
-          && !ht_model_state_set_encoding (state, tensor, encoding,
-                                           get_status (ht_recipe_get_encodings_freeze (self->recipe), quantizer), error))
-        return FALSE;
-    }
-  return TRUE;
-}
-
-static gboolean
-make_start (HtRun *self, GError **error)
-{
-  g_autoptr (HtGraph) copy = ht_graph_copy (self->given);
-  g_autoptr (HtModelState) start = ht_model_state_new (copy);
-  if (ht_recipe_get_encodings_path (self->recipe) != NULL && !take_encodings (self, start, error))
-    return FALSE;
-  ht_model_state_seal (start);
-  self->start = g_steal_pointer (&start);
-  return TRUE;
-}
-
-static gboolean
-needs_data (HtSimulation *simulation)
-{
-  g_autoptr (GPtrArray) quantizers = ht_simulation_list_quantizers (simulation);
-  for (guint i = 0; i < quantizers->len; i++)
-    {
-      HtQuantizer *quantizer = g_ptr_array_index (quantizers, i);
-      if (!ht_quantizer_is_weight (quantizer)
-          && ht_simulation_get_encoding (simulation, ht_quantizer_get_tensor (quantizer)) == NULL)
-        return TRUE;
-    }
-  return FALSE;
-}
-
-static gboolean
-calibrate (HtRun *self, HtSimulation *simulation, GCancellable *cancellable, GError **error)
-{
-  if (self->calibration == NULL && needs_data (simulation))
-    {
-      g_set_error_literal (error, HT_ERROR, HT_ERROR_NOT_FOUND,
-                           "activations are quantized, but the recipe has no calibration data: add 'data: {calibration: "
-                           "{path: FILE.npy}}'");
-      return FALSE;
-    }
-  if (self->calibration == NULL)
-    return ht_simulation_calibrate_weights (simulation, error);
-  return ht_simulation_calibrate (simulation, self->calibration,
-                                  self->batch[HT_DATA_CALIBRATION], report_progress, self,
-                                  cancellable, error);
-}
-
 /* Quantizes a network and evaluates it; with a state, what its passes fixed is taken from there. */
 static HtSimulation *
 simulate (HtRun *self, const char *stage, HtGraph *graph, HtModelState *state, HtExecutor *reference,
@@ -342,11 +186,11 @@ simulate (HtRun *self, const char *stage, HtGraph *graph, HtModelState *state, H
 {
   gint64 since = g_get_monotonic_time ();
   g_autoptr (HtSimulation) simulation
-      = ht_simulation_new (graph, ht_recipe_get_quantization (self->recipe), error);
+      = ht_simulation_new (graph, ht_recipe_get_quantization (self->inputs.recipe), error);
   double to = self->progress_to;
   self->progress_to -= 0.6 * (to - self->progress_from);
   if (simulation == NULL || (state != NULL && !ht_simulation_load_state (simulation, state, error))
-      || !calibrate (self, simulation, cancellable, error))
+      || !ht_run_inputs_calibrate (&self->inputs, simulation, report_progress, self, cancellable, error))
     return NULL;
   begin (self, to, "evaluating the quantized network");
   g_autofree char *what = g_strdup_printf ("calibrate-%s", stage);
@@ -357,24 +201,38 @@ simulate (HtRun *self, const char *stage, HtGraph *graph, HtModelState *state, H
   return g_steal_pointer (&simulation);
 }
 
+void
+ht_run_add_step (HtRun *self, JsonNode *report, JsonNode *timings, double seconds)
+{
+  HtRunStep *step = g_new (HtRunStep, 1);
+  *step = (HtRunStep){ json_node_copy (report), timings != NULL ? json_node_copy (timings) : NULL, seconds };
+  g_ptr_array_add (self->steps, step);
+}
+
 static gboolean
 run_pipeline (HtRun *self, GCancellable *cancellable, GError **error)
 {
-  HtPlan *plan = ht_recipe_get_plan (self->recipe);
+  HtPlan *plan = ht_recipe_get_plan (self->inputs.recipe);
   gint64 since = g_get_monotonic_time ();
-  ht_plan_learn_from_graph (plan, self->given);
+  ht_plan_learn_from_graph (plan, self->inputs.given);
   if (!ht_plan_check (plan, error))
     return FALSE;
-  self->manager = ht_pass_manager_new (plan);
-  ht_pass_manager_set_seed (self->manager, ht_recipe_get_seed (self->recipe));
-  ht_pass_manager_set_progress (self->manager, report_progress, self, NULL);
-  ht_run_begin_work (self);
-  if (self->calibration != NULL)
-    ht_pass_manager_set_calibration (self->manager, self->calibration,
-                                     self->batch[HT_DATA_CALIBRATION]);
-  self->state = ht_pass_manager_run (self->manager, self->start, cancellable, error);
+  g_autoptr (HtPassManager) manager = ht_pass_manager_new (plan);
+  ht_pass_manager_set_seed (manager, ht_recipe_get_seed (self->inputs.recipe));
+  ht_pass_manager_set_progress (manager, report_progress, self, NULL);
+  ht_run_begin_work (self, manager);
+  if (self->inputs.calibration != NULL)
+    ht_pass_manager_set_calibration (manager, self->inputs.calibration,
+                                     self->inputs.batch[HT_DATA_CALIBRATION]);
+  self->state = ht_pass_manager_run (manager, self->start, cancellable, error);
   if (self->state == NULL)
     return FALSE;
+  for (guint i = 0; i < ht_plan_get_n_steps (plan); i++)
+    {
+      g_autoptr (JsonNode) report = ht_pass_manager_get_step_report (manager, i);
+      g_autoptr (JsonNode) timings = ht_pass_manager_get_step_timings (manager, i);
+      ht_run_add_step (self, report, timings, ht_pass_manager_get_step_seconds (manager, i));
+    }
   end (self, "pipeline", since);
   return TRUE;
 }
@@ -392,7 +250,7 @@ static gboolean
 evaluate_float_after (HtRun *self, HtExecutor *reference, GCancellable *cancellable, GError **error)
 {
   HtGraph *after = ht_model_state_get_reference (self->state);
-  if (same_network (after, self->given))
+  if (same_network (after, self->inputs.given))
     return TRUE;
   g_autoptr (HtExecutor) executor = ht_executor_new (after, error);
   return executor != NULL
@@ -414,10 +272,14 @@ static gboolean
 execute (HtRun *self, GCancellable *cancellable, GError **error)
 {
   begin (self, 0.02, "loading");
-  if (!ht_run_check_folder (self, error) || !open_model (self, error) || !make_start (self, error)
-      || !open_data (self, error))
+  if (!ht_run_check_folder (self, error) || !ht_run_inputs_open (&self->inputs, error))
     return FALSE;
-  g_autoptr (HtExecutor) reference = ht_executor_new (self->given, error);
+  json_object_set_double_member (self->timings, "load-and-prepare", self->inputs.load_seconds);
+  self->start
+      = ht_run_inputs_make_start (&self->inputs, ht_recipe_get_quantization (self->inputs.recipe), error);
+  if (self->start == NULL)
+    return FALSE;
+  g_autoptr (HtExecutor) reference = ht_executor_new (self->inputs.given, error);
   if (reference == NULL)
     return FALSE;
   begin (self, 0.15, "evaluating the floating-point network");
@@ -425,7 +287,7 @@ execute (HtRun *self, GCancellable *cancellable, GError **error)
     return FALSE;
   begin (self, 0.35, "quantizing without techniques");
   g_autoptr (HtSimulation) naive
-      = simulate (self, HT_STAGE_NAIVE, self->given, self->start, reference, cancellable, error);
+      = simulate (self, HT_STAGE_NAIVE, self->inputs.given, self->start, reference, cancellable, error);
   if (naive == NULL)
     return FALSE;
   if (!ht_run_check_formats (self, naive, error))
@@ -465,9 +327,9 @@ execute (HtRun *self, GCancellable *cancellable, GError **error)
 gboolean
 ht_run_execute (HtRun *self, GCancellable *cancellable, GError **error)
 {
-  g_return_val_if_fail (HT_IS_RUN (self) && self->given == NULL, FALSE);
+  g_return_val_if_fail (HT_IS_RUN (self) && self->inputs.given == NULL, FALSE);
   gboolean done = execute (self, cancellable, error);
-  if (self->manager != NULL)
+  if (self->has_begun)
     ht_run_end_work (self, done);
   return done;
 }

@@ -51,6 +51,7 @@ HT_API gboolean ht_dataset_set_labels_file (HtDataset *self, const char *path, G
 HT_API gboolean ht_dataset_set_labels (HtDataset *self, HtTensor *labels, GError **error);
 HT_API void ht_dataset_set_preprocess (HtDataset *self, HtPreprocess *preprocess);
 HT_API void ht_dataset_set_limit (HtDataset *self, guint n_samples);
+HT_API HtDataset *ht_dataset_copy (HtDataset *self);
 HT_API HtDataset *ht_dataset_select (HtDataset *self, const guint *rows, guint n_rows, GError **error);
 HT_API gboolean ht_dataset_bind (HtDataset *self, HtGraph *graph, GError **error);
 HT_API guint ht_dataset_get_n_samples (HtDataset *self);
