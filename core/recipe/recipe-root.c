@@ -138,8 +138,8 @@ read_formats (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 static void
 read_reports (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
-  static const char *const known[] = { "json", NULL };
-  static const char *const later[] = { "html", NULL };
+  static const char *const known[] = { "html", "json", NULL };
+  static const char *const later[] = { NULL };
   char **words = read_words (reader, value, "report format", known, later);
 
   if (words == NULL)

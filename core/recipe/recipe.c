@@ -376,7 +376,7 @@ ht_recipe_get_qdq_weights (HtRecipe *self)
  * ht_recipe_get_report_formats:
  * @self: a recipe
  *
- * Gets the formats of the report: "json".
+ * Gets the formats of the report: "html", "json".
  *
  * Returns: (transfer none) (array zero-terminated=1): the formats, in the order of the recipe
  */

@@ -2,7 +2,9 @@
 /* The output files of a run. They are written to a hidden folder beside their place and moved at the end, so that a run
  * that fails leaves nothing half-written. */
 #include "pass/scratch-folder.h"
+#include "report/report-html.h"
 #include "report/report-json.h"
+#include "report/report-quantizers.h"
 #include "search/run-private.h"
 
 #include <errno.h>
@@ -49,7 +51,8 @@ ht_run_check_formats (HtRun *self, HtSimulation *simulation, GError **error)
       }
   if (!g_strv_contains (formats, "onnx-qdq"))
     return TRUE;
-  g_autoptr (HtGraph) qdq = ht_simulation_to_qdq_full (simulation, ht_recipe_get_qdq_weights (self->inputs.recipe), error);
+  g_autoptr (HtGraph) qdq
+      = ht_simulation_to_qdq_full (simulation, ht_recipe_get_qdq_weights (self->inputs.recipe), error);
   if (qdq == NULL)
     g_prefix_error (error, "the output format 'onnx-qdq' cannot hold these settings: ");
   return qdq != NULL;
@@ -186,47 +189,6 @@ describe_steps (HtRun *self)
   return both;
 }
 
-/* Figures that do not depend on the batch by their last digits. */
-static void
-describe_loss (HtSimulation *simulation, const char *tensor, JsonObject *object)
-{
-  double clip_ratio, sqnr;
-  if (!ht_simulation_measure_loss (simulation, tensor, &clip_ratio, &sqnr))
-    return;
-  json_object_set_double_member (object, "clip-ratio", round (clip_ratio * 1e9) / 1e9);
-  if (isfinite (sqnr))
-    json_object_set_double_member (object, "sqnr", round (sqnr * 100) / 100);
-  else
-    json_object_set_string_member (object, "sqnr", sqnr > 0 ? "infinite" : "-infinite");
-}
-
-static JsonArray *
-describe_quantizers (HtSimulation *simulation)
-{
-  JsonArray *array = json_array_new ();
-  g_autoptr (GPtrArray) quantizers = ht_simulation_list_quantizers (simulation);
-  for (guint i = 0; i < quantizers->len; i++)
-    {
-      HtQuantizer *quantizer = g_ptr_array_index (quantizers, i);
-      HtEncoding *encoding = ht_simulation_get_encoding (simulation, ht_quantizer_get_tensor (quantizer));
-      gsize n_grids = 0;
-      JsonObject *object = json_object_new ();
-      json_object_set_string_member (object, "tensor", ht_quantizer_get_tensor (quantizer));
-      json_object_set_string_member (object, "kind", ht_quantizer_is_weight (quantizer) ? "weight" : "activation");
-      json_object_set_string_member (object, "reason", ht_quantizer_get_reason (quantizer));
-      if (encoding != NULL)
-        {
-          ht_encoding_get_scales (encoding, &n_grids);
-          json_object_set_int_member (object, "bits", ht_encoding_get_bits (encoding));
-          json_object_set_boolean_member (object, "symmetric", ht_encoding_is_symmetric (encoding));
-          json_object_set_int_member (object, "grids", (gint64)n_grids);
-          describe_loss (simulation, ht_quantizer_get_tensor (quantizer), object);
-        }
-      json_array_add_object_element (array, object);
-    }
-  return array;
-}
-
 static gboolean
 add_results (HtRun *self, JsonObject *report, const char *folder, GError **error)
 {
@@ -241,7 +203,13 @@ add_results (HtRun *self, JsonObject *report, const char *folder, GError **error
   json_object_set_member (results, "steps", json_object_dup_member (steps, "steps"));
   json_object_set_member (self->timings, "steps", json_object_dup_member (steps, "seconds"));
   json_object_set_member (self->timings, "tables", json_object_dup_member (steps, "tables"));
-  json_object_set_array_member (results, "quantizers", describe_quantizers (self->simulation));
+  gboolean draws = g_strv_contains (ht_recipe_get_report_formats (self->inputs.recipe), "html");
+  JsonArray *quantizers
+      = ht_report_describe_quantizers (self->simulation, draws ? self->inputs.given : NULL, self->inputs.calibration,
+                                       self->inputs.batch[HT_DATA_CALIBRATION], error);
+  if (quantizers == NULL)
+    return FALSE;
+  json_object_set_array_member (results, "quantizers", quantizers);
   g_auto (GStrv) skipped = ht_simulation_list_skipped (self->simulation);
   json_object_set_member (results, "unquantized", ht_report_strings ((const char *const *)skipped));
   g_auto (GStrv) unreached = ht_simulation_list_unreached (self->simulation);
@@ -329,8 +297,10 @@ fill_folder (HtRun *self, const char *folder, GError **error)
     return FALSE;
   for (const char *const *format = ht_recipe_get_report_formats (self->inputs.recipe); *format != NULL; format++)
     {
-      g_autofree char *path = g_build_filename (folder, "report.json", NULL);
-      if (!ht_report_save (self->report, path, error))
+      gboolean is_html = g_str_equal (*format, "html");
+      g_autofree char *path = g_build_filename (folder, is_html ? "report.html" : "report.json", NULL);
+      if (!(is_html ? ht_report_save_html (self->report, NULL, path, error)
+                    : ht_report_save (self->report, path, error)))
         return FALSE;
     }
   return TRUE;

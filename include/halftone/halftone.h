@@ -34,6 +34,7 @@
 #include <halftone/recipe-space.h>
 #include <halftone/recipe.h>
 #include <halftone/refinement.h>
+#include <halftone/report.h>
 #include <halftone/rounding-grid.h>
 #include <halftone/run-output.h>
 #include <halftone/run.h>
