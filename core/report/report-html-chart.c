@@ -158,10 +158,10 @@ draw_point (GString *html, JsonObject *search, Point *point, Span costs, Span va
   HtHtmlNumber text[6];
   double x = place_x (costs, point->cost), y = place_y (values, point->value);
   gint64 number = (gint64)ht_report_get_number (point->candidate, "number", 0);
+  g_autofree char *description = ht_html_describe (point->candidate);
   ht_html_add (html,
                "<a href=\"#candidate-%" G_GINT64_FORMAT "\" class=\"mark %s\"><title>%" G_GINT64_FORMAT ": %s\n%s %s%s",
-               number, ht_html_get_outcome (search, point->candidate), number,
-               ht_report_get_string (point->candidate, "description", ""), metric,
+               number, ht_html_get_outcome (search, point->candidate), number, description, metric,
                ht_html_format_metric (text[0], metric, point->value), ht_html_get_unit (metric));
   if (isfinite (point->low) && isfinite (point->high))
     ht_html_add (html, " (%s … %s)", ht_html_format_metric (text[1], metric, point->low),

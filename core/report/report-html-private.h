@@ -14,6 +14,8 @@ void ht_html_add_chart (GString *html, JsonObject *search);
 
 /* How a candidate came out: a class of the style sheet. */
 const char *ht_html_get_outcome (JsonObject *search, JsonObject *candidate);
+/* Its choices in few words: techniques by name, those left out not at all. */
+char *ht_html_describe (JsonObject *candidate);
 /* The metric that the objective names, and whether larger is better. */
 const char *ht_html_get_objective_metric (JsonObject *search, gboolean *is_maximized);
 /* The value and its interval: of top1 its own, else the paired one around the best. NaN: none. */

@@ -2,6 +2,7 @@
 #include "report/report-html-private.h"
 
 #include <math.h>
+#include <string.h>
 
 gboolean
 ht_html_has_number (JsonArray *numbers, gint64 number)
@@ -36,6 +37,35 @@ ht_html_get_objective_metric (JsonObject *search, gboolean *is_maximized)
   if (is_maximized != NULL)
     *is_maximized = maximize != NULL || ht_report_get_string (objective, "minimize", NULL) == NULL;
   return maximize != NULL ? maximize : ht_report_get_string (objective, "minimize", "top1");
+}
+
+/* "quantization.weights.bits" as "weights.bits" */
+static const char *
+shorten_axis (const char *axis)
+{
+  return g_str_has_prefix (axis, "quantization.") ? axis + strlen ("quantization.") : axis;
+}
+
+char *
+ht_html_describe (JsonObject *candidate)
+{
+  JsonObject *combination = ht_report_get_object (candidate, "combination");
+  g_autoptr (GList) axes = ht_report_list_members (combination);
+  g_autoptr (GString) text = g_string_new (NULL);
+  for (GList *axis = axes; axis != NULL; axis = axis->next)
+    {
+      g_autofree char *value = ht_report_format_value (json_object_get_member (combination, axis->data));
+      if (g_str_equal (value, "none"))
+        continue;
+      g_string_append (text, text->len > 0 ? ", " : "");
+      if (g_str_equal (value, axis->data))
+        g_string_append (text, value);
+      else
+        g_string_append_printf (text, "%s %s", shorten_axis (axis->data), value);
+    }
+  if (axes == NULL)
+    return g_strdup (ht_report_get_string (candidate, "description", ""));
+  return text->len > 0 ? g_string_free (g_steal_pointer (&text), FALSE) : g_strdup ("no technique");
 }
 
 static JsonObject *
@@ -125,7 +155,8 @@ add_summary (GString *html, JsonObject *search, JsonObject *timings)
   double low, high, value = ht_html_get_metric (search, best, metric, &low, &high);
   g_autofree char *objective = describe_objective (search);
   g_string_append (html, "<section id=\"summary\"><h2>Result</h2>\n<dl class=\"facts\">\n");
-  add_fact (html, "best", ht_report_get_string (best, "description", "none"));
+  g_autofree char *description = best != NULL ? ht_html_describe (best) : g_strdup ("none");
+  add_fact (html, "best", description);
   add_metric_fact (html, "best's result", metric, value, low, high);
   JsonObject *baseline = ht_report_get_object (search, "baseline");
   add_metric_fact (html, "floating point", metric, ht_report_get_number (baseline, metric, NAN),
@@ -188,7 +219,8 @@ add_candidate (GString *html, JsonObject *search, JsonObject *candidate, const c
   gint64 number = (gint64)ht_report_get_number (candidate, "number", 0);
   ht_html_add (html, "<tr id=\"candidate-%" G_GINT64_FORMAT "\" class=\"%s\">", number, outcome);
   ht_html_add_number_cell (html, (double)number, ht_html_format (text[0], (double)number, "%.0f"));
-  ht_html_add_cell (html, ht_report_get_string (candidate, "description", ""));
+  g_autofree char *description = ht_html_describe (candidate);
+  ht_html_add_cell (html, description);
   ht_html_add (html, "<td><span class=\"outcome\">%s</span></td>", describe_outcome (outcome));
   g_autofree char *interval = isfinite (low) && isfinite (high)
                                   ? g_strdup_printf ("%s (%s … %s)", ht_html_format_metric (text[0], metric, value),

@@ -144,7 +144,7 @@ draw_leaf (GString *html, JsonObject *search, JsonObject *candidate, double x, d
   HtHtmlNumber value;
   double low, high, number = ht_html_get_metric (search, candidate, metric, &low, &high);
   gint64 index = (gint64)ht_report_get_number (candidate, "number", 0);
-  const char *description = ht_report_get_string (candidate, "description", "");
+  g_autofree char *description = ht_html_describe (candidate);
   const char *outcome = ht_html_get_outcome (search, candidate);
   g_autofree char *label = isnan (number) ? g_strdup (outcome)
                                           : g_strdup_printf ("%s%s", ht_html_format_metric (value, metric, number),
