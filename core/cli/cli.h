@@ -30,6 +30,8 @@ int cli_check (int argc, char **argv);
 int cli_compare (int argc, char **argv);
 int cli_plan (int argc, char **argv);
 int cli_explain (int argc, char **argv);
+/* Of the folder of a search. */
+int cli_explain_combination (const char *folder, int number);
 int cli_inspect (int argc, char **argv);
 int cli_eval (int argc, char **argv);
 int cli_infer (int argc, char **argv);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `explain`: who says how a tensor is quantized. */
+/* `explain`: who says how a tensor is quantized, or what came of a combination. */
 #include "cli/cli.h"
 
 static HtSimulation *
@@ -35,17 +35,23 @@ cli_explain (int argc, char **argv)
 {
   g_autofree char *model = NULL;
   g_auto (GStrv) tensors = NULL;
+  int combination = 0;
   GOptionEntry entries[]
       = { { "tensor", 0, 0, G_OPTION_ARG_STRING_ARRAY, &tensors, "Explain this tensor; may be given several times",
             "NAME" },
+          { "combination", 0, 0, G_OPTION_ARG_INT, &combination, "Explain this combination of a search's folder", "N" },
           { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model, "Take this model instead of the recipe's", "FILE" },
           { NULL } };
-  int code
-      = cli_parse (&argc, &argv, "explain", "RECIPE", "say who decides how a tensor is quantized", entries, NULL, 1);
+  int code = cli_parse (&argc, &argv, "explain", "RECIPE|FOLDER",
+                        "say who decides how a tensor is quantized, or why a combination lost", entries, NULL, 1);
   if (code >= 0)
     return code;
+  if (combination != 0)
+    return tensors == NULL
+               ? cli_explain_combination (argv[1], combination)
+               : cli_usage ("explain", "--tensor is for a recipe, --combination for the folder of a search");
   if (tensors == NULL)
-    return cli_usage ("explain", "which tensor? Give --tensor NAME");
+    return cli_usage ("explain", "which tensor? Give --tensor NAME, or --combination N for the folder of a search");
   g_autoptr (GError) error = NULL;
   g_autoptr (HtPassRegistry) registry = cli_load_registry ();
   g_autoptr (GPtrArray) diagnostics = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_diagnostic_unref);

@@ -91,6 +91,43 @@ override_data (HtRecipe *recipe, const CliDataOptions *data)
     ht_recipe_drop_preprocessing (recipe);
 }
 
+/* A recipe, or a lock, of which the recipe is part. */
+static HtRun *
+open_run (const char *path, HtPassRegistry *registry, GPtrArray *diagnostics, const CliDataOptions *data, HtLock **lock,
+          GError **error)
+{
+  if (ht_lock_is_lock (path))
+    {
+      *lock = ht_lock_load (path, registry, diagnostics, error);
+      return *lock != NULL ? ht_lock_create_run (*lock) : NULL;
+    }
+  g_autoptr (HtRecipe) recipe = ht_recipe_load (path, registry, diagnostics, error);
+  if (recipe == NULL)
+    return NULL;
+  override_data (recipe, data);
+  if (ht_recipe_get_evaluation_command (recipe, NULL) == NULL)
+    return ht_run_new (recipe);
+  g_set_error_literal (error, HT_RECIPE_ERROR, HT_RECIPE_ERROR_NOT_SUPPORTED,
+                       "the evaluation of this recipe is a program, which 'halftone search' runs: here, give data to "
+                       "measure on with --evaluation");
+  return NULL;
+}
+
+static int
+judge_replay (HtLock *lock, HtRun *run)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean same;
+  g_auto (GStrv) lines = ht_lock_compare (lock, run, &same, &error);
+  if (lines == NULL)
+    return cli_fail (error);
+  for (char **line = lines; *line != NULL; line++)
+    g_printerr ("%s: %s\n", same ? "note" : "halftone: differs from the lock", *line);
+  g_printerr ("%s\n",
+              same ? "the result is the locked one, byte for byte" : "halftone: the result is not the locked one");
+  return same ? CLI_DONE : CLI_FAILED;
+}
+
 int
 cli_run (int argc, char **argv)
 {
@@ -99,16 +136,16 @@ cli_run (int argc, char **argv)
   guint64 budget;
   gboolean json = FALSE, fresh = FALSE;
   int threads = 0;
-  GOptionEntry entries[] = {
-    { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model, "Take this model instead of the recipe's", "FILE" },
-    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write to this folder instead of the recipe's", "FOLDER" },
-    { "memory", 0, 0, G_OPTION_ARG_STRING, &memory,
-      "Take smaller batches, and keep activations in files, where this would be exceeded", "SIZE" },
-    { "fresh", 0, 0, G_OPTION_ARG_NONE, &fresh, "Take up nothing of a run that was interrupted", NULL },
-    { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },
-    { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the report as JSON", NULL },
-    { NULL }
-  };
+  GOptionEntry entries[]
+      = { { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model, "Take this model instead of the recipe's", "FILE" },
+          { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write to this folder instead of the recipe's",
+            "FOLDER" },
+          { "memory", 0, 0, G_OPTION_ARG_STRING, &memory,
+            "Take smaller batches, and keep activations in files, where this would be exceeded", "SIZE" },
+          { "fresh", 0, 0, G_OPTION_ARG_NONE, &fresh, "Take up nothing of a run that was interrupted", NULL },
+          { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },
+          { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the report as JSON", NULL },
+          { NULL } };
   int code = cli_parse (&argc, &argv, "run", "RECIPE", "quantize a network as a recipe says", entries,
                         cli_data_options_group (&data), 1);
   if (code < 0)
@@ -119,28 +156,23 @@ cli_run (int argc, char **argv)
     code = cli_read_memory ("run", memory, &budget);
   if (code >= 0)
     return code;
+  if ((data.calibration != NULL || data.evaluation != NULL || data.raw) && ht_lock_is_lock (argv[1]))
+    return cli_usage ("run", "a lock names its data: run the recipe to take others");
   g_autoptr (GError) error = NULL;
   GCancellable *cancellable = cli_watch_interrupts ();
   g_autoptr (HtPassRegistry) registry = cli_load_registry ();
   g_autoptr (GPtrArray) diagnostics = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_diagnostic_unref);
-  g_autoptr (HtRecipe) recipe = ht_recipe_load (argv[1], registry, diagnostics, &error);
+  g_autoptr (HtLock) lock = NULL;
+  g_autoptr (HtRun) run = open_run (argv[1], registry, diagnostics, &data, &lock, &error);
   cli_print_diagnostics (diagnostics);
-  if (recipe == NULL)
+  if (run == NULL)
     return cli_fail_recipe (registry, diagnostics, error);
-  override_data (recipe, &data);
-  if (ht_recipe_get_evaluation_command (recipe, NULL) != NULL)
-    {
-      g_printerr (
-          "halftone: error: the evaluation of this recipe is a program, which 'halftone search' runs: here, give "
-          "data to measure on with --evaluation\n");
-      return CLI_INVALID;
-    }
-  g_autoptr (HtRun) run = ht_run_new (recipe);
   if (model != NULL)
     ht_run_set_model_path (run, model);
   if (output != NULL)
     ht_run_set_output_folder (run, output);
-  ht_run_set_memory_budget (run, budget);
+  if (memory != NULL)
+    ht_run_set_memory_budget (run, budget);
   ht_run_set_fresh (run, fresh);
   CliProgress *progress = cli_progress_new ();
   ht_run_set_progress (run, cli_progress_update, progress, NULL);
@@ -164,5 +196,5 @@ cli_run (int argc, char **argv)
       print_unreached (ht_run_get_simulation (run));
       print_skipped (run);
     }
-  return CLI_DONE;
+  return lock != NULL ? judge_replay (lock, run) : CLI_DONE;
 }

@@ -10,7 +10,7 @@ static const CliVerb verbs[] = {
   { "resume", "FOLDER", "go on with a search that was interrupted", cli_resume },
   { "check", "RECIPE", "find every problem of a recipe; no model is touched", cli_check },
   { "plan", "RECIPE", "explain the steps of a recipe, or what a search over it would do", cli_plan },
-  { "explain", "RECIPE", "say who decides how a tensor is quantized", cli_explain },
+  { "explain", "RECIPE|FOLDER", "say who decides how a tensor is quantized, or why a combination lost", cli_explain },
   { "inspect", "PASS|CALIBRATOR|MODEL", "describe a technique, a calibrator or a model", cli_inspect },
   { "eval", "MODEL", "measure a network or its simulation on data", cli_eval },
   { "compare", "FIRST SECOND", "compare two models, runs or searches on the same samples", cli_compare },

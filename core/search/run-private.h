@@ -50,5 +50,7 @@ gboolean ht_run_check_folder (HtRun *self, GError **error);
 gboolean ht_run_check_formats (HtRun *self, HtSimulation *simulation, GError **error);
 /* Writes all output files of the recipe and the report, or none. */
 gboolean ht_run_write (HtRun *self, GError **error);
+/* What lock.json holds, after the report was built. */
+JsonNode *ht_run_describe_lock (HtRun *self, GError **error);
 /* Where a run writes an output format. Encodings go by the recipe's name alone where it asks for one version. */
 char *ht_run_name_file (HtRecipe *recipe, const char *folder, const char *format);

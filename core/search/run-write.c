@@ -303,7 +303,9 @@ fill_folder (HtRun *self, const char *folder, GError **error)
                     : ht_report_save (self->report, path, error)))
         return FALSE;
     }
-  return TRUE;
+  g_autofree char *path = g_build_filename (folder, "lock.json", NULL);
+  g_autoptr (JsonNode) lock = ht_run_describe_lock (self, error);
+  return lock != NULL && ht_report_save (lock, path, error);
 }
 
 gboolean

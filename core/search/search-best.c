@@ -38,6 +38,8 @@ make_run (HtSearch *self, HtCandidate *candidate, HtModelState *state, const cha
   g_autoptr (HtRun) run = ht_run_new (candidate->recipe);
   ht_run_set_model_path (run, self->model_path);
   ht_run_set_output_folder (run, folder);
+  run->inputs.holds_out = self->inputs.holds_out;
+  run->inputs.memory_budget = self->inputs.memory_budget;
   run->inputs.given = g_object_ref (self->inputs.given);
   run->inputs.preparation = g_strdupv (self->inputs.preparation);
   g_set_object (&run->inputs.calibration, self->inputs.calibration);

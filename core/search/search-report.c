@@ -5,6 +5,7 @@
 #include "search/search-private.h"
 
 #include <halftone/error.h>
+#include <halftone/report.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -335,6 +336,17 @@ describe_results (HtSearch *self)
   return results;
 }
 
+/* The lock of the result is that of the best. */
+static gboolean
+copy_lock (HtSearch *self, GError **error)
+{
+  g_autofree char *from = g_build_filename (self->output_folder, "best", "lock.json", NULL);
+  g_autofree char *to = g_build_filename (self->output_folder, "lock.json", NULL);
+  g_autofree char *text = NULL;
+  gsize length;
+  return g_file_get_contents (from, &text, &length, error) && g_file_set_contents (to, text, (gssize)length, error);
+}
+
 gboolean
 ht_search_write_report (HtSearch *self, GError **error)
 {
@@ -346,5 +358,11 @@ ht_search_write_report (HtSearch *self, GError **error)
   json_object_set_object_member (report, "timings", describe_timings (self));
   self->report = json_node_new (JSON_NODE_OBJECT);
   json_node_set_object (self->report, report);
-  return ht_report_save (self->report, path, error);
+  if (!ht_report_save (self->report, path, error) || !copy_lock (self, error))
+    return FALSE;
+  HtRecipe *recipe = ht_recipe_space_get_recipe (self->space);
+  if (!g_strv_contains (ht_recipe_get_report_formats (recipe), "html"))
+    return TRUE;
+  g_autofree char *page = ht_report_write_html (self->output_folder, error);
+  return page != NULL;
 }

@@ -17,6 +17,7 @@
 #include <halftone/init.h>
 #include <halftone/layer-moments.h>
 #include <halftone/layer.h>
+#include <halftone/lock.h>
 #include <halftone/loss.h>
 #include <halftone/macros.h>
 #include <halftone/model-state.h>

@@ -53,7 +53,7 @@ TEST (Run, RepairsWhatNearestRoundingBreaks)
   ASSERT_EQ (result.code, 0) << result.err;
   EXPECT_HAS (result.out, "naive");
   EXPECT_EQ (command::list (folder / "out"),
-             (std::vector<std::string>{ "demo-qdq.onnx", "demo.encodings", "demo.onnx", "report.json" }));
+             (std::vector<std::string>{ "demo-qdq.onnx", "demo.encodings", "demo.onnx", "lock.json", "report.json" }));
   g_autoptr (JsonNode) report = command::parse (command::read_all (folder / "out/report.json"));
   double before = number (report, { "results", "metrics", "float", "top1" });
   double naive = number (report, { "results", "metrics", "naive", "top1" });
