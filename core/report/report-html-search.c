@@ -310,6 +310,88 @@ add_gain (GString *html, JsonObject *gain, const char *metric, double reach)
   g_string_append (html, "</tr>\n");
 }
 
+static const char *
+get_word (JsonObject *object, const char *name, guint index, char **text)
+{
+  JsonArray *words = ht_report_get_array (object, name);
+  g_free (*text);
+  *text = index < ht_report_get_length (words) ? ht_report_format_value (json_array_get_element (words, index))
+                                               : g_strdup ("");
+  return *text;
+}
+
+static void
+add_interaction (GString *html, JsonObject *entry, const char *metric)
+{
+  HtHtmlNumber text[3];
+  g_autofree char *axis = NULL, *to = NULL;
+  double value = ht_report_get_number (entry, "interaction", NAN), n = ht_report_get_number (entry, "quadruples", NAN);
+  double low = ht_report_get_number (entry, "low", NAN);
+  g_string_append (html, "<tr>");
+  for (guint i = 0; i < 2; i++)
+    {
+      const char *name = get_word (entry, "axes", i, &axis), *word = get_word (entry, "to", i, &to);
+      if (g_str_equal (name, word))
+        ht_html_add_cell (html, name);
+      else
+        ht_html_add (html, "<td>%s %s</td>", shorten_axis (name), word);
+    }
+  ht_html_add_number_cell (html, value, ht_html_format_metric (text[0], metric, value));
+  g_autofree char *interval
+      = isnan (low)
+            ? g_strdup ("–")
+            : g_strdup_printf ("%s … %s", ht_html_format_metric (text[0], metric, low),
+                               ht_html_format_metric (text[1], metric, ht_report_get_number (entry, "high", NAN)));
+  ht_html_add_number_cell (html, low, interval);
+  ht_html_add_number_cell (html, n, ht_html_format (text[0], n, "%.0f"));
+  g_string_append (html, "</tr>\n");
+}
+
+static void
+add_interactions (GString *html, JsonObject *search, const char *metric)
+{
+  static const char *const columns[] = { "choice", "with", "#interaction", "#95 % interval", "#cases", NULL };
+  JsonArray *entries = ht_report_get_array (search, "interactions");
+  if (ht_report_get_length (entries) == 0)
+    return;
+  g_string_append (html, "<details><summary>Interactions: what two choices gain together beyond what each gains alone"
+                         "</summary>\n");
+  ht_html_begin_table (html, NULL, columns);
+  for (guint i = 0; i < ht_report_get_length (entries); i++)
+    if (ht_report_get_element (entries, i) != NULL)
+      add_interaction (html, ht_report_get_element (entries, i), metric);
+  ht_html_end_table (html);
+  g_string_append (html, "</details>\n");
+}
+
+static void
+add_shapley (GString *html, JsonObject *search, const char *metric)
+{
+  static const char *const columns[] = { "step", "#Shapley value", NULL };
+  JsonObject *shapley = ht_report_get_object (search, "shapley");
+  JsonArray *values = ht_report_get_array (shapley, "values");
+  const char *reason = ht_report_get_string (shapley, "none-because", NULL);
+  HtHtmlNumber text;
+  if (reason != NULL)
+    ht_html_add (html, "<p>No Shapley values: %s.</p>\n", reason);
+  if (values == NULL)
+    return;
+  ht_html_add (html,
+               "<details><summary>Shapley values: every set of the optional steps is legal and was scored, beside the "
+               "best's other choices</summary>\n");
+  ht_html_begin_table (html, NULL, columns);
+  for (guint i = 0; i < ht_report_get_length (values); i++)
+    {
+      double value = ht_report_get_number (ht_report_get_element (values, i), "value", NAN);
+      g_string_append (html, "<tr>");
+      ht_html_add_cell (html, ht_report_get_string (ht_report_get_element (values, i), "step", ""));
+      ht_html_add_number_cell (html, value, ht_html_format_metric (text, metric, value));
+      g_string_append (html, "</tr>\n");
+    }
+  ht_html_end_table (html);
+  g_string_append (html, "</details>\n");
+}
+
 static void
 add_attribution (GString *html, JsonObject *search)
 {
@@ -335,6 +417,8 @@ add_attribution (GString *html, JsonObject *search)
     if (ht_report_get_element (gains, i) != NULL)
       add_gain (html, ht_report_get_element (gains, i), metric, reach);
   ht_html_end_table (html);
+  add_interactions (html, search, metric);
+  add_shapley (html, search, metric);
   g_string_append (html, "</section>\n");
 }
 

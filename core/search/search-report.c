@@ -2,6 +2,7 @@
 /* report.json of a search: what was searched, what came out of each candidate, and why the best is the best. */
 #include "report/report-json.h"
 #include "search/attribution.h"
+#include "search/interaction.h"
 #include "search/search-private.h"
 
 #include <halftone/error.h>
@@ -325,6 +326,10 @@ describe_results (HtSearch *self)
   json_object_set_boolean_member (results, "target-met", self->target_met);
   json_object_set_object_member (results, "front", describe_front (self));
   json_object_set_array_member (results, "attribution", ht_search_attribute (self));
+  json_object_set_array_member (results, "interactions", ht_search_describe_interactions (self));
+  JsonObject *shapley = ht_search_describe_shapley (self);
+  if (shapley != NULL)
+    json_object_set_object_member (results, "shapley", shapley);
   json_object_set_array_member (results, "tree", describe_tree (self));
   if (self->figure != NULL)
     {
