@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 struct _CliProgress
@@ -11,7 +12,7 @@ struct _CliProgress
   gboolean terminal;
   gint64 start, last;
   char *message;
-  gboolean drawn;
+  guint n_drawn; /* lines */
 };
 
 CliProgress *
@@ -23,20 +24,54 @@ cli_progress_new (void)
   return self;
 }
 
+static glong
+get_width (void)
+{
+  struct winsize size;
+  return ioctl (STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* Back to the first line of what was drawn, with nothing behind. */
 static void
-draw_bar (CliProgress *self, double fraction, const char *message, gint64 now)
+erase (CliProgress *self)
+{
+  if (self->n_drawn > 1)
+    g_printerr ("\033[%uA", self->n_drawn - 1);
+  if (self->n_drawn > 0)
+    g_printerr ("\r\033[J");
+  self->n_drawn = 0;
+}
+
+/* A line that the terminal would break could not be erased. */
+static void
+draw_line (CliProgress *self, const char *line)
+{
+  g_autofree char *valid = g_utf8_make_valid (line, -1);
+  g_autofree char *shown = g_utf8_substring (valid, 0, MIN (g_utf8_strlen (valid, -1), get_width () - 1));
+  g_printerr ("%s%s", self->n_drawn > 0 ? "\n" : "", shown);
+  self->n_drawn++;
+}
+
+/* The bar stands before the first line of the message. */
+static void
+draw (CliProgress *self, double fraction, const char *message, gint64 now)
 {
   char bar[31];
   int filled = (int) (fraction * 30);
   double passed = (double) (now - self->start) / G_USEC_PER_SEC;
+  g_auto (GStrv) lines = g_strsplit (message, "\n", -1);
   g_autofree char *left = fraction > 0.02 && passed > 1
                               ? g_strdup_printf (", %.0f s left", passed * (1 - fraction) / fraction)
                               : g_strdup ("");
   for (int i = 0; i < 30; i++)
     bar[i] = i < filled ? '=' : ' ';
   bar[30] = '\0';
-  g_printerr ("\r\033[K[%s] %3.0f %% %s%s", bar, fraction * 100, message, left);
-  self->drawn = TRUE;
+  g_autofree char *first
+      = g_strdup_printf ("[%s] %3.0f %% %s%s", bar, fraction * 100, lines[0] != NULL ? lines[0] : "", left);
+  erase (self);
+  draw_line (self, first);
+  for (guint i = 1; lines[0] != NULL && lines[i] != NULL; i++)
+    draw_line (self, lines[i]);
 }
 
 void
@@ -48,12 +83,14 @@ cli_progress_update (double fraction, const char *message, gpointer progress)
   fraction = CLAMP (fraction, 0, 1);
   if (self->terminal && (fresh || now - self->last > 100000 || fraction >= 1))
     {
-      draw_bar (self, fraction, message != NULL ? message : "", now);
+      draw (self, fraction, message != NULL ? message : "", now);
       self->last = now;
     }
   else if (!self->terminal && message != NULL && (fresh ? now - self->last > 1000000 : now - self->last > 10000000))
     {
-      g_printerr ("%3.0f %% %s\n", fraction * 100, message);
+      g_auto (GStrv) lines = g_strsplit (message, "\n", -1);
+      g_autofree char *line = g_strjoinv (", ", lines);
+      g_printerr ("%3.0f %% %s\n", fraction * 100, line);
       self->last = now;
     }
   if (fresh)
@@ -66,8 +103,7 @@ cli_progress_update (double fraction, const char *message, gpointer progress)
 void
 cli_progress_free (CliProgress *self)
 {
-  if (self->drawn)
-    g_printerr ("\r\033[K");
+  erase (self);
   g_free (self->message);
   g_free (self);
 }

@@ -418,7 +418,31 @@ describe_kind (HtSearchNode *node)
     }
 }
 
-/* "3 of 24 evaluated, best 91.20 (candidate 2); now round" */
+/* "batchnorm-folding › round › calibrate" */
+static void
+append_position (GString *message, HtSearchNode *node)
+{
+  if (node->parent != NULL && node->parent->kind != HT_SEARCH_NODE_START)
+    {
+      append_position (message, node->parent);
+      g_string_append (message, " › ");
+    }
+  g_string_append (message, describe_kind (node));
+}
+
+/* "best 2: top1 0.995 (0.987 … 0.998)" */
+static void
+append_best (HtSearch *self, GString *message)
+{
+  const char *metric = ht_metric_get_name (ht_objective_get_metric (self->objective));
+  g_autofree char *low = g_strconcat (metric, "-low", NULL), *high = g_strconcat (metric, "-high", NULL);
+  double from = ht_metrics_get (self->best->metrics, low), to = ht_metrics_get (self->best->metrics, high);
+  g_string_append_printf (message, "best %u: %s %.4g", self->best->number, metric, ht_search_get_metric (self, self->best));
+  if (!isnan (from) && !isnan (to))
+    g_string_append_printf (message, " (%.4g … %.4g)", from, to);
+}
+
+/* A line for how far it is, one for the best so far, one for the work at hand. */
 static void
 report_progress (HtSearch *self, HtSearchNode *node)
 {
@@ -428,12 +452,13 @@ report_progress (HtSearch *self, HtSearchNode *node)
   for (guint i = 0; i < self->candidates->len; i++)
     n_scored += ((HtCandidate *)g_ptr_array_index (self->candidates, i))->status != HT_CANDIDATE_OPEN;
   g_autoptr (GString) message = g_string_new (NULL);
-  g_string_append_printf (message, "%u of %u tried", n_scored, self->candidates->len);
+  g_string_append_printf (message, "%u of %u tried\n", n_scored, self->candidates->len);
   if (self->best != NULL)
-    g_string_append_printf (message, ", best %s %.4g (%u)",
-                            ht_metric_get_name (ht_objective_get_metric (self->objective)),
-                            ht_search_get_metric (self, self->best), self->best->number);
-  g_string_append_printf (message, ", %s", describe_kind (node));
+    {
+      append_best (self, message);
+      g_string_append_c (message, '\n');
+    }
+  append_position (message, node);
   self->progress (MIN (0.99, (double)n_scored / MAX (self->candidates->len, 1)), message->str, self->progress_data);
 }
 
