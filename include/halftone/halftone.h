@@ -43,6 +43,7 @@
 #include <halftone/schedule.h>
 #include <halftone/search-plan.h>
 #include <halftone/search-settings.h>
+#include <halftone/search.h>
 #include <halftone/simulation-parts.h>
 #include <halftone/simulation.h>
 #include <halftone/solver.h>
