@@ -144,6 +144,30 @@ TEST (Adaround, RelaxesTheRoundingAlone)
     }
 }
 
+// What a search shares between bit widths of activations: the rounding for inputs that are not quantized.
+TEST (Adaround, DependsOnActivationSettingsOnlyWhereInputsAreQuantized)
+{
+  Graph graph = small_network ();
+  g_autoptr (HtDataset) data = make_data (graph.get (), 5, 256);
+  for (const char *input : { "weights-only", "float", "quantized" })
+    {
+      std::string hashes[2];
+      for (int i = 0; i < 2; i++)
+        {
+          g_autoptr (GError) error = nullptr;
+          g_autoptr (HtQuantizationConfig) config = make_config (3);
+          HtQuantizerSettings *activations = ht_quantization_config_get_activations (config);
+          g_object_set (activations, "bits", i == 0 ? 16 : 3, "symmetric", i == 1, nullptr);
+          State state = run_technique ("adaround", graph.get (), config, data,
+                                       { { "input", input }, { "bias", "joint" } }, &error);
+          ASSERT_NO_GERROR (error);
+          g_autofree char *hash = ht_model_state_hash (state.get ());
+          hashes[i] = hash;
+        }
+      EXPECT_EQ (hashes[0] == hashes[1], std::string (input) != "quantized") << input;
+    }
+}
+
 TEST (Adaround, GivesTheSameBytesAtAnyNumberOfThreads)
 {
   Graph graph = small_network ();
