@@ -90,7 +90,7 @@ TEST (Cancellation, StopsWithinASecondWhereverTheStepIs)
   const std::pair<const char *, Parameters> steps[] = {
     { "adaround", {} },
     { "adaround", { { "scale", "joint" }, { "bias", "joint" }, { "candidates", "4" } } },
-    { "adaround", { { "solver", "relaxation" }, { "iterations", "2000" } } },
+    { "adaround", { { "solver", "relaxation" }, { "iterations", "40" } } },
     { "bias-correction", {} },
     { "seqmse", {} },
   };
