@@ -33,6 +33,10 @@ struct _HtLocatedDocument
 };
 
 void ht_located_node_free (gpointer node);
+/* From this many keys on a mapping has a hash table. */
+#define HT_LOCATED_MANY_KEYS 12
+/* Makes it, of a mapping that has its children. */
+void ht_located_node_index_keys (HtLocatedNode *self);
 
 /* What plain text means. NULL, or why it may not stand there unquoted: a number that JSON does not have. */
 const char *ht_located_classify (const char *text, HtLocatedKind *kind, gint *code);

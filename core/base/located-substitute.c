@@ -65,6 +65,8 @@ copy_node (Substitution *self, HtLocatedNode *node, HtLocatedNode *parent)
       kept->index = copy->children->len;
       g_ptr_array_add (copy->children, kept);
     }
+  if (copy->kind == HT_LOCATED_MAPPING && copy->children->len >= HT_LOCATED_MANY_KEYS)
+    ht_located_node_index_keys (copy);
   return copy;
 }
 

@@ -11,8 +11,6 @@
 /* Nodes for each value that the source may have. A node takes some 100 bytes. Block lists and mappings are no values to
  * the scan, hence the factor. */
 #define NODES_PER_VALUE 2u
-/* From this many keys on a mapping has a hash table. */
-#define MANY_KEYS 12
 
 typedef struct
 {
@@ -117,6 +115,19 @@ find_value (HtLocatedNode *mapping, const char *key)
   return NULL;
 }
 
+void
+ht_located_node_index_keys (HtLocatedNode *self)
+{
+  self->by_key = g_hash_table_new (g_str_hash, g_str_equal);
+  /* Of a key that is there twice, the first value counts. */
+  for (guint i = self->children->len; i-- > 0;)
+    {
+      HtLocatedNode *child = g_ptr_array_index (self->children, i);
+
+      g_hash_table_insert (self->by_key, (gpointer) child->key->text, child);
+    }
+}
+
 static void
 add_to_mapping (Builder *self, HtLocatedNode *mapping, HtLocatedNode *value)
 {
@@ -135,16 +146,8 @@ add_to_mapping (Builder *self, HtLocatedNode *mapping, HtLocatedNode *value)
     }
   value->index = mapping->children->len;
   g_ptr_array_add (mapping->children, value);
-  if (mapping->by_key == NULL && mapping->children->len >= MANY_KEYS)
-    {
-      mapping->by_key = g_hash_table_new (g_str_hash, g_str_equal);
-      for (guint i = mapping->children->len; i-- > 0;)
-        {
-          HtLocatedNode *child = g_ptr_array_index (mapping->children, i);
-
-          g_hash_table_insert (mapping->by_key, (gpointer) child->key->text, child);
-        }
-    }
+  if (mapping->by_key == NULL && mapping->children->len >= HT_LOCATED_MANY_KEYS)
+    ht_located_node_index_keys (mapping);
   else if (mapping->by_key != NULL && other == NULL)
     g_hash_table_insert (mapping->by_key, (gpointer) value->key->text, value);
 }

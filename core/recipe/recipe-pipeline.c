@@ -142,8 +142,7 @@ check_given_id (HtRecipeReader *reader, HtRecipeStep *step)
 {
   HtRecipeStep *other = step->id != NULL ? find_step (reader->recipe->steps, step->id) : NULL;
 
-  /* A space looks at all of its steps. */
-  if (other == NULL || reader->in_space)
+  if (other == NULL || reader->ids_checked)
     return;
   ht_located_node_report (step->id_node, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_DUPLICATE_KEY,
                           "the step id '%s' is given twice, first in line %u: rename one", step->id,

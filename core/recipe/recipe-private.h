@@ -79,6 +79,7 @@ typedef struct
   GPtrArray *problems;
   gboolean plan_unclear; /* problems in the steps or the settings: the planner would speak of what is not meant */
   gboolean in_space;     /* one of several recipes: whether values fit together is asked of each combination */
+  gboolean ids_checked;  /* a space looks at the ids of all of its steps */
   GHashTable *targets;   /* word -> HtTarget, of a space that reads them often; or NULL */
   HtLocatedNode *metric; /* where the objective names it */
 } HtRecipeReader;

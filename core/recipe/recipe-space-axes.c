@@ -7,6 +7,8 @@
 
 /* Trees over the steps are walked by recursion. */
 #define MAX_STEPS 1000u
+/* Of one choice; each is read once. */
+#define MAX_VALUES 1000u
 
 /* Where the walk is. */
 typedef struct
@@ -17,7 +19,7 @@ typedef struct
   GHashTable *names;
   gint slot;
   HtPassReads half;
-  const char *technique; /* of the step that is walked, for names */
+  GHashTable *takers; /* id -> number of the place of the pipeline that has it, from 1 */
 } Walk;
 
 static void walk_value (Walk *self, HtLocatedNode *node, const char *name, HtSpaceAxis *parent, guint parent_value);
@@ -103,26 +105,12 @@ drop (Walk *self, HtLocatedNode *node)
   g_hash_table_add (self->space->dropped, node);
 }
 
-/* Whether a list has an equal item before `index`. */
-static gboolean
-is_repeated (HtLocatedNode *list, guint index)
-{
-  g_autoptr (JsonNode) item = ht_located_node_to_json (ht_located_node_get_child (list, index), NULL);
-
-  for (guint i = 0; item != NULL && i < index; i++)
-    {
-      g_autoptr (JsonNode) other = ht_located_node_to_json (ht_located_node_get_child (list, i), NULL);
-
-      if (other != NULL && json_node_equal (item, other))
-        return TRUE;
-    }
-  return FALSE;
-}
-
 /* Whether it is a list of at least one item; an item that is there twice is reported. */
 static gboolean
 check_list (Walk *self, HtLocatedNode *list, const char *what)
 {
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
   if (ht_located_node_get_kind (list) != HT_LOCATED_SEQUENCE)
     {
       g_autofree char *found = ht_located_node_describe (list);
@@ -135,10 +123,20 @@ check_list (Walk *self, HtLocatedNode *list, const char *what)
       refuse (self, list, HT_RECIPE_ERROR_MISSING_KEY, "'%s' is empty: there is nothing to choose from", what);
       return FALSE;
     }
+  if (ht_located_node_get_n_children (list) > MAX_VALUES)
+    {
+      refuse (self, list, HT_RECIPE_ERROR_OUT_OF_RANGE, "'%s' has %u items, at most %u are searched over", what,
+              ht_located_node_get_n_children (list), MAX_VALUES);
+      return FALSE;
+    }
   for (guint i = 0; i < ht_located_node_get_n_children (list); i++)
-    if (is_repeated (list, i))
-      refuse (self, ht_located_node_get_child (list, i), HT_RECIPE_ERROR_DUPLICATE_KEY,
-              "'%s' has this item twice: remove one", what);
+    {
+      HtLocatedNode *item = ht_located_node_get_child (list, i);
+      g_autoptr (JsonNode) json = ht_located_node_to_json (item, NULL);
+
+      if (json != NULL && !g_hash_table_add (seen, json_to_string (json, FALSE)))
+        refuse (self, item, HT_RECIPE_ERROR_DUPLICATE_KEY, "'%s' has this item twice: remove one", what);
+    }
   return TRUE;
 }
 
@@ -395,24 +393,21 @@ is_none (HtLocatedNode *node)
   return ht_located_node_get_kind (node) == HT_LOCATED_STRING && strcmp (ht_located_node_get_text (node), "none") == 0;
 }
 
-/* Whether a step of an earlier place of the pipeline has this id, or one that is given at any place. */
+/* Whether another place of the pipeline has a step of this id. */
 static gboolean
 is_taken (Walk *self, const char *id, guint slot)
 {
-  for (guint i = 0; i < self->space->slots->len; i++)
-    {
-      HtSpaceSlot *other = g_ptr_array_index (self->space->slots, i);
+  guint taker = GPOINTER_TO_UINT (g_hash_table_lookup (self->takers, id));
 
-      for (guint k = 0; i != slot && k < other->alternatives->len; k++)
-        {
-          HtLocatedNode *node = g_ptr_array_index (other->alternatives, k);
-          const char *known = g_hash_table_lookup (self->space->ids, node);
+  return taker != 0 && taker - 1 != slot;
+}
 
-          if (known != NULL && strcmp (known, id) == 0)
-            return TRUE;
-        }
-    }
-  return FALSE;
+static void
+take_id (Walk *self, HtLocatedNode *node, char *id, guint slot)
+{
+  g_hash_table_insert (self->space->ids, node, id);
+  if (!g_hash_table_contains (self->takers, id))
+    g_hash_table_insert (self->takers, id, GUINT_TO_POINTER (slot + 1));
 }
 
 static void
@@ -478,6 +473,24 @@ name_slot (HtSpaceSlot *slot, const char *id)
   return words->len > 1 ? g_strjoinv ("|", (char **)words->pdata) : g_strdup ("step");
 }
 
+/* Where an id is given first. */
+static guint
+find_line (Walk *self, const char *id)
+{
+  HtSpaceSlot *slot
+      = g_ptr_array_index (self->space->slots, GPOINTER_TO_UINT (g_hash_table_lookup (self->takers, id)) - 1);
+
+  for (guint i = 0; i < slot->alternatives->len; i++)
+    {
+      HtLocatedNode *node = g_ptr_array_index (slot->alternatives, i);
+      const char *own = node != NULL ? find_id (node) : NULL;
+
+      if (own != NULL && strcmp (own, id) == 0)
+        return ht_located_node_get_line (ht_located_node_lookup (node, "id", NULL));
+    }
+  return ht_located_node_get_line (ht_located_node_lookup (slot->node, "id", NULL));
+}
+
 /* Ids that are given; those of a place of the pipeline hold for all of its alternatives without one of their own. */
 static void
 take_given_ids (Walk *self, HtSpaceSlot *slot, guint number)
@@ -494,8 +507,9 @@ take_given_ids (Walk *self, HtSpaceSlot *slot, guint number)
         continue;
       if (is_taken (self, id, number))
         refuse (self, ht_located_node_lookup (own != NULL ? node : slot->node, "id", NULL),
-                HT_RECIPE_ERROR_DUPLICATE_KEY, "the step id '%s' is given twice: rename one", id);
-      g_hash_table_insert (self->space->ids, node, g_strdup (id));
+                HT_RECIPE_ERROR_DUPLICATE_KEY, "the step id '%s' is given twice, first in line %u: rename one", id,
+                find_line (self, id));
+      take_id (self, node, g_strdup (id), number);
     }
 }
 
@@ -518,7 +532,7 @@ make_ids (Walk *self, HtSpaceSlot *slot, guint number)
           g_free (id);
           id = g_strdup_printf ("%s-%u", ht_located_node_get_text (use), n);
         }
-      g_hash_table_insert (self->space->ids, node, id);
+      take_id (self, node, id, number);
     }
 }
 
@@ -673,8 +687,9 @@ ht_recipe_space_find_axes (HtRecipeSpace *self, GPtrArray *problems)
 {
   HtLocatedNode *root = ht_located_document_get_root (self->document);
   g_autoptr (GHashTable) names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GHashTable) takers = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GPtrArray) found = g_ptr_array_new ();
-  Walk walk = { .space = self, .problems = problems, .found = found, .names = names };
+  Walk walk = { .space = self, .problems = problems, .found = found, .names = names, .takers = takers };
 
   self->quantization = ht_located_node_lookup (root, "quantization", NULL);
   self->pipeline = ht_located_node_lookup (root, "pipeline", NULL);

@@ -44,7 +44,7 @@ static HtLocatedNode *
 make_step (HtLocatedDocument *copy, HtRecipeSpace *space, HtLocatedNode *node)
 {
   const char *id = g_hash_table_lookup (space->ids, node);
-  HtLocatedNode *step, *place = node;
+  HtLocatedNode *step, *place = node, *given = NULL;
 
   if (id == NULL)
     return node;
@@ -66,12 +66,14 @@ make_step (HtLocatedDocument *copy, HtRecipeSpace *space, HtLocatedNode *node)
         const char *word = ht_located_node_get_text (key);
 
         if (strcmp (word, "id") == 0)
-          place = value;
+          given = place = value;
         else if (strcmp (word, "optional") != 0)
           ht_located_document_add_member (copy, step, key, word, value);
       }
-  ht_located_document_add_member (copy, step, place, "id",
-                                  ht_located_document_add_scalar (copy, place, HT_LOCATED_STRING, id));
+  /* What is no id is the reader's to report. */
+  if (given == NULL || g_strcmp0 (ht_located_node_get_text (given), id) == 0)
+    given = ht_located_document_add_scalar (copy, place, HT_LOCATED_STRING, id);
+  ht_located_document_add_member (copy, step, place, "id", given);
   return step;
 }
 
@@ -265,7 +267,8 @@ read_slot (HtRecipeSpace *self, HtSpaceSlot *slot, HtCombination *combination, G
 {
   g_autoptr (HtRecipe) recipe = ht_recipe_new_for_file (self->path);
   g_autoptr (HtLocatedDocument) document = ht_recipe_space_substitute (self, slot->node, combination, FALSE);
-  HtRecipeReader reader = { .recipe = recipe, .registry = self->registry, .problems = problems, .in_space = TRUE };
+  HtRecipeReader reader
+      = { .recipe = recipe, .registry = self->registry, .problems = problems, .in_space = TRUE, .ids_checked = TRUE };
   HtLocatedNode *root = ht_located_document_get_root (document);
   HtRecipeStep *step = root != NULL ? ht_recipe_read_step (&reader, root) : NULL;
 

@@ -14,8 +14,9 @@
  */
 G_DEFINE_FINAL_TYPE (HtRecipeSpace, ht_recipe_space, G_TYPE_OBJECT)
 
-/* Combinations that are looked at for a legal one when a recipe is read. */
-#define MAX_LOOKED_AT 10000
+/* Steps of combinations that are looked at for a legal one when a recipe is read. */
+#define MAX_STEPS_LOOKED_AT 200000u
+#define MAX_LOOKED_AT       10000u
 
 static void
 ht_recipe_space_finalize (GObject *object)
@@ -101,8 +102,11 @@ list_known (HtRecipeSpace *self)
 static void
 read_space (HtRecipeSpace *self, GPtrArray *problems)
 {
-  HtRecipeReader reader
-      = { .recipe = self->recipe, .registry = self->registry, .problems = problems, .targets = self->targets };
+  HtRecipeReader reader = { .recipe = self->recipe,
+                            .registry = self->registry,
+                            .problems = problems,
+                            .ids_checked = TRUE,
+                            .targets = self->targets };
   g_autoptr (HtLocatedDocument) document = NULL;
   g_autoptr (HtCombination) first = NULL;
 
@@ -189,17 +193,18 @@ ht_recipe_space_find_legal (HtRecipeSpace *self, GError **error)
   g_autofree char *text = NULL;
   g_autoptr (GRand) random = NULL;
   guint64 n_all;
-  guint n;
+  guint n, n_most;
 
   g_return_val_if_fail (HT_IS_RECIPE_SPACE (self), NULL);
 
   n_all = ht_recipe_space_get_n_combinations (self);
-  n = (guint)MIN (n_all, MAX_LOOKED_AT);
+  n_most = CLAMP (MAX_STEPS_LOOKED_AT / MAX (self->slots->len, 1), 100, MAX_LOOKED_AT);
+  n = (guint)MIN (n_all, n_most);
   random = g_rand_new_with_seed (0);
   for (guint i = 0; i < n; i++)
     {
-      HtCombination *combination = i == 0 || n_all <= MAX_LOOKED_AT ? ht_recipe_space_get_nth (self, i)
-                                                                    : ht_recipe_space_random (self, random);
+      HtCombination *combination
+          = i == 0 || n == n_all ? ht_recipe_space_get_nth (self, i) : ht_recipe_space_random (self, random);
       char *law = NULL;
 
       if (ht_recipe_space_is_legal (self, combination, &law))
