@@ -84,6 +84,10 @@ typedef struct
   HtLocatedNode *metric; /* where the objective names it */
 } HtRecipeReader;
 
+/* What `output` may name. NULL-terminated. */
+extern const char *const ht_recipe_output_formats[];
+extern const char *const ht_recipe_report_formats[];
+
 /* A key of a mapping. `read` NULL: the format has it, this version does not carry it out. */
 typedef struct
 {

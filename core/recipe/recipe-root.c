@@ -70,10 +70,13 @@ read_seed (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
     ht_located_node_report_error (value, reader->problems, HT_RECIPE_ERROR_WRONG_TYPE, error);
 }
 
-/* A list of words out of `known`, each at most once. Those of `later` are known, but not carried out. */
+const char *const ht_recipe_output_formats[]
+    = { "onnx", "onnx-qdq", "encodings-0.6.1", "encodings-1.0.0", "encodings-2.0.0", NULL };
+const char *const ht_recipe_report_formats[] = { "html", "json", NULL };
+
+/* A list of words out of `known`, each at most once. */
 static char **
-read_words (HtRecipeReader *reader, HtLocatedNode *node, const char *what, const char *const *known,
-            const char *const *later)
+read_words (HtRecipeReader *reader, HtLocatedNode *node, const char *what, const char *const *known)
 {
   g_autoptr (GPtrArray) words = g_ptr_array_new ();
   GError *error = NULL;
@@ -92,10 +95,7 @@ read_words (HtRecipeReader *reader, HtLocatedNode *node, const char *what, const
 
       if (word == NULL)
         continue;
-      if (g_strv_contains (later, word))
-        ht_located_node_report (item, reader->problems, HT_SEVERITY_ERROR, HT_RECIPE_ERROR_NOT_SUPPORTED,
-                                "the %s '%s' is not yet supported here: leave it out", what, word);
-      else if (!g_strv_contains (known, word))
+      if (!g_strv_contains (known, word))
         {
           g_autofree char *subject = g_strdup_printf ("unknown %s", what);
 
@@ -125,9 +125,7 @@ read_directory (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 static void
 read_formats (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
-  static const char *const known[] = { "onnx", "onnx-qdq", "encodings-0.6.1", "encodings-1.0.0", "encodings-2.0.0", NULL };
-  static const char *const later[] = { NULL };
-  char **words = read_words (reader, value, "output format", known, later);
+  char **words = read_words (reader, value, "output format", ht_recipe_output_formats);
 
   if (words == NULL)
     return;
@@ -138,9 +136,7 @@ read_formats (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 static void
 read_reports (HtRecipeReader *reader, HtLocatedNode *value, gpointer section)
 {
-  static const char *const known[] = { "html", "json", NULL };
-  static const char *const later[] = { NULL };
-  char **words = read_words (reader, value, "report format", known, later);
+  char **words = read_words (reader, value, "report format", ht_recipe_report_formats);
 
   if (words == NULL)
     return;

@@ -430,14 +430,13 @@ quantization_to_schema (void)
 static JsonObject *
 output_to_schema (void)
 {
-  static const char *const formats[]
-      = { "onnx", "onnx-qdq", "encodings-0.6.1", "encodings-1.0.0", "encodings-2.0.0", NULL };
-  static const char *const reports[] = { "json", NULL };
   JsonObject *properties, *mapping = new_mapping ("Files", &properties), *qdq;
 
   json_object_set_object_member (properties, "directory", new_type ("string", "Where files go"));
-  json_object_set_object_member (properties, "formats", new_list (new_words (formats, NULL), "Formats of the result"));
-  json_object_set_object_member (properties, "report", new_list (new_words (reports, NULL), "Formats of the report"));
+  json_object_set_object_member (properties, "formats",
+                                 new_list (new_words (ht_recipe_output_formats, NULL), "Formats of the result"));
+  json_object_set_object_member (properties, "report",
+                                 new_list (new_words (ht_recipe_report_formats, NULL), "Formats of the report"));
   qdq = new_mapping (NULL, &properties);
   json_object_set_object_member (json_object_get_object_member (mapping, "properties"), "qdq", qdq);
   json_object_set_object_member (properties, "weights",
