@@ -137,12 +137,15 @@ def ours_to_them(command, folded, setting, inputs, folder):
               "data": {"calibration": {"path": {n: f"{folder}/{n.replace('/', '_')}.npy" for n in inputs}}},
               "quantization": {"target": target, "weights": weights, "activations": {"bits": bits}},
               "output": {"directory": folder, "formats": [f"encodings-{v}" for v in versions]}}
+    if "block-size" in weights:  # as Aimet.calibrate(): layers alone
+        recipe["quantization"]["weights"] = {"bits": weights["bits"]}
+        recipe["quantization"]["rules"] = [{"match": {"op": op}, "weights": weights} for op in BLOCKED]
     json.dump(recipe, open(f"{folder}/recipe.json", "w"))
     failure = run(command, "run", f"{folder}/recipe.json")
-    rules = refused_blocks(failure, folded) if "granularity" in weights else None
+    rules = refused_blocks(failure, folded) if "block-size" in weights else None
     if rules:
         yield f"refused, {len(rules)} layers have blocks that do not divide; again without blocks there", []
-        recipe["quantization"]["rules"] = rules
+        recipe["quantization"]["rules"] += rules
         json.dump(recipe, open(f"{folder}/recipe.json", "w"))
         failure = run(command, "run", f"{folder}/recipe.json")
     if failure:
@@ -175,6 +178,8 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             model = onnx.load(path)
             fold_all_batch_norms_to_weight(model)
+            for i, node in enumerate(model.graph.node):  # rules go by name
+                node.name = node.name or f"{node.op_type}_at_{i}"
             folded = f"{folder}/folded.onnx"
             onnx.save(model, folded)
             inputs = {key: value[:8] if value.ndim else value for key, value in samples(assets, model, path).items()}
