@@ -78,19 +78,31 @@ add_doubling (HtHistogram *self, const float *values, gsize n_values, double min
     ht_kernel_histogram (values, n_values, (float)self->width, self->counts);
 }
 
+/* As AIMET rounds: the ends in float32, the rest in double. One bin more or less hangs on it. */
 static void
 lay_out_aligned (HtHistogram *self, double minimum, double maximum)
 {
-  double center;
+  float low, high, center;
+  double first, last;
 
   if (minimum == maximum)
     maximum = minimum + 0.01;
   /* AIMET divides by zero here: 0.01 more is the same number. */
   if (minimum == maximum)
     maximum = minimum + fabs (minimum) / 1024;
-  center = (minimum + maximum) / 2;
-  self->width = (maximum - minimum) / 512;
-  self->low = floor ((center - 3 * (center - minimum)) / self->width) * self->width;
+  low = (float)minimum;
+  high = (float)maximum;
+  center = (low + high) / 2;
+  first = (double)(center - 3 * (center - low));
+  last = (double)(center + 3 * (high - center));
+  if (!(first < last) || !isfinite (first) || !isfinite (last))
+    {
+      first = minimum - (maximum - minimum);
+      last = maximum + (maximum - minimum);
+    }
+  self->width = (last - first) / HT_HISTOGRAM_ALIGNED_BINS;
+  self->low = floor (first / self->width) * self->width;
+  self->width = (self->low + self->width) - self->low;
 }
 
 static void

@@ -43,14 +43,15 @@ def theirs(folded, inputs, bits, encodings):
 
 
 def ours(command, folded, inputs, encodings, folder):
-    given, fixed = [], [d.dim_value for d in onnx.load(folded).graph.input[0].type.tensor_type.shape.dim][:1] == [1]
+    fixed = [d.dim_value for d in onnx.load(folded).graph.input[0].type.tensor_type.shape.dim][:1] == [1]
+    given = []
     for name, array in inputs.items():
         path = f"{folder}/{name.replace('/', '_').replace(':', '_')}.npy"
         np.save(path, array)
         given += ["--input", f"{name}={path}"]
-    n = len(next(iter(inputs.values())))
-    done = subprocess.run([command, "infer", folded, "--encodings", encodings, "--output", f"{folder}/out", "--batch",
-                           "1" if fixed else str(n)] + given, capture_output=True, text=True)
+    one_by_one = ["--batch", "1"] if fixed else []
+    done = subprocess.run([command, "infer", folded, "--encodings", encodings, "--output", f"{folder}/out"] + one_by_one
+                          + given, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr.strip()[-300:])
     return {os.path.basename(f)[:-4]: np.load(f) for f in glob.glob(f"{folder}/out/*.npy")}

@@ -87,9 +87,12 @@ search_naively (const std::vector<std::vector<float> > &batches, int bits, bool 
             continue;
           if (least == most)
             most = least + 0.01;
-          double center = (least + most) / 2;
-          width = (most - least) / 512;
-          low = std::floor ((center - 3 * (center - least)) / width) * width;
+          // The ends as aimet-onnx 2.42 has them (its getStatsHistogram()): rounded to float32.
+          float center = ((float)least + (float)most) / 2;
+          double first = center - 3 * (center - (float)least), last = center + 3 * ((float)most - center);
+          width = (last - first) / n_bins;
+          low = std::floor (first / width) * width;
+          width = (low + width) - low;
         }
       std::vector<double> counts (n_bins, 0);
       for (float value : batch)
