@@ -212,3 +212,17 @@ cli_open_executor (HtGraph *graph, const char *encodings, const char *arithmetic
   g_autoptr (HtSimulation) simulation = cli_open_simulation (graph, encodings, arithmetic, error);
   return simulation != NULL ? ht_simulation_create_executor (simulation, error) : NULL;
 }
+
+char **
+cli_read_strings (JsonObject *object, const char *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  if (node == NULL || !JSON_NODE_HOLDS_ARRAY (node))
+    return NULL;
+  JsonArray *array = json_node_get_array (node);
+  for (guint i = 0; i < json_array_get_length (array); i++)
+    if (json_node_get_value_type (json_array_get_element (array, i)) == G_TYPE_STRING)
+      g_strv_builder_add (builder, json_array_get_string_element (array, i));
+  return g_strv_builder_end (builder);
+}

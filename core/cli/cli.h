@@ -72,6 +72,8 @@ void cli_data_options_clear (CliDataOptions *self);
 /* Returns the exit code to leave with, or -1 to go on. */
 int cli_data_options_check (const CliDataOptions *self, const char *verb);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (CliDataOptions, cli_data_options_clear)
+/* The strings of a member that is a list of them; NULL where there is none. */
+char **cli_read_strings (JsonObject *object, const char *name);
 /* Cancelled when the user interrupts the command. */
 GCancellable *cli_watch_interrupts (void);
 HtPassRegistry *cli_load_registry (void);

@@ -13,6 +13,7 @@
 typedef struct
 {
   char *recipe, *text, *model, *output;
+  char **settings; /* KEY=VALUE; NULL: none */
   CliDataOptions data;
   int jobs;
 } Start;
@@ -24,6 +25,7 @@ start_clear (Start *self)
   g_free (self->text);
   g_free (self->model);
   g_free (self->output);
+  g_strfreev (self->settings);
   cli_data_options_clear (&self->data);
 }
 
@@ -124,6 +126,11 @@ save_start (const Start *start, const char *folder, GError **error)
         json_builder_set_member_name (builder, members[i].name);
         json_builder_add_string_value (builder, members[i].value);
       }
+  json_builder_set_member_name (builder, "set");
+  json_builder_begin_array (builder);
+  for (char **setting = start->settings; setting != NULL && *setting != NULL; setting++)
+    json_builder_add_string_value (builder, *setting);
+  json_builder_end_array (builder);
   json_builder_set_member_name (builder, "raw");
   json_builder_add_boolean_value (builder, start->data.raw);
   json_builder_end_object (builder);
@@ -187,6 +194,7 @@ load_start (Start *start, const char *folder, GError **error)
   start->data.calibration = dup_member (object, "calibration");
   start->data.evaluation = dup_member (object, "evaluation");
   start->data.labels = dup_member (object, "labels");
+  start->settings = cli_read_strings (object, "set");
   start->data.raw = json_object_get_boolean_member_with_default (object, "raw", FALSE);
   return TRUE;
 }
@@ -200,7 +208,8 @@ search (Start *start, const char *folder, guint64 memory, gboolean json, gboolea
   g_autoptr (HtPassRegistry) registry = cli_load_registry ();
   g_autoptr (GPtrArray) diagnostics = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_diagnostic_unref);
   g_autoptr (HtRecipeSpace) space
-      = ht_recipe_space_parse (start->text, -1, start->recipe, registry, diagnostics, &error);
+      = ht_recipe_space_parse_set (start->text, -1, start->recipe, (const char *const *)start->settings, registry, diagnostics,
+                                   &error);
   cli_print_diagnostics (diagnostics);
   if (space == NULL)
     return cli_fail_recipe (registry, diagnostics, error);
@@ -256,7 +265,9 @@ cli_search (int argc, char **argv)
       = { { "model", 'm', 0, G_OPTION_ARG_FILENAME, &start.model, "Take this model instead of the recipe's", "FILE" },
           { "output", 'o', 0, G_OPTION_ARG_FILENAME, &start.output, "Write to this folder instead of the recipe's",
             "FOLDER" },
-          { "jobs", 'j', 0, G_OPTION_ARG_INT, &start.jobs, "Candidates worked on at once, instead of the recipe's",
+          { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &start.settings,
+      "Take this value instead of the recipe's, as in quantization.weights.bits=4; may be given several times", "KEY=VALUE" },
+    { "jobs", 'j', 0, G_OPTION_ARG_INT, &start.jobs, "Candidates worked on at once, instead of the recipe's",
             "N" },
           { "memory", 0, 0, G_OPTION_ARG_STRING, &memory, "Keep less in memory where this would be exceeded", "SIZE" },
           { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },

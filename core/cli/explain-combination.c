@@ -106,8 +106,10 @@ print_law (const char *folder, JsonObject *candidate, GError **error)
     return FALSE;
   g_autoptr (HtPassRegistry) registry = cli_load_registry ();
   g_autoptr (GPtrArray) diagnostics = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_diagnostic_unref);
-  g_autoptr (HtRecipeSpace) space = ht_recipe_space_parse (
-      get_string (object, "text", ""), -1, get_string (object, "recipe", folder), registry, diagnostics, error);
+  g_auto (GStrv) settings = cli_read_strings (object, "set");
+  g_autoptr (HtRecipeSpace) space = ht_recipe_space_parse_set (
+      get_string (object, "text", ""), -1, get_string (object, "recipe", folder), (const char *const *)settings, registry,
+      diagnostics, error);
   JsonNode *choice = find (candidate, "combination", JSON_NODE_OBJECT);
   g_autoptr (HtCombination) combination
       = space != NULL && choice != NULL ? ht_recipe_space_combination_from_json (space, choice, error) : NULL;

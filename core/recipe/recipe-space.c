@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "recipe/recipe-set.h"
 #include "recipe/recipe-space-private.h"
 
 #include <halftone/error.h>
@@ -309,8 +310,30 @@ HtRecipeSpace *
 ht_recipe_space_parse (const char *text, gssize length, const char *file, HtPassRegistry *registry,
                        GPtrArray *diagnostics, GError **error)
 {
+  return ht_recipe_space_parse_set (text, length, file, NULL, registry, diagnostics, error);
+}
+
+/**
+ * ht_recipe_space_parse_set:
+ * @text: a recipe
+ * @length: its length in bytes, -1 where it ends with a zero
+ * @file: (nullable): what to call it in messages; paths are relative to its folder
+ * @settings: (nullable) (array zero-terminated=1): values to take instead of those in the text, each as KEY=VALUE, as in
+ *   quantization.weights.bits=4
+ * @registry: the techniques
+ * @diagnostics: (nullable) (element-type HtDiagnostic): receives all problems
+ * @error: return location for an error
+ *
+ * Reads a recipe with some of its values replaced, so that one recipe serves for several bit widths, say.
+ *
+ * Returns: (transfer full) (nullable): the space, or %NULL with @error set; %HT_ERROR_NOT_FOUND where the text has no
+ *   value to replace
+ */
+HtRecipeSpace *
+ht_recipe_space_parse_set (const char *text, gssize length, const char *file, const char *const *settings,
+                           HtPassRegistry *registry, GPtrArray *diagnostics, GError **error)
+{
   g_autoptr (GPtrArray) problems = ht_diagnostic_list_new ();
-  g_autoptr (HtLocatedDocument) document = NULL;
 
   g_return_val_if_fail (text != NULL, NULL);
   g_return_val_if_fail (HT_IS_PASS_REGISTRY (registry), NULL);
@@ -318,8 +341,15 @@ ht_recipe_space_parse (const char *text, gssize length, const char *file, HtPass
 
   if (file == NULL)
     file = "recipe";
-  document = ht_located_document_parse (text, length, file, problems);
-  return space_new (document, file, registry, problems, diagnostics, error);
+  g_autoptr (HtLocatedDocument) given = ht_located_document_parse (text, length, file, problems);
+  g_autoptr (HtLocatedDocument) document = NULL;
+  if (given != NULL && ht_located_document_get_root (given) != NULL)
+    {
+      document = ht_recipe_set_values (given, settings, error);
+      if (document == NULL)
+        return NULL;
+    }
+  return space_new (document != NULL ? document : given, file, registry, problems, diagnostics, error);
 }
 
 /**

@@ -31,6 +31,9 @@ HT_API HtRecipeSpace *ht_recipe_space_load (const char *path, HtPassRegistry *re
                                             GError **error);
 HT_API HtRecipeSpace *ht_recipe_space_parse (const char *text, gssize length, const char *file,
                                              HtPassRegistry *registry, GPtrArray *diagnostics, GError **error);
+HT_API HtRecipeSpace *ht_recipe_space_parse_set (const char *text, gssize length, const char *file,
+                                                 const char *const *settings, HtPassRegistry *registry,
+                                                 GPtrArray *diagnostics, GError **error);
 HT_API HtRecipe *ht_recipe_space_get_recipe (HtRecipeSpace *self);
 HT_API HtObjective *ht_recipe_space_get_objective (HtRecipeSpace *self);
 HT_API HtSearchSettings *ht_recipe_space_get_settings (HtRecipeSpace *self);
