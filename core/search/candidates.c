@@ -52,7 +52,8 @@ make_candidate (HtSearch *self, HtCombination *combination)
       fail_candidate (candidate, error);
       return candidate;
     }
-  char *key = ht_model_state_hash (start);
+  g_autofree char *hash = ht_model_state_hash (start);
+  char *key = ht_search_name_start (self, hash);
   candidate->calibrated
       = ht_search_tree_add (self->work.tree, key, ht_recipe_get_plan (candidate->recipe), config, &self->step_inputs);
   if (!g_hash_table_contains (self->work.starts, key))

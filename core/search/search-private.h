@@ -51,6 +51,7 @@ struct _HtSearch
   HtSearchSettings *settings;
   HtStepInputs step_inputs;
   char *calibration_hash;
+  char *code; /* the hash of the code that computes */
   HtDataset *judge;      /* the samples that choose; NULL: a program chooses */
   HtMetrics *baseline;   /* of the floating-point network, on them */
   GPtrArray *baselines;  /* by part */
@@ -93,6 +94,13 @@ gboolean ht_search_get_difference (HtSearch *self, HtCandidate *candidate, HtCan
  * receives them all. NULL: none is scored. */
 HtCandidate *ht_search_pick (HtSearch *self, GPtrArray *ties);
 
+/* The samples that choose, cut into the parts of a strategy; an error where the objective cannot be measured on them. */
+gboolean ht_search_choose_judge (HtSearch *self, HtSearchStrategy strategy, GError **error);
+/* The floating-point network on them. */
+gboolean ht_search_measure_baseline (HtSearch *self, GCancellable *cancellable, GError **error);
+/* The best on the evaluation set, where that did not choose. */
+gboolean ht_search_measure_figure (HtSearch *self, GCancellable *cancellable, GError **error);
+
 /* A strategy proposes candidates wave by wave; what it proposes follows from the results so far alone. */
 typedef struct _HtStrategy HtStrategy;
 struct _HtStrategy
@@ -123,5 +131,7 @@ gboolean ht_search_write_best (HtSearch *self, HtCandidate *candidate, GCancella
 gboolean ht_search_fail_errno (GError **error, const char *what, const char *path);
 gboolean ht_search_write_report (HtSearch *self, GError **error);
 
+/* The key of a start, of which `hash` says what it is: other code has other results. */
+char *ht_search_name_start (HtSearch *self, const char *hash);
 void ht_search_apply_overrides (HtSearch *self, HtRecipe *recipe);
 void ht_search_event (HtSearch *self, const char *event, JsonObject *members);

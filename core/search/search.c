@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A search from recipe to result: opens model and data, lets a strategy propose candidates, has them computed, looks at
  * their results in the order in which they were proposed, keeps the best on disk. */
-#include "quant/simulation-private.h"
+#include "pass/code-digest.h"
+#include "recipe/recipe-space-private.h"
 #include "search/search-private.h"
 
 #include <errno.h>
@@ -79,6 +80,7 @@ ht_search_finalize (GObject *object)
   g_clear_object (&self->space);
   g_clear_pointer (&self->report, json_node_unref);
   g_free (self->calibration_hash);
+  g_free (self->code);
   g_free (self->model_path);
   g_free (self->output_folder);
   g_free (self->why);
@@ -223,117 +225,22 @@ ht_search_apply_overrides (HtSearch *self, HtRecipe *recipe)
     ht_recipe_drop_preprocessing (recipe);
 }
 
-/* The samples in an order of their own for each seed, so that the parts of a race are like the whole, cut into parts
- * that double; one part keeps the order of the file. */
-static gboolean
-cut_parts (HtSearch *self, HtSearchStrategy strategy, GError **error)
+static void
+digest_code (HtSearch *self)
 {
-  guint n = ht_dataset_get_n_samples (self->judge), n_parts = ht_strategy_count_parts (strategy, n);
-  g_autofree guint *rows = g_new (guint, n);
-  g_autoptr (GRand) random = g_rand_new_with_seed ((guint32)ht_search_settings_get_seed (self->settings));
-  if (n_parts == 1)
-    {
-      g_ptr_array_add (self->work.parts, g_object_ref (self->judge));
-      return TRUE;
-    }
-  for (guint i = 0; i < n; i++)
-    {
-      guint other = (guint)g_rand_int_range (random, 0, (gint32)i + 1);
-      rows[i] = rows[other];
-      rows[other] = i;
-    }
-  for (guint part = 0, first = 0; part < n_parts; part++)
-    {
-      guint end = part + 1 == n_parts ? n : MAX (n >> (n_parts - 1 - part), 1);
-      HtDataset *dataset = ht_dataset_select (self->judge, rows + first, end - first, error);
-      if (dataset == NULL)
-        return FALSE;
-      g_ptr_array_add (self->work.parts, dataset);
-      if (!ht_dataset_bind (dataset, self->inputs.given, error))
-        return FALSE;
-      first = end;
-    }
-  return TRUE;
+  g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autoptr (GPtrArray) plugins = ht_pass_registry_list_plugins (self->space->registry);
+  ht_digest_library (checksum);
+  for (guint i = 0; i < plugins->len; i++)
+    ht_digest_plugin (checksum, g_ptr_array_index (plugins, i));
+  self->code = g_strdup (g_checksum_get_string (checksum));
 }
 
-/* What chooses: the held-out samples, or the evaluation set, or a program. */
-static gboolean
-choose_judge (HtSearch *self, HtSearchStrategy strategy, GError **error)
+char *
+ht_search_name_start (HtSearch *self, const char *hash)
 {
-  gboolean is_held_out = ht_objective_get_data (self->objective) == HT_OBJECTIVE_DATA_HELD_OUT;
-  HtMetric metric = ht_objective_get_metric (self->objective);
-  self->work.parts = g_ptr_array_new_with_free_func (g_object_unref);
-  self->work.part_hashes = g_ptr_array_new_with_free_func (g_free);
-  if (metric == HT_METRIC_EXTERNAL)
-    {
-      self->work.command = ht_recipe_get_evaluation_command (self->inputs.recipe, &self->work.timeout);
-      if (self->work.command == NULL)
-        {
-          g_set_error_literal (
-              error, HT_ERROR, HT_ERROR_NOT_FOUND,
-              "the objective is the number that a program prints, but the recipe names none: add 'data: "
-              "{evaluation: {command: [PROGRAM, \"{model}\"]}}'");
-          return FALSE;
-        }
-      g_autofree char *all = g_strjoinv ("\n", (char **)self->work.command);
-      g_ptr_array_add (self->work.parts, g_object_new (G_TYPE_OBJECT, NULL));
-      g_ptr_array_add (self->work.part_hashes, g_steal_pointer (&all));
-      return TRUE;
-    }
-  self->judge = is_held_out ? self->inputs.held_out : self->inputs.evaluation;
-  if (self->judge == NULL)
-    {
-      g_set_error_literal (error, HT_ERROR, HT_ERROR_NOT_FOUND,
-                           "the objective needs data to choose on: add 'data: {evaluation: {path: FILE.npy}}', or let "
-                           "'objective' have 'on: held-out'");
-      return FALSE;
-    }
-  if (ht_metric_needs_labels (metric) && ht_dataset_get_labels (self->judge) == NULL)
-    {
-      g_set_error (
-          error, HT_ERROR, HT_ERROR_NOT_FOUND,
-          "the objective is '%s', but the samples that choose have no labels: give them, or maximize 'agreement' "
-          "or 'sqnr', which compare with the floating-point network",
-          ht_metric_get_name (metric));
-      return FALSE;
-    }
-  if (!cut_parts (self, strategy, error))
-    return FALSE;
-  for (guint i = 0; i < self->work.parts->len; i++)
-    {
-      char *hash = ht_dataset_hash (g_ptr_array_index (self->work.parts, i), error);
-      if (hash == NULL)
-        return FALSE;
-      g_ptr_array_add (self->work.part_hashes, hash);
-    }
-  return TRUE;
-}
-
-/* The floating-point network on the same samples, up to each part. */
-static gboolean
-measure_baseline (HtSearch *self, GCancellable *cancellable, GError **error)
-{
-  ht_graph_measure_costs (self->inputs.given, &self->float_costs[HT_COST_SIZE],
-                          &self->float_costs[HT_COST_BIT_OPERATIONS]);
-  if (self->judge == NULL)
-    return TRUE;
-  g_autoptr (HtExecutor) executor = ht_executor_new (self->inputs.given, error);
-  g_autoptr (HtExecutor) reference = executor != NULL ? ht_executor_new (self->inputs.given, error) : NULL;
-  if (reference == NULL)
-    return FALSE;
-  g_autoptr (GPtrArray) parts = g_ptr_array_new_with_free_func (g_object_unref);
-  for (guint i = 0; i < self->work.parts->len; i++)
-    {
-      HtMetrics *part
-          = ht_evaluate (executor, reference, g_ptr_array_index (self->work.parts, i),
-                         ht_run_inputs_get_batch (&self->inputs, self->judge), NULL, NULL, cancellable, error);
-      if (part == NULL)
-        return FALSE;
-      g_ptr_array_add (parts, part);
-      g_ptr_array_add (self->baselines, ht_metrics_join ((HtMetrics **)parts->pdata, parts->len));
-    }
-  self->baseline = g_object_ref (g_ptr_array_index (self->baselines, self->baselines->len - 1));
-  return TRUE;
+  g_autofree char *text = g_strdup_printf ("%s\n%s", self->code, hash);
+  return g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
 }
 
 static gboolean
@@ -379,6 +286,7 @@ prepare (HtSearch *self, HtSearchStrategy *strategy, GCancellable *cancellable, 
   g_autoptr (HtCombination) legal = ht_recipe_space_find_legal (self->space, error);
   if (legal == NULL)
     return FALSE;
+  digest_code (self);
   self->work.inputs = &self->inputs;
   self->work.tree = ht_search_tree_new ();
   self->work.starts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
@@ -399,7 +307,7 @@ prepare (HtSearch *self, HtSearchStrategy *strategy, GCancellable *cancellable, 
   self->step_inputs = (HtStepInputs){ .seed = ht_recipe_get_seed (recipe),
                                       .calibration = self->calibration_hash,
                                       .batch = self->inputs.batch[HT_DATA_CALIBRATION] };
-  return choose_judge (self, *strategy, error) && measure_baseline (self, cancellable, error);
+  return ht_search_choose_judge (self, *strategy, error) && ht_search_measure_baseline (self, cancellable, error);
 }
 
 static const char *
@@ -437,7 +345,8 @@ append_best (HtSearch *self, GString *message)
   const char *metric = ht_metric_get_name (ht_objective_get_metric (self->objective));
   g_autofree char *low = g_strconcat (metric, "-low", NULL), *high = g_strconcat (metric, "-high", NULL);
   double from = ht_metrics_get (self->best->metrics, low), to = ht_metrics_get (self->best->metrics, high);
-  g_string_append_printf (message, "best %u: %s %.4g", self->best->number, metric, ht_search_get_metric (self, self->best));
+  g_string_append_printf (message, "best %u: %s %.4g", self->best->number, metric,
+                          ht_search_get_metric (self, self->best));
   if (!isnan (from) && !isnan (to))
     g_string_append_printf (message, " (%.4g … %.4g)", from, to);
 }
@@ -656,36 +565,13 @@ fail_all (HtSearch *self, GError **error)
   return FALSE;
 }
 
-/* The evaluation set is used once, for the figure of what was chosen without it. */
-static gboolean
-measure_figure (HtSearch *self, GCancellable *cancellable, GError **error)
-{
-  if (self->judge == self->inputs.evaluation || self->inputs.evaluation == NULL)
-    return TRUE;
-  g_autoptr (HtModelState) state = ht_search_work_get_state (&self->work, self->best->calibrated, cancellable, error);
-  g_autoptr (HtSimulation) simulation
-      = state != NULL ? ht_search_restore_simulation (state, ht_recipe_get_quantization (self->best->recipe), error)
-                      : NULL;
-  g_autoptr (HtExecutor) executor = simulation != NULL ? ht_simulation_create_executor (simulation, error) : NULL;
-  g_autoptr (HtExecutor) given = executor != NULL ? ht_executor_new (self->inputs.given, error) : NULL;
-  g_autoptr (HtExecutor) reference = given != NULL ? ht_executor_new (self->inputs.given, error) : NULL;
-  guint batch = self->inputs.batch[HT_DATA_EVALUATION];
-  if (reference == NULL)
-    return FALSE;
-  self->figure = ht_evaluate (executor, reference, self->inputs.evaluation, batch, NULL, NULL, cancellable, error);
-  if (self->figure != NULL)
-    self->figure_baseline
-        = ht_evaluate (given, reference, self->inputs.evaluation, batch, NULL, NULL, cancellable, error);
-  return self->figure_baseline != NULL;
-}
-
 static gboolean
 finish (HtSearch *self, GCancellable *cancellable, GError **error)
 {
   if (self->best == NULL)
     return fail_all (self, error);
   self->target_met = ht_objective_get_n_constraints (self->objective) == 0 || has_met_target (self);
-  return measure_figure (self, cancellable, error) && ht_search_write_report (self, error);
+  return ht_search_measure_figure (self, cancellable, error) && ht_search_write_report (self, error);
 }
 
 /**
