@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ArgMax, ArgMin, Hardmax and TopK: where the extreme elements of an axis are. */
 #include "graph/tensor-private.h"
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -278,11 +279,51 @@ topk_forward (const HtOpCall *call, GError **error)
   return TRUE;
 }
 
+/* dy goes where its elements came from, which sorting again says. */
+static gboolean
+topk_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+               GError **error)
+{
+  HtTensor *dx = input_gradients[0], *dy = output_gradients[0];
+  gboolean is_double;
+  guint rank, axis;
+
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  if (dx == NULL)
+    return TRUE;
+  const gint64 *dims = ht_tensor_get_dims (dy, &rank);
+  g_autoptr (HtTensor) indices = ht_tensor_new (HT_DATA_TYPE_INT64, dims, rank, error);
+  if (indices == NULL)
+    return FALSE;
+  HtTensor *outputs[2] = { NULL, indices };
+  HtOpCall sorting = *call;
+  sorting.n_outputs = 2;
+  sorting.outputs = outputs;
+  if (!topk_forward (&sorting, error))
+    return FALSE;
+  ht_axis_normalize (ht_node_get_int (call->node, "axis", -1), rank, &axis);
+  gsize size = is_double ? sizeof (double) : sizeof (float), inner = 1, k = (gsize) dims[axis];
+  gsize length = (gsize) ht_tensor_get_dim (dx, axis), n = ht_tensor_get_n_elements (dy);
+  const gint64 *from = ht_tensor_get_data (indices);
+  const char *in = ht_tensor_get_data (dy);
+  char *out = ht_tensor_get_writable_data (dx);
+  for (guint i = axis + 1; i < rank; i++)
+    inner *= (gsize) dims[i];
+  ht_backward_zero (dx);
+  for (gsize i = 0; i < n; i++)
+    {
+      gsize at = (i / inner / k * length + (gsize) from[i]) * inner + i % inner;
+      memcpy (out + at * size, in + i * size, size);
+    }
+  return TRUE;
+}
+
 static const HtOperator operators[] = {
   { "", "ArgMax", 1, HT_OP_NONE, arg_infer, argmax_forward },
   { "", "ArgMin", 1, HT_OP_NONE, arg_infer, argmin_forward },
   { "", "Hardmax", 1, HT_OP_NONE, hardmax_infer, hardmax_forward },
-  { "", "TopK", 1, HT_OP_KEEPS_GRID, topk_infer, topk_forward },
+  { "", "TopK", 1, HT_OP_KEEPS_GRID, topk_infer, topk_forward, topk_backward, .backward_inputs = HT_OP_KEEPS (0) },
 };
 
 void

@@ -84,6 +84,7 @@ HT_BACKWARD (add);
 HT_BACKWARD (sub);
 HT_BACKWARD (mul);
 HT_BACKWARD (div);
+HT_BACKWARD (mod); /* of floating-point numbers: fmod */
 HT_BACKWARD (pow);
 HT_BACKWARD (mean);
 HT_BACKWARD (extreme); /* Min and Max */
@@ -110,8 +111,9 @@ HT_BACKWARD (reduce_l1);
 HT_BACKWARD (reduce_l2);
 HT_BACKWARD (reduce_log_sum);
 HT_BACKWARD (reduce_log_sum_exp);
+HT_BACKWARD (reduce_prod);
 /* Which dimensions a Reduce node reduces: reduce.c */
 void ht_reduce_read_flags (const HtOpCall *call, guint rank, gboolean *flags);
-HT_BACKWARD (lstm);
-gsize ht_op_lstm_backward_workspace (const HtInfer *infer);
+HT_BACKWARD (rnn);
+gsize ht_op_rnn_backward_workspace (const HtInfer *infer);
 HT_BACKWARD (resize);

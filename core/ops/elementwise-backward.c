@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Gradients of broadcast arithmetic: Add Sub Mul Div Pow Sum Mean Min Max Where. */
+/* Gradients of broadcast arithmetic: Add Sub Mul Div Mod Pow Sum Mean Min Max Where. */
 #include "graph/tensor-private.h"
 #include "ops/backward.h"
 
 #include "ops/rules.h"
 
-#include <math.h>
 #include <string.h>
+#include <tgmath.h>
 
 #define AT(k)    ((const T *)in[k])[(gint64)i * stride[k]]
 #define PLAIN(k) ((const T *)in[k])[i]
@@ -35,6 +35,8 @@ TERM_LOOPS (product, 2, AT (0) * AT (1), PLAIN (0) * PLAIN (1))
 TERM_LOOPS (quotient, 2, AT (0) / AT (1), PLAIN (0) / PLAIN (1))
 /* dy, y, divisor */
 TERM_LOOPS (divisor, 3, -AT (0) * AT (1) / AT (2), -PLAIN (0) * PLAIN (1) / PLAIN (2))
+/* dy, dividend, divisor */
+TERM_LOOPS (whole_quotient, 3, -AT (0) * trunc (AT (1) / AT (2)), -PLAIN (0) * trunc (PLAIN (1) / PLAIN (2)))
 /* share of dy, x, y */
 TERM_LOOPS (selected, 3, AT (1) == AT (2) ? AT (0) : 0, PLAIN (1) == PLAIN (2) ? PLAIN (0) : 0)
 
@@ -109,6 +111,21 @@ ht_op_div_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtT
     RUN (quotient, input_gradients[0], output_gradients[0], dividend, 2);
   if (input_gradients[1])
     RUN (divisor, input_gradients[1], output_gradients[0], divisor, 3);
+  return TRUE;
+}
+
+gboolean
+ht_op_mod_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                    GError **error)
+{
+  gboolean is_double;
+  HtTensor *divisor[3] = { output_gradients[0], call->inputs[0], call->inputs[1] };
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  if (input_gradients[0])
+    ht_backward_sum_to (input_gradients[0], output_gradients[0], 1.0);
+  if (input_gradients[1])
+    RUN (whole_quotient, input_gradients[1], output_gradients[0], divisor, 3);
   return TRUE;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Gradients of the Reduce operators: dy is stretched over what was reduced. ReduceProd has none. */
+/* Gradients of the Reduce operators: dy is stretched over what was reduced. */
 #include "graph/tensor-private.h"
 #include "ops/backward.h"
 
@@ -102,5 +102,91 @@ ht_op_reduce_extreme_backward (const HtOpCall *call, HtTensor *const *output_gra
   ht_backward_broadcast (share, x, counted, 3, is_double ? is_extreme_double : is_extreme_float, &factor);
   ht_loop_broadcast (share, shared, 3, is_double ? share_double : share_float, &factor);
   ht_loop_broadcast (dx, selected, 3, is_double ? selected_double : selected_float, &factor);
+  return TRUE;
+}
+
+/* ReduceProd: dx is dy times the product of all the others, those before in a walk forward and those after in one back,
+ * so that zeros need no care. */
+typedef struct
+{
+  gconstpointer x, dy;
+  gpointer dx;
+  guint n_outer, n_inner; /* dimensions that stay, and those that are reduced */
+  gint64 outer[HT_TENSOR_MAX_DIMS], outer_stride[HT_TENSOR_MAX_DIMS];
+  gint64 inner[HT_TENSOR_MAX_DIMS], inner_stride[HT_TENSOR_MAX_DIMS];
+  gsize length;
+} Products;
+
+static gsize
+find_place (gsize index, guint n, const gint64 *dims, const gint64 *strides)
+{
+  gsize place = 0;
+  while (n-- > 0)
+    {
+      place += index % (gsize)dims[n] * (gsize)strides[n];
+      index /= (gsize)dims[n];
+    }
+  return place;
+}
+
+#define PRODUCTS(T)                                                                                                    \
+  static void products_##T (gsize begin, gsize end, gpointer user_data)                                                \
+  {                                                                                                                    \
+    const Products *work = user_data;                                                                                  \
+    for (gsize i = begin; i < end; i++)                                                                                \
+      {                                                                                                                \
+        gsize first = find_place (i, work->n_outer, work->outer, work->outer_stride);                                  \
+        const T *x = (const T *)work->x + first;                                                                       \
+        T *dx = (T *)work->dx + first, before = 1, after = ((const T *)work->dy)[i];                                   \
+        for (gsize k = 0; k < work->length; k++)                                                                       \
+          {                                                                                                            \
+            gsize at = find_place (k, work->n_inner, work->inner, work->inner_stride);                                 \
+            dx[at] = before;                                                                                           \
+            before *= x[at];                                                                                           \
+          }                                                                                                            \
+        for (gsize k = work->length; k-- > 0;)                                                                         \
+          {                                                                                                            \
+            gsize at = find_place (k, work->n_inner, work->inner, work->inner_stride);                                 \
+            dx[at] *= after;                                                                                           \
+            after *= x[at];                                                                                            \
+          }                                                                                                            \
+      }                                                                                                                \
+  }
+PRODUCTS (float)
+PRODUCTS (double)
+
+gboolean
+ht_op_reduce_prod_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                            GError **error)
+{
+  gboolean is_double, flags[HT_TENSOR_MAX_DIMS];
+  HtTensor *dx = input_gradients[0], *x = call->inputs[0], *dy = output_gradients[0];
+  guint rank;
+  const gint64 *dims = ht_tensor_get_dims (x, &rank);
+  gint64 strides[HT_TENSOR_MAX_DIMS];
+
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  if (dx == NULL || ht_tensor_get_n_elements (x) == 0)
+    return TRUE;
+  Products work = {
+    .x = ht_tensor_get_data (x), .dy = ht_tensor_get_data (dy), .dx = ht_tensor_get_writable_data (dx), .length = 1
+  };
+  ht_reduce_read_flags (call, rank, flags);
+  ht_strides (dims, rank, strides);
+  for (guint i = 0; i < rank; i++)
+    if (flags[i])
+      {
+        work.inner[work.n_inner] = dims[i];
+        work.inner_stride[work.n_inner++] = strides[i];
+        work.length *= (gsize)dims[i];
+      }
+    else
+      {
+        work.outer[work.n_outer] = dims[i];
+        work.outer_stride[work.n_outer++] = strides[i];
+      }
+  ht_loop_range (ht_tensor_get_n_elements (x) / work.length, work.length * 8,
+                 is_double ? products_double : products_float, &work);
   return TRUE;
 }

@@ -3,6 +3,7 @@
 #include "graph/tensor-private.h"
 #include "kernels/reduce.h"
 #include "kernels/vectorize.h"
+#include "ops/backward.h"
 #include "ops/loop.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -118,6 +119,73 @@ rms_norm_forward (const HtOpCall *call, GError **error)
   ht_loop_range (ht_tensor_get_n_elements (x) / work.n, work.n, is_double ? rms_rows_double : rms_rows_float, &work);
   HtTensor *operands[] = { y, call->inputs[1] };
   ht_loop_broadcast (y, operands, 2, is_double ? scale_double : scale_float, NULL);
+  return TRUE;
+}
+
+/* dx holds dy times the scale; normalized: x without the scale. */
+typedef struct
+{
+  gconstpointer x, normalized;
+  gpointer dx;
+  gsize n;
+  double epsilon;
+} RowsBack;
+
+#define GO_BACK(T)                                                                                                     \
+  static void rms_rows_back_##T (gsize begin, gsize end, gpointer user_data)                                           \
+  {                                                                                                                    \
+    const RowsBack *work = user_data;                                                                                  \
+    for (gsize row = begin; row < end; row++)                                                                          \
+      {                                                                                                                \
+        const T *x = (const T *)work->x + row * work->n, *normalized = (const T *)work->normalized + row * work->n;    \
+        T *dx = (T *)work->dx + row * work->n;                                                                         \
+        double squares = 0.0, along = 0.0;                                                                             \
+        for (gsize i = 0; i < work->n; i++)                                                                            \
+          {                                                                                                            \
+            squares += (double)x[i] * (double)x[i];                                                                    \
+            along += (double)dx[i] * (double)normalized[i];                                                            \
+          }                                                                                                            \
+        double root = sqrt (squares / (double)work->n + work->epsilon);                                                \
+        along /= (double)work->n;                                                                                      \
+        for (gsize i = 0; i < work->n; i++)                                                                            \
+          dx[i] = (T)(((double)dx[i] - (double)normalized[i] * along) / root);                                         \
+      }                                                                                                                \
+  }
+GO_BACK (float)
+GO_BACK (double)
+
+static gboolean
+rms_norm_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                   GError **error)
+{
+  HtTensor *x = call->inputs[0], *dy = output_gradients[0], *dx = input_gradients[0];
+  guint rank, axis = 0;
+  const gint64 *dims = ht_tensor_get_dims (x, &rank);
+  gboolean is_double;
+
+  if (!ht_backward_get_type (call, output_gradients, &is_double, error))
+    return FALSE;
+  if (ht_tensor_get_n_elements (x) == 0)
+    {
+      if (input_gradients[1])
+        ht_backward_zero (input_gradients[1]);
+      return TRUE;
+    }
+  ht_axis_normalize (ht_node_get_int (call->node, "axis", -1), rank, &axis);
+  Rows rows = { ht_tensor_get_data (x), call->workspace, 1, ht_node_get_float (call->node, "epsilon", 1e-5) };
+  for (guint i = axis; i < rank; i++)
+    rows.n *= (gsize)dims[i];
+  gsize n_rows = ht_tensor_get_n_elements (x) / rows.n;
+  ht_loop_range (n_rows, rows.n, is_double ? rms_rows_double : rms_rows_float, &rows);
+  g_autoptr (HtTensor) normalized = _ht_tensor_new_view (ht_tensor_get_data_type (dy), dims, rank, call->workspace);
+  HtTensor *to_scale[] = { dy, normalized }, *to_x[] = { dy, call->inputs[1] };
+  if (input_gradients[1])
+    ht_backward_broadcast (input_gradients[1], dy, to_scale, 2, is_double ? scale_double : scale_float, NULL);
+  if (dx == NULL)
+    return TRUE;
+  RowsBack back = { rows.x, call->workspace, ht_tensor_get_writable_data (dx), rows.n, rows.epsilon };
+  ht_loop_broadcast (dx, to_x, 2, is_double ? scale_double : scale_float, NULL);
+  ht_loop_range (n_rows, rows.n, is_double ? rms_rows_back_double : rms_rows_back_float, &back);
   return TRUE;
 }
 
@@ -237,7 +305,8 @@ mvn_forward (const HtOpCall *call, GError **error)
 
 static const HtOperator operators[] = {
   { "", "MeanVarianceNormalization", 9, HT_OP_NONE, mvn_infer, mvn_forward },
-  { "", "RMSNormalization", 23, HT_OP_NONE, rms_norm_infer, rms_norm_forward },
+  { "", "RMSNormalization", 23, HT_OP_NONE, rms_norm_infer, rms_norm_forward, rms_norm_backward,
+    .backward_inputs = HT_OP_KEEPS_ALL, .backward_workspace = ht_backward_output_workspace },
 };
 
 void

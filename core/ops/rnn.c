@@ -148,18 +148,14 @@ rnn_forward (const HtOpCall *call, GError **error)
                                                                           : ht_rnn_run_float (call, error);
 }
 
-static const HtOperator operators[] = {
-  { .op_type = "GRU", .since_version = 7, .infer = rnn_infer, .forward = rnn_forward, .workspace = rnn_workspace },
-  { .op_type = "LSTM",
-    .since_version = 7,
-    .infer = rnn_infer,
-    .forward = rnn_forward,
-    .workspace = rnn_workspace,
-    .backward = ht_op_lstm_backward,
-    .backward_inputs = HT_OP_KEEPS_ALL,
-    .backward_workspace = ht_op_lstm_backward_workspace },
-  { .op_type = "RNN", .since_version = 7, .infer = rnn_infer, .forward = rnn_forward, .workspace = rnn_workspace },
-};
+#define RNN(NAME)                                                                                                      \
+  {                                                                                                                    \
+    .op_type = NAME, .since_version = 7, .infer = rnn_infer, .forward = rnn_forward, .workspace = rnn_workspace,       \
+    .backward = ht_op_rnn_backward, .backward_inputs = HT_OP_KEEPS_ALL,                                                \
+    .backward_workspace = ht_op_rnn_backward_workspace                                                                 \
+  }
+
+static const HtOperator operators[] = { RNN ("GRU"), RNN ("LSTM"), RNN ("RNN") };
 
 void
 ht_ops_register_rnn (void)

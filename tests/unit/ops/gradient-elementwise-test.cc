@@ -74,6 +74,7 @@ TEST (ElementwiseGradient, Arithmetic)
       for (const char *op : { "Sub", "Mul", "Mean" })
         Gradient (op, 14, { any (shapes.a), any (shapes.b) }).check ();
       Gradient ("Div", 14, { any (shapes.a), any (shapes.b, 0.5) }).check ();
+      Gradient ("Mod", 13, { distinct (shapes.a), uniform (shapes.b, 0.501, 0.509) }).number ("fmod", 1).check ();
       Gradient ("Pow", 15, { uniform (shapes.a, 0.5, 2), any (shapes.b) }).check ();
     }
   Gradient ("Mean", 13, { any ({ 2, 3 }), any ({ 3 }), any ({ 2, 1 }) }).check ();

@@ -198,6 +198,46 @@ TEST (LayerGradient, Lstm)
         }
 }
 
+TEST (LayerGradient, GruAndRnn)
+{
+  for (const char *op : { "GRU", "RNN" })
+    for (const char *direction : { "forward", "reverse", "bidirectional" })
+      for (bool batch_first : { false, true })
+        for (bool linear : { false, true })
+          for (bool extras : { false, true })
+            {
+              gint64 directions = direction[0] == 'b' ? 2 : 1, gates = op[0] == 'G' ? 3 : 1;
+              auto gradient = [&] (bool bias, bool lengths, bool states) {
+                Tensors inputs = lstm_inputs (directions, batch_first, bias, lengths, states, false);
+                inputs[1] = any ({ directions, gates * 2, 3 });
+                inputs[2] = any ({ directions, gates * 2, 2 });
+                if (bias)
+                  inputs[3] = any ({ directions, 2 * gates * 2 });
+                inputs.resize (6);
+                Gradient gradient (op, 14, inputs, 2);
+                gradient.number ("hidden_size", 2).number ("layout", batch_first).text ("direction", direction);
+                if (op[0] == 'G')
+                  gradient.number ("linear_before_reset", linear);
+                return gradient;
+              };
+              gradient (extras, extras, extras).check ();
+              gradient (true, extras, !extras).check ();
+              gradient (true, !extras, true).unused (0).check ();
+              gradient (extras, true, true).unused (1).check ();
+            }
+}
+
+TEST (LayerGradient, RmsNormAndLpNorm)
+{
+  Gradient ("RMSNormalization", 23, { any ({ 2, 3, 4 }), any ({ 4 }) }).check ();
+  Gradient ("RMSNormalization", 23, { any ({ 2, 3, 4 }), any ({ 3, 4 }) }).number ("axis", 1).check ();
+  Gradient ("RMSNormalization", 23, { any ({ 2, 3, 4 }), any ({ 3, 1 }) }).number ("axis", -2).check ();
+  Gradient ("RMSNormalization", 23, { any ({ 2, 3, 4 }), any ({ 2, 1, 4 }) }).real ("epsilon", 0.5).check ();
+  for (gint64 p : { 1, 2 })
+    for (gint64 axis : { -1, 0, 1 })
+      Gradient ("LpNormalization", 22, { any ({ 3, 4, 5 }) }).number ("p", p).number ("axis", axis).check ();
+}
+
 TEST (LayerGradient, SameBytesAtAnyNumberOfThreads)
 {
   Gradient ("Gemm", 13, { any ({ 200, 150 }), any ({ 150, 170 }), any ({ 170 }) }).check_threads ();

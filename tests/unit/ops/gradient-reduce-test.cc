@@ -18,7 +18,7 @@ input_for (const std::string &op, std::vector<gint64> dims)
 TEST (ReduceGradient, Reductions)
 {
   for (const char *op : { "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceSumSquare", "ReduceL1",
-                          "ReduceL2", "ReduceLogSum", "ReduceLogSumExp" })
+                          "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceProd" })
     for (gint64 keep : { 0, 1 })
       {
         for (const std::vector<gint64> &axes :
@@ -32,6 +32,29 @@ TEST (ReduceGradient, Reductions)
         Gradient (op, 18, { input_for (op, { 2, 3 }) }).number ("keepdims", keep).check ();
         Gradient (op, 18, { input_for (op, { 3 }) }).number ("keepdims", keep).check ();
       }
+}
+
+TEST (ReduceGradient, ProductsOfZeros)
+{
+  for (int zeros : { 1, 2 })
+    {
+      Tensor x = any ({ 3, 4 });
+      for (int i = 0; i < zeros; i++)
+        doubles (x)[5 + i] = 0;
+      for (gint64 axis : { 0, 1 })
+        Gradient ("ReduceProd", 18, { x, whole ({ axis }) }).check ();
+    }
+}
+
+TEST (ReduceGradient, TopK)
+{
+  for (gint64 axis : { -1, 0, 1 })
+    for (gint64 largest : { 0, 1 })
+      for (size_t unused : { 0, 1 })
+        Gradient ("TopK", 11, { distinct ({ 3, 4, 5 }), whole ({ 2 }) }, unused ? 2 : 1)
+            .number ("axis", axis)
+            .number ("largest", largest)
+            .check ();
 }
 
 TEST (ReduceGradient, Softmax)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The gradient of LSTM: all directions, sequence lengths, peepholes; without clipping, and with the activations whose
- * slope follows from their value. */
+/* The gradients of RNN, GRU and LSTM: all directions, sequence lengths, peepholes; without clipping, and with the
+ * activations whose slope follows from their value. */
 #include "kernels/gemm.h"
 #include "ops/backward.h"
 #include "ops/rnn.h"
@@ -18,8 +18,11 @@ typedef enum
 
 typedef struct
 {
-  gsize time, batch, input, hidden, directions;
-  gboolean batch_first, couple;
+  HtRnnCell cell;
+  gsize time, batch, input, hidden, gates, directions;
+  gboolean batch_first;
+  gboolean couple;              /* LSTM */
+  gboolean linear_before_reset; /* GRU */
 } Sizes;
 
 static gpointer
@@ -39,7 +42,7 @@ writable (const HtOpCall *call, HtTensor *const *gradients, guint index)
 #define REAL                    float
 #define FN(name)                name##_float
 #define PRODUCT(shape, a, b, c) ht_kernel_gemm_batch (shape, 1, a, NULL, b, NULL, c, 0)
-#include "ops/lstm-backward-template.h"
+#include "ops/rnn-backward-template.h"
 #undef REAL
 #undef FN
 #undef PRODUCT
@@ -47,23 +50,27 @@ writable (const HtOpCall *call, HtTensor *const *gradients, guint index)
 #define REAL     double
 #define FN(name) name##_double
 #define PRODUCT  ht_kernel_gemm_double
-#include "ops/lstm-backward-template.h"
+#include "ops/rnn-backward-template.h"
 
 static Sizes
 read_sizes (HtNode *node, const gint64 *x, gint64 hidden)
 {
   gboolean batch_first = ht_node_get_int (node, "layout", 0) != 0;
-  return (Sizes){ .time = (gsize)x[batch_first ? 1 : 0],
+  HtRnnCell cell = ht_rnn_cell_of (node);
+  return (Sizes){ .cell = cell,
+                  .time = (gsize)x[batch_first ? 1 : 0],
                   .batch = (gsize)x[batch_first ? 0 : 1],
                   .input = (gsize)x[2],
                   .hidden = (gsize)hidden,
+                  .gates = ht_rnn_cells[cell].n_gates,
                   .directions = ht_rnn_count_directions (node),
                   .batch_first = batch_first,
-                  .couple = ht_node_get_int (node, "input_forget", 0) != 0 };
+                  .couple = cell == HT_RNN_LSTM && ht_node_get_int (node, "input_forget", 0) != 0,
+                  .linear_before_reset = cell == HT_RNN_GRU && ht_node_get_int (node, "linear_before_reset", 0) != 0 };
 }
 
 gsize
-ht_op_lstm_backward_workspace (const HtInfer *infer)
+ht_op_rnn_backward_workspace (const HtInfer *infer)
 {
   HtDims x, r;
   gsize numbers;
@@ -72,7 +79,7 @@ ht_op_lstm_backward_workspace (const HtInfer *infer)
     return 0;
   Sizes size = read_sizes (infer->node, x.dim, r.dim[2]);
   if (!g_size_checked_mul (&numbers, size.time + 1, size.batch)
-      || !g_size_checked_mul (&numbers, numbers, 7 * size.hidden))
+      || !g_size_checked_mul (&numbers, numbers, (size.gates + 3) * size.hidden))
     return G_MAXSSIZE;
   return numbers * (ht_infer_get_type (infer, 0) == HT_DATA_TYPE_DOUBLE ? sizeof (double) : sizeof (float));
 }
@@ -82,14 +89,15 @@ read_activations (const HtOpCall *call, guint directions, Activation *activation
 {
   static const char *const known[] = { "Sigmoid", "Tanh", "Relu" };
   const char *const *names = ht_node_get_strings (call->node, "activations");
-  guint n = 3 * directions;
+  const HtRnnCellInfo *cell = &ht_rnn_cells[ht_rnn_cell_of (call->node)];
+  guint n = cell->n_activations * directions;
 
   if (names && g_strv_length ((char **)names) != n)
     return ht_op_fail (call, error, "the attribute activations has %u names, expected %u",
                        g_strv_length ((char **)names), n);
   for (guint i = 0; i < n; i++)
     {
-      const char *name = names ? names[i] : ht_rnn_cells[HT_RNN_LSTM].defaults[i % 3];
+      const char *name = names ? names[i] : cell->defaults[i % cell->n_activations];
       guint k = 0;
       while (k < G_N_ELEMENTS (known) && g_ascii_strcasecmp (name, known[k]) != 0)
         k++;
@@ -102,8 +110,8 @@ read_activations (const HtOpCall *call, guint directions, Activation *activation
 }
 
 gboolean
-ht_op_lstm_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
-                     GError **error)
+ht_op_rnn_backward (const HtOpCall *call, HtTensor *const *output_gradients, HtTensor *const *input_gradients,
+                    GError **error)
 {
   Activation activations[6];
   gboolean is_double;
