@@ -137,8 +137,10 @@ save_start (const Start *start, const char *folder, GError **error)
   g_autoptr (JsonNode) root = json_builder_get_root (builder);
   g_autofree char *text = json_to_string (root, TRUE);
   g_autofree char *path = g_build_filename (folder, START_FILE, NULL);
-  g_autofree char *before = NULL;
-  if (g_file_get_contents (path, &before, NULL, NULL) && !g_str_equal (before, text))
+  g_autofree char *before = NULL, *journal = g_build_filename (folder, "journal.jsonl", NULL);
+  gboolean has_begun = g_file_test (journal, G_FILE_TEST_EXISTS); /* a recipe that was refused leaves none */
+  gboolean is_there = g_file_get_contents (path, &before, NULL, NULL);
+  if (has_begun && is_there && !g_str_equal (before, text))
     {
       g_set_error (
           error, HT_ERROR, HT_ERROR_CONFLICT,
@@ -147,7 +149,7 @@ save_start (const Start *start, const char *folder, GError **error)
           folder, folder);
       return FALSE;
     }
-  if (before != NULL)
+  if (is_there && g_str_equal (before, text))
     return TRUE;
   if (g_mkdir_with_parents (folder, 0755) != 0)
     {
@@ -207,9 +209,8 @@ search (Start *start, const char *folder, guint64 memory, gboolean json, gboolea
   GCancellable *cancellable = cli_watch_interrupts ();
   g_autoptr (HtPassRegistry) registry = cli_load_registry ();
   g_autoptr (GPtrArray) diagnostics = g_ptr_array_new_with_free_func ((GDestroyNotify)ht_diagnostic_unref);
-  g_autoptr (HtRecipeSpace) space
-      = ht_recipe_space_parse_set (start->text, -1, start->recipe, (const char *const *)start->settings, registry, diagnostics,
-                                   &error);
+  g_autoptr (HtRecipeSpace) space = ht_recipe_space_parse_set (
+      start->text, -1, start->recipe, (const char *const *)start->settings, registry, diagnostics, &error);
   cli_print_diagnostics (diagnostics);
   if (space == NULL)
     return cli_fail_recipe (registry, diagnostics, error);
@@ -266,8 +267,9 @@ cli_search (int argc, char **argv)
           { "output", 'o', 0, G_OPTION_ARG_FILENAME, &start.output, "Write to this folder instead of the recipe's",
             "FOLDER" },
           { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &start.settings,
-      "Take this value instead of the recipe's, as in quantization.weights.bits=4; may be given several times", "KEY=VALUE" },
-    { "jobs", 'j', 0, G_OPTION_ARG_INT, &start.jobs, "Candidates worked on at once, instead of the recipe's",
+            "Take this value instead of the recipe's, as in quantization.weights.bits=4; may be given several times",
+            "KEY=VALUE" },
+          { "jobs", 'j', 0, G_OPTION_ARG_INT, &start.jobs, "Candidates worked on at once, instead of the recipe's",
             "N" },
           { "memory", 0, 0, G_OPTION_ARG_STRING, &memory, "Keep less in memory where this would be exceeded", "SIZE" },
           { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "Number of threads", "N" },

@@ -25,7 +25,7 @@ take_steps (HtRun *run, HtSearchNode *node)
   if (node->parent != NULL)
     take_steps (run, node->parent);
   if (node->kind == HT_SEARCH_NODE_STEP)
-    ht_run_add_step (run, node->report, node->timings, node->seconds);
+    ht_run_add_step (run, node->report, NULL, node->seconds);
 }
 
 static HtRun *
@@ -77,13 +77,28 @@ remove_others (const char *folder, const char *keep)
     }
 }
 
+/* Where the link leads; NULL where there is none, or it leads nowhere. */
+static char *
+read_link (HtSearch *self)
+{
+  g_autofree char *link = g_build_filename (self->output_folder, "best", NULL);
+  return g_file_test (link, G_FILE_TEST_IS_DIR) ? g_file_read_link (link, NULL) : NULL;
+}
+
+/* A folder is named for the candidate, what it was made of and the samples that it was scored on, so that a link that
+ * leads to it leads to a whole one, and a folder that no link leads to is what a killed process has left. */
 gboolean
 ht_search_write_best (HtSearch *self, HtCandidate *candidate, GCancellable *cancellable, GError **error)
 {
-  g_autofree char *name = g_strdup_printf ("%u", candidate->number);
+  g_autofree char *name
+      = g_strdup_printf ("%u-%.12s-%u", candidate->number, candidate->calibrated->key, candidate->n_parts);
   g_autofree char *folder = g_build_filename (self->output_folder, "candidates", NULL);
   g_autofree char *path = g_build_filename (folder, name, NULL);
   g_autofree char *target = g_build_filename ("candidates", name, NULL);
+  g_autofree char *before = read_link (self);
+  if (g_strcmp0 (before, target) == 0)
+    return TRUE;
+  ht_remove_folder (path);
   g_autoptr (HtModelState) state = ht_search_work_get_state (&self->work, candidate->calibrated, cancellable, error);
   g_autoptr (HtRun) run = state != NULL ? make_run (self, candidate, state, path, error) : NULL;
   if (run == NULL || !ht_run_write (run, error) || !swap_link (self, target, error))

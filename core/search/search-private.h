@@ -62,12 +62,11 @@ struct _HtSearch
   GHashTable *laws;                     /* law -> how many of the combinations that came up it excludes */
   guint n_samples_scored;               /* over all candidates */
   gint64 began;
-  double seconds_before; /* of the processes that worked on this search before */
-  guint n_strategy_waves;
   const char *strategy;
   char *why;          /* the strategy */
   char *ended;        /* why the search ended */
   HtCandidate *best;  /* the one on disk */
+  guint n_best_parts; /* that it was scored on when it was written */
   GPtrArray *wave;    /* the candidates under way ... */
   guint next;         /* ... and the first whose results have not been looked at */
   GCancellable *stop; /* ends the work on them */

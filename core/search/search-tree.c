@@ -11,7 +11,6 @@ free_node (gpointer data)
   g_clear_object (&self->config);
   g_clear_error (&self->error);
   g_clear_pointer (&self->report, json_node_unref);
-  g_clear_pointer (&self->timings, json_node_unref);
   g_clear_object (&self->metrics);
   g_free (self);
 }
@@ -89,16 +88,4 @@ ht_search_tree_add_score (HtSearchTree *self, HtSearchNode *calibrated, guint pa
       node->part = part;
     }
   return node;
-}
-
-guint
-ht_search_tree_count (HtSearchTree *self, HtSearchNodeKind kind, gboolean computed)
-{
-  guint n = 0;
-  for (guint i = 0; i < self->order->len; i++)
-    {
-      HtSearchNode *node = g_ptr_array_index (self->order, i);
-      n += node->kind == kind && (!computed || (node->status == HT_SEARCH_NODE_DONE && !node->was_found));
-    }
-  return n;
 }

@@ -47,7 +47,6 @@ struct _HtSearchNode
   GError *error;       /* of a failed one: its own or its parent's */
   double seconds;
   JsonNode *report; /* of a step */
-  JsonNode *timings;
   HtMetrics *metrics; /* of a score */
   double size;        /* of a score's network: bytes of its constants */
   double bit_operations;
@@ -67,7 +66,5 @@ HtSearchNode *ht_search_tree_add (HtSearchTree *self, const char *start, HtPlan 
                                   const HtStepInputs *inputs);
 /* The node that evaluates a calibrated state on part number `part`, of which `samples` is the hash. */
 HtSearchNode *ht_search_tree_add_score (HtSearchTree *self, HtSearchNode *calibrated, guint part, const char *samples);
-/* How many nodes of a kind there are, and how many of them were computed rather than found. */
-guint ht_search_tree_count (HtSearchTree *self, HtSearchNodeKind kind, gboolean computed);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HtSearchTree, ht_search_tree_free)

@@ -62,7 +62,13 @@ compute_step (HtSearchWork *self, HtSearchNode *node, HtModelState *parent, GCan
   ht_pass_manager_set_calibration (manager, calibration, self->inputs->batch[HT_DATA_CALIBRATION]);
   if (!ht_pass_manager_check (manager, g_hash_table_lookup (self->starts, start->key), error))
     return NULL;
-  return ht_pass_manager_run_step (manager, node->step, parent, &node->report, &node->seconds, cancellable, error);
+  g_autoptr (JsonNode) report = NULL;
+  HtModelState *state
+      = ht_pass_manager_run_step (manager, node->step, parent, &report, &node->seconds, cancellable, error);
+  /* Where the store had lost the state alone, others may be reading the report. */
+  if (node->report == NULL)
+    node->report = g_steal_pointer (&report);
+  return state;
 }
 
 static HtModelState *

@@ -10,6 +10,9 @@
 #include <halftone/error.h>
 #include <math.h>
 
+/* Without a budget. What goes from memory stays on disk. */
+#define STATES_IN_MEMORY ((guint64)1 << 30)
+
 /* Data that the caller gives instead of the recipe's. */
 typedef struct
 {
@@ -243,6 +246,26 @@ ht_search_name_start (HtSearch *self, const char *hash)
   return g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
 }
 
+/* A journal line, and no more than that: what it cannot hold is told by the next thing that is written. */
+void
+ht_search_event (HtSearch *self, const char *event, JsonObject *members)
+{
+  json_object_set_string_member (members, "event", event);
+  ht_journal_append (self->journal, members, NULL);
+  json_object_unref (members);
+}
+
+/* In the thread that met the damage. */
+static void
+note_repair (const char *what, const char *key, const char *reason, gpointer user_data)
+{
+  JsonObject *members = json_object_new ();
+  json_object_set_string_member (members, "what", what);
+  json_object_set_string_member (members, "key", key);
+  json_object_set_string_member (members, "reason", reason);
+  ht_search_event (user_data, "repaired", members);
+}
+
 static gboolean
 open_folder (HtSearch *self, GError **error)
 {
@@ -256,20 +279,15 @@ open_folder (HtSearch *self, GError **error)
   g_autofree char *store = g_build_filename (self->output_folder, "store", NULL);
   g_autofree char *journal = g_build_filename (self->output_folder, "journal.jsonl", NULL);
   self->work.scratch_folder = g_build_filename (self->output_folder, "scratch", NULL);
-  self->work.store = ht_store_open (store, self->memory_budget, error);
+  self->work.store
+      = ht_store_open (store, self->work.memory_budget > 0 ? self->work.memory_budget : STATES_IN_MEMORY, error);
   if (self->work.store == NULL || g_mkdir_with_parents (self->work.scratch_folder, 0755) != 0)
     return self->work.store != NULL && ht_search_fail_errno (error, "make", self->work.scratch_folder);
   self->journal = ht_journal_open (journal, error);
-  return self->journal != NULL;
-}
-
-/* A journal line, and no more than that: what it cannot hold is told by the next thing that is written. */
-void
-ht_search_event (HtSearch *self, const char *event, JsonObject *members)
-{
-  json_object_set_string_member (members, "event", event);
-  ht_journal_append (self->journal, members, NULL);
-  json_object_unref (members);
+  if (self->journal == NULL)
+    return FALSE;
+  ht_store_set_repair_func (self->work.store, note_repair, self);
+  return TRUE;
 }
 
 static gboolean
@@ -280,7 +298,9 @@ prepare (HtSearch *self, HtSearchStrategy *strategy, GCancellable *cancellable, 
   ht_run_inputs_init (&self->inputs, recipe);
   g_free (self->inputs.model_path);
   self->inputs.model_path = g_strdup (self->model_path);
-  self->inputs.memory_budget = self->memory_budget;
+  self->work.memory_budget
+      = self->memory_budget > 0 ? self->memory_budget : ht_search_settings_get_memory (self->settings);
+  self->inputs.memory_budget = self->work.memory_budget;
   self->inputs.holds_out = ht_objective_get_data (self->objective) == HT_OBJECTIVE_DATA_HELD_OUT;
   *strategy = ht_strategy_resolve (self->space, self->settings, &self->why);
   g_autoptr (HtCombination) legal = ht_recipe_space_find_legal (self->space, error);
@@ -290,9 +310,8 @@ prepare (HtSearch *self, HtSearchStrategy *strategy, GCancellable *cancellable, 
   self->work.inputs = &self->inputs;
   self->work.tree = ht_search_tree_new ();
   self->work.starts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
-  self->work.memory_budget = self->memory_budget;
   self->work.jobs = MAX (ht_search_settings_get_jobs (self->settings), 1);
-  if (!open_folder (self, error) || !ht_run_inputs_open (&self->inputs, error))
+  if (!ht_run_inputs_open (&self->inputs, error))
     return FALSE;
   ht_recipe_space_learn_from_graph (self->space, self->inputs.given);
   g_autoptr (HtCombination) fitting = ht_recipe_space_find_legal (self->space, error); /* of this model */
@@ -307,7 +326,8 @@ prepare (HtSearch *self, HtSearchStrategy *strategy, GCancellable *cancellable, 
   self->step_inputs = (HtStepInputs){ .seed = ht_recipe_get_seed (recipe),
                                       .calibration = self->calibration_hash,
                                       .batch = self->inputs.batch[HT_DATA_CALIBRATION] };
-  return ht_search_choose_judge (self, *strategy, error) && ht_search_measure_baseline (self, cancellable, error);
+  return ht_search_choose_judge (self, *strategy, error) && open_folder (self, error)
+         && ht_search_measure_baseline (self, cancellable, error);
 }
 
 static const char *
@@ -422,11 +442,12 @@ static gboolean
 keep_best (HtSearch *self, GCancellable *cancellable, GError **error)
 {
   HtCandidate *best = ht_search_pick (self, NULL);
-  if (best == NULL || best == self->best)
+  if (best == NULL || (best == self->best && best->n_parts == self->n_best_parts))
     return TRUE;
   if (!ht_search_write_best (self, best, cancellable, error))
     return FALSE;
   self->best = best;
+  self->n_best_parts = best->n_parts;
   JsonObject *members = json_object_new ();
   json_object_set_int_member (members, "candidate", best->number);
   ht_search_event (self, "best", members);
@@ -436,8 +457,8 @@ keep_best (HtSearch *self, GCancellable *cancellable, GError **error)
 static gboolean
 has_met_target (HtSearch *self)
 {
-  return self->best != NULL && ht_objective_get_n_constraints (self->objective) > 0
-         && ht_search_is_feasible (self, self->best);
+  HtCandidate *best = ht_search_pick (self, NULL);
+  return best != NULL && ht_objective_get_n_constraints (self->objective) > 0 && ht_search_is_feasible (self, best);
 }
 
 static double
@@ -476,9 +497,11 @@ look_at_results (HtSearch *self)
          && is_settled (g_ptr_array_index (self->wave, self->next)))
     {
       take_scores (self, g_ptr_array_index (self->wave, self->next++));
-      keep_best (self, NULL, &self->write_error);
       self->ended = find_end (self);
     }
+  /* Once for all results that are there: what a search that goes on has found is no step back from the best on disk. */
+  if (self->write_error == NULL)
+    keep_best (self, NULL, &self->write_error);
   if (self->ended != NULL || self->write_error != NULL)
     g_cancellable_cancel (self->stop);
 }

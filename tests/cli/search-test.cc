@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// AutoQuant from outside: the result is that of the combinations one by one, whatever the number of jobs and however often
-// it was killed; each piece of work is done once.
+// AutoQuant from outside: the result is that of the combinations one by one, whatever the number of jobs and however
+// often it was killed; each piece of work is done once.
 #include "command.h"
 
 #include <csignal>
@@ -14,11 +14,12 @@ using command::run;
 namespace
 {
 
-const char *const lattice = "pipeline:\n"
-                            "  - {use: batchnorm-folding}\n"
-                            "  - {use: cross-layer-equalization, optional: true}\n"
-                            "  - {id: round, one-of: [none, {use: adaround, with: {samples: 64}}, {use: bias-correction, "
-                            "with: {samples: 64}}]}\n";
+const char *const lattice
+    = "pipeline:\n"
+      "  - {use: batchnorm-folding}\n"
+      "  - {use: cross-layer-equalization, optional: true}\n"
+      "  - {id: round, one-of: [none, {use: adaround, with: {samples: 64}}, {use: bias-correction, "
+      "with: {samples: 64}}]}\n";
 
 std::string
 make_recipe (const std::string &pipeline, const std::string &more = "",
@@ -26,10 +27,9 @@ make_recipe (const std::string &pipeline, const std::string &more = "",
 {
   return "recipe: \"1.0\"\nname: demo\nmodel: " + demo ("model.onnx")
          + "\ndata:\n  preprocess: {layout: NHWC, scale: 0.00784313725490196, mean: [1.0]}\n  calibration: {path: "
-         + demo ("calibration.npy") + ", samples: 64}\n  evaluation: {path: " + demo ("evaluation.npy")
-         + ", labels: " + demo ("labels.npy")
-         + ", samples: 256}\nquantization:\n  weights: {bits: 4}\n  activations: " + activations + "\n" + pipeline
-         + (more.empty () ? "objective: {maximize: top1}\n" : more)
+         + demo ("calibration.npy") + ", samples: 64}\n  evaluation: {path: " + demo ("evaluation.npy") + ", labels: "
+         + demo ("labels.npy") + ", samples: 256}\nquantization:\n  weights: {bits: 4}\n  activations: " + activations
+         + "\n" + pipeline + (more.empty () ? "objective: {maximize: top1}\n" : more)
          + "output: {formats: [onnx, onnx-qdq, encodings-1.0.0]}\n";
 }
 
@@ -77,8 +77,8 @@ TEST (Search, FindsWhatTheCombinationsGiveOneByOne)
   ASSERT_NE (report, nullptr);
   ASSERT_EQ (json_array_get_length (candidates_of (report)), 12u);
 
-  // 1 folding, 2 ways of equalization, 2 roundings of each; adaround reads the activation settings, bias correction does
-  // not read the calibrator of activations... each step once: no key is there twice.
+  // 1 folding, 2 ways of equalization, 2 roundings of each; adaround reads the activation settings, bias correction
+  // does not read the calibrator of activations... each step once: no key is there twice.
   std::set<std::string> keys;
   JsonArray *tree = json_node_get_array (command::find (report, { "search", "tree" }));
   for (guint i = 0; i < json_array_get_length (tree); i++)
@@ -155,6 +155,7 @@ TEST (Search, EndsWithTheSameHoweverOftenItWasKilled)
       ASSERT_EQ (result.code, 0) << result.err;
       EXPECT_EQ (text_of (out), text_of (folder / "whole"));
       EXPECT_EQ (best_bytes (out), best_bytes (folder / "whole"));
+      EXPECT_EQ (command::list (out + "/candidates").size (), 1u);
     }
 }
 
@@ -170,7 +171,8 @@ TEST (Search, KeepsTheBestWhenInterrupted)
   gint64 since = g_get_monotonic_time ();
   g_subprocess_send_signal (process, SIGINT);
   ASSERT_TRUE (g_subprocess_wait (process, nullptr, nullptr));
-  EXPECT_LT ((double)(g_get_monotonic_time () - since) / G_USEC_PER_SEC, 10); // two seconds on a machine with nothing else to do
+  EXPECT_LT ((double)(g_get_monotonic_time () - since) / G_USEC_PER_SEC,
+             10); // two seconds on a machine with nothing else to do
   ASSERT_TRUE (g_subprocess_get_if_exited (process));
   EXPECT_EQ (g_subprocess_get_exit_status (process), 130);
   g_autoptr (GError) error = nullptr;
@@ -182,8 +184,10 @@ TEST (Search, KeepsTheBestWhenInterrupted)
 TEST (Search, RaceEndsWithTheWinnerOrATie)
 {
   support::TemporaryFolder folder;
-  command::write_all (folder / "all.yaml", make_recipe (lattice, "objective: {maximize: sqnr}\nsearch: {strategy: exhaustive}\n"));
-  command::write_all (folder / "race.yaml", make_recipe (lattice, "objective: {maximize: sqnr}\nsearch: {strategy: race}\n"));
+  command::write_all (folder / "all.yaml",
+                      make_recipe (lattice, "objective: {maximize: sqnr}\nsearch: {strategy: exhaustive}\n"));
+  command::write_all (folder / "race.yaml",
+                      make_recipe (lattice, "objective: {maximize: sqnr}\nsearch: {strategy: race}\n"));
   ASSERT_EQ (run ({ "search", folder / "all.yaml", "-o", folder / "all" }).code, 0);
   ASSERT_EQ (run ({ "search", folder / "race.yaml", "-o", folder / "race" }).code, 0);
   g_autoptr (JsonNode) all = load (folder / "all/report.json"), race = load (folder / "race/report.json");
@@ -193,6 +197,9 @@ TEST (Search, RaceEndsWithTheWinnerOrATie)
     ties.insert (json_array_get_int_element (list, i));
   EXPECT_EQ (ties.count ((gint64)number (race, { "search", "best" })), 1u);
   EXPECT_LE (number (race, { "search", "samples-scored" }), 0.5 * number (all, { "search", "samples-scored" }));
+  // What is on disk was scored on all samples, though it led after the first part.
+  g_autoptr (JsonNode) kept = load (folder / "race/best/report.json");
+  EXPECT_EQ (number (kept, { "results", "metrics", "result", "samples" }), 256);
 }
 
 TEST (Search, OtherStrategiesComeToAResult)
@@ -200,8 +207,9 @@ TEST (Search, OtherStrategiesComeToAResult)
   support::TemporaryFolder folder;
   for (const char *strategy : { "greedy", "sequential" })
     {
-      command::write_all (folder / "r.yaml",
-                          make_recipe (lattice, std::string ("objective: {maximize: sqnr}\nsearch: {strategy: ") + strategy + "}\n"));
+      command::write_all (
+          folder / "r.yaml",
+          make_recipe (lattice, std::string ("objective: {maximize: sqnr}\nsearch: {strategy: ") + strategy + "}\n"));
       const std::string out = folder / strategy;
       auto result = run ({ "search", folder / "r.yaml", "-o", out });
       ASSERT_EQ (result.code, 0) << strategy << result.err;
@@ -210,7 +218,8 @@ TEST (Search, OtherStrategiesComeToAResult)
       EXPECT_GE (json_array_get_length (candidates_of (report)), 4u);
     }
   command::write_all (folder / "tpe.yaml",
-                      make_recipe ("pipeline: [batchnorm-folding]\n", "objective: {maximize: sqnr}\nsearch: {budget: {trials: 14}}\n",
+                      make_recipe ("pipeline: [batchnorm-folding]\n",
+                                   "objective: {maximize: sqnr}\nsearch: {budget: {trials: 14}}\n",
                                    "{bits: {$int: [3, 10]}, calibrator: {percentile: {value: {$float: [90, 100]}}}}"));
   auto result = run ({ "search", folder / "tpe.yaml", "-o", folder / "tpe" });
   ASSERT_EQ (result.code, 0) << result.err;
@@ -229,6 +238,14 @@ TEST (Search, ReportsAMissedTarget)
   auto result = run ({ "search", folder / "r.yaml", "-o", folder / "out" });
   EXPECT_EQ (result.code, 4) << result.err;
   EXPECT_TRUE (g_file_test ((folder / "out/best/demo.onnx").c_str (), G_FILE_TEST_EXISTS));
+  // A search that found no data has not begun: its recipe may be mended.
+  std::string broken = make_recipe (lattice);
+  broken.replace (broken.find ("calibration.npy"), 15, "missing_data.npy");
+  command::write_all (folder / "broken.yaml", broken);
+  EXPECT_NE (run ({ "search", folder / "broken.yaml", "-o", folder / "mended" }).code, 0);
+  command::write_all (folder / "broken.yaml", make_recipe ("pipeline: [batchnorm-folding]\n"));
+  auto mended = run ({ "search", folder / "broken.yaml", "-o", folder / "mended" });
+  EXPECT_EQ (mended.code, 0) << mended.err;
   // Another recipe in the same folder is refused.
   command::write_all (folder / "r.yaml", make_recipe (lattice));
   auto other = run ({ "search", folder / "r.yaml", "-o", folder / "out" });
