@@ -222,6 +222,8 @@ search (Start *start, const char *folder, guint64 memory, gboolean json, gboolea
   if (start->jobs > 0
       && !ht_object_set_param_string (G_OBJECT (ht_recipe_space_get_settings (space)), "jobs", jobs, &error))
     return cli_usage (is_new ? "search" : "resume", "%s", error->message);
+  if (ht_search_settings_get_prune (ht_recipe_space_get_settings (space)))
+    g_printerr ("halftone: warning: 'search.prune' has no effect yet: every candidate is worked on\n");
   g_autoptr (HtSearch) self = ht_search_new (space);
   if (start->model != NULL)
     ht_search_set_model_path (self, start->model);

@@ -92,6 +92,28 @@ ht_search_choose_judge (HtSearch *self, HtSearchStrategy strategy, GError **erro
   return TRUE;
 }
 
+/* The program on the floating-point network. What it printed is kept: it may take long. */
+static gboolean
+ask_for_baseline (HtSearch *self, GCancellable *cancellable, GError **error)
+{
+  g_autofree char *graph = ht_graph_hash (self->inputs.given);
+  g_autofree char *start = ht_search_name_start (self, graph);
+  g_autofree char *text
+      = g_strdup_printf ("halftone baseline 1\n%s\n%s", start, (char *)g_ptr_array_index (self->work.part_hashes, 0));
+  g_autofree char *key = g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
+  g_autoptr (GVariant) kept = ht_store_get_outcome (self->work.store, key, NULL);
+  self->baseline = kept != NULL ? ht_metrics_new_from_variant (kept) : NULL;
+  if (self->baseline != NULL)
+    return TRUE;
+  self->baseline = ht_search_ask_program (&self->work, self->inputs.given, key, cancellable, error);
+  if (self->baseline == NULL)
+    {
+      g_prefix_error (error, "evaluating the floating-point network: ");
+      return FALSE;
+    }
+  return ht_store_put_outcome (self->work.store, key, ht_metrics_to_variant (self->baseline), error);
+}
+
 /* The floating-point network on the same samples, up to each part. */
 gboolean
 ht_search_measure_baseline (HtSearch *self, GCancellable *cancellable, GError **error)
@@ -99,7 +121,7 @@ ht_search_measure_baseline (HtSearch *self, GCancellable *cancellable, GError **
   ht_graph_measure_costs (self->inputs.given, &self->float_costs[HT_COST_SIZE],
                           &self->float_costs[HT_COST_BIT_OPERATIONS]);
   if (self->judge == NULL)
-    return TRUE;
+    return ask_for_baseline (self, cancellable, error);
   g_autoptr (HtExecutor) executor = ht_executor_new (self->inputs.given, error);
   g_autoptr (HtExecutor) reference = executor != NULL ? ht_executor_new (self->inputs.given, error) : NULL;
   if (reference == NULL)

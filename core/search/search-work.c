@@ -86,23 +86,27 @@ compute_calibration (HtSearchWork *self, HtSearchNode *node, HtModelState *paren
   return g_steal_pointer (&state);
 }
 
-/* The exported file exists for as long as the program runs. */
-static HtMetrics *
-ask_program (HtSearchWork *self, HtSearchNode *node, HtSimulation *simulation, GCancellable *cancellable,
-             GError **error)
+HtMetrics *
+ht_search_ask_program (HtSearchWork *self, HtGraph *graph, const char *key, GCancellable *cancellable, GError **error)
 {
-  g_autofree char *name = g_strdup_printf ("candidate-%.12s.onnx", node->key);
+  g_autofree char *name = g_strdup_printf ("candidate-%.12s.onnx", key);
   g_autofree char *path = g_build_filename (self->scratch_folder, name, NULL);
-  g_autoptr (HtGraph) qdq
-      = ht_simulation_to_qdq_full (simulation, ht_recipe_get_qdq_weights (self->inputs->recipe), error);
   const char *recipe = ht_recipe_get_path (self->inputs->recipe);
   g_autofree char *folder = recipe != NULL ? g_path_get_dirname (recipe) : NULL; /* paths of a recipe start there */
   double score;
-  if (qdq == NULL || !ht_graph_save (qdq, path, error))
+  if (!ht_graph_save (graph, path, error))
     return NULL;
   gboolean done = ht_external_evaluator_run (self->command, folder, self->timeout, path, cancellable, &score, error);
   g_unlink (path);
   return done ? ht_metrics_new_score (score) : NULL;
+}
+
+static HtMetrics *
+ask_about (HtSearchWork *self, HtSearchNode *node, HtSimulation *simulation, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (HtGraph) qdq
+      = ht_simulation_to_qdq_full (simulation, ht_recipe_get_qdq_weights (self->inputs->recipe), error);
+  return qdq != NULL ? ht_search_ask_program (self, qdq, node->key, cancellable, error) : NULL;
 }
 
 static HtMetrics *
@@ -113,7 +117,7 @@ compute_score (HtSearchWork *self, HtSearchNode *node, HtModelState *parent, GCa
     return NULL;
   ht_simulation_measure_costs (simulation, &node->size, &node->bit_operations);
   if (self->command != NULL)
-    return ask_program (self, node, simulation, cancellable, error);
+    return ask_about (self, node, simulation, cancellable, error);
   HtDataset *part = g_ptr_array_index (self->parts, node->part);
   g_autoptr (HtExecutor) executor = ht_simulation_create_executor (simulation, error);
   g_autoptr (HtExecutor) reference = executor != NULL ? ht_executor_new (self->inputs->given, error) : NULL;

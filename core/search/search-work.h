@@ -33,3 +33,6 @@ HtModelState *ht_search_work_get_state (HtSearchWork *self, HtSearchNode *node, 
                                         GError **error);
 /* A calibrated state as a simulation that can be run and written. */
 HtSimulation *ht_search_restore_simulation (HtModelState *state, HtQuantizationConfig *config, GError **error);
+/* What the program of the recipe prints of a network. The file exists for as long as the program runs; `key` names it. */
+HtMetrics *ht_search_ask_program (HtSearchWork *self, HtGraph *graph, const char *key, GCancellable *cancellable,
+                                  GError **error);

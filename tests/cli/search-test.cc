@@ -4,6 +4,7 @@
 #include "command.h"
 
 #include <csignal>
+#include <glib/gstdio.h>
 #include <random>
 #include <set>
 
@@ -251,4 +252,35 @@ TEST (Search, ReportsAMissedTarget)
   auto other = run ({ "search", folder / "r.yaml", "-o", folder / "out" });
   EXPECT_NE (other.code, 0);
   EXPECT_HAS (other.err, "another search");
+}
+
+TEST (Search, LetsAProgramJudge)
+{
+  support::TemporaryFolder folder;
+  std::string recipe
+      = make_recipe ("pipeline: [batchnorm-folding]\n",
+                     "objective: {minimize: external, subject-to: [\"external <= baseline - 1000\"]}\n", "{bits: 8}");
+  std::size_t from = recipe.find ("evaluation: {"), to = recipe.find ("}\n", from);
+  recipe.replace (from, to - from, "evaluation: {command: [./judge, \"{model}\"], timeout: 20s");
+  recipe.replace (recipe.find ("weights: {bits: 4}"), 18, "weights: {bits: {$choice: [8, 4]}}");
+  command::write_all (folder / "r.yaml", recipe);
+  command::write_all (folder / "judge", "#!/bin/sh\necho asked >> asked\nwc -c < \"$1\"\n");
+  ASSERT_EQ (g_chmod ((folder / "judge").c_str (), 0755), 0);
+  auto result = run ({ "search", folder / "r.yaml", "-o", folder / "out" });
+  ASSERT_EQ (result.code, 0) << result.err;
+  g_autoptr (JsonNode) report = load (folder / "out/report.json");
+  // The numbers are the sizes of the exported files and of the network; four bits take fewer bytes.
+  EXPECT_EQ (number (report, { "search", "best" }), 2);
+  JsonObject *best = json_array_get_object_element (candidates_of (report), 1);
+  EXPECT_EQ (json_object_get_double_member (json_object_get_object_member (best, "metrics"), "external"),
+             (double)command::read_all (folder / "out/best/demo-qdq.onnx").size ());
+  EXPECT_GT (number (report, { "search", "baseline", "external" }), 1000);
+  EXPECT_EQ (command::read_all (folder / "asked").size (), 3 * strlen ("asked\n")); // once for each network
+  ASSERT_EQ (run ({ "resume", folder / "out" }).code, 0);
+  EXPECT_EQ (command::read_all (folder / "asked").size (), 3 * strlen ("asked\n"));
+  // A program that prints nothing fails the search with the reason.
+  command::write_all (folder / "judge", "#!/bin/sh\nexit 0\n");
+  auto silent = run ({ "search", folder / "r.yaml", "-o", folder / "silent" });
+  EXPECT_NE (silent.code, 0);
+  EXPECT_HAS (silent.err, "evaluating the floating-point network");
 }
