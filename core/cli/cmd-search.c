@@ -184,7 +184,8 @@ load_start (Start *start, const char *folder, GError **error)
     return FALSE;
   JsonNode *root = json_parser_get_root (parser);
   JsonObject *object = root != NULL && JSON_NODE_HOLDS_OBJECT (root) ? json_node_get_object (root) : NULL;
-  if (object == NULL || dup_member (object, "text") == NULL || dup_member (object, "recipe") == NULL)
+  if (object == NULL || json_object_get_string_member_with_default (object, "text", NULL) == NULL
+      || json_object_get_string_member_with_default (object, "recipe", NULL) == NULL)
     {
       g_set_error (error, HT_ERROR, HT_ERROR_INVALID_DATA,
                    "'%s' is damaged: it names no recipe; start the search again", path);

@@ -25,7 +25,7 @@ count_products (HtLayer *layer)
   gboolean is_transposed = ht_layer_get_kind (layer) == HT_LAYER_CONV_TRANSPOSE;
   double positions = count_elements (graph, is_transposed ? ht_layer_get_input (layer) : ht_layer_get_output (layer));
   guint channels = is_transposed ? ht_layer_get_n_input_channels (layer) : ht_layer_get_n_output_channels (layer);
-  HtTensor *weight = ht_graph_get_constant (graph, ht_layer_get_weight (layer));
+  g_autoptr (HtTensor) weight = ht_graph_get_constant (graph, ht_layer_get_weight (layer));
   return weight != NULL && channels > 0 ? positions * (double)ht_tensor_get_n_elements (weight) / channels : 0;
 }
 
